@@ -1,0 +1,100 @@
+"""Faults of a stack file: one line each, naming file, key, value and what is allowed.
+
+The engine prints a program's errors as they come, so a fault is made to be read alone: no stack trace, no reference to
+another line, no characters that a terminal or a JSON diagnostic could mangle. Pure text; knows nothing of pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+Path = tuple[str | int, ...]
+
+MAX_VALUE: Final = 80
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_:/-]+")
+_ABSENT: Final = object()
+HIDDEN: Final = object()
+"""Stands for a value that must not be printed because it may be a secret."""
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with one or more stack files; `lines` holds one complete sentence per fault."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines: tuple[str, ...] = tuple(lines)
+        super().__init__("\n".join(self.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: where (path below the file's root), what stands there, and what would be right."""
+
+    path: Path
+    allowed: str
+    value: Any = _ABSENT
+
+    def line(self, file: str) -> str:
+        """`FILE: KEY = VALUE: WHAT IS ALLOWED`, always a single line of printable ASCII but for the text itself."""
+        parts = [file]
+        if self.path:
+            key = dotted(self.path)
+            parts.append(key if self.value is _ABSENT else f"{key} = {shown(self.value)}")
+        elif self.value is not _ABSENT:
+            parts.append(shown(self.value))
+        parts.append(self.allowed)
+        return ": ".join(parts)
+
+
+def dotted(path: Path) -> str:
+    """`('spillway:region', 'pools', 'types', 1)` -> `spillway:region.pools.types[1]`; odd keys are quoted."""
+    out = ""
+    for step in path:
+        if isinstance(step, int):
+            out += f"[{step}]"
+            continue
+        text = step if _PLAIN_KEY.fullmatch(step) else json.dumps(step)
+        out += f".{text}" if out else text
+    return out
+
+
+def shown(value: Any) -> str:
+    """A value as a person wrote it, cut to MAX_VALUE characters; maps and long lists by their size only."""
+    if value is HIDDEN:
+        return "<not shown>"
+    if isinstance(value, dict):
+        return "{}" if not value else f"<a map of {len(value)} key{'s' if len(value) > 1 else ''}>"
+    if isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(shown(item) for item in value[:8]) + (", ...]" if len(value) > 8 else "]")
+    elif value is None:
+        text = "null"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, str):
+        text = value if value and re.fullmatch(r"[!-~]+( [!-~]+)*", value) else json.dumps(value)
+    elif isinstance(value, int) and value.bit_length() > 4096:
+        text = "<a very large number>"  # str() of it is refused by Python above 4300 digits
+    else:
+        text = str(value) if isinstance(value, (int, float)) else json.dumps(str(value))
+    return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."
+
+
+def listed(values: Iterable[object]) -> str:
+    """`a, b or c`: the allowed values of a choice."""
+    words = [str(value) for value in values]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """` (did you mean X?)` when a known word is close, otherwise an empty text."""
+    if not isinstance(word, str):
+        return ""
+    import difflib  # only on the way to an error: every preview pays for what is imported at the top
+
+    names = list(known)
+    by_lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f" (did you mean {by_lower[close[0]]}?)" if close else ""
