@@ -1,0 +1,43 @@
+# `make demo` and `make test` are all a newcomer needs: Python >= 3.11, git and make; the rest is fetched on the first run.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# Test processes; each may drive an engine of its own.
+WORKERS ?= 2
+CODE := $(wildcard spillway infra images sandbox cost tests)
+
+.PHONY: help setup demo test lint format typecheck bench clean distclean
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Virtual environment from uv.lock and the Pulumi engine; instant when nothing changed
+	@tools/setup.sh
+
+demo: setup ## Deploy two regions with `pulumi up` on stand-in clouds: no account, no credentials
+	@$(BIN)/python -m sandbox.demo
+
+test: setup lint typecheck ## Everything that can be checked offline
+	@$(BIN)/python -m pytest -q -n $(WORKERS) tests
+
+lint: setup ## Ruff: rules and format
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+
+format: setup ## Rewrite files the way `make lint` wants them
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+typecheck: setup ## mypy, strict
+	@$(BIN)/mypy --no-error-summary $(CODE)
+
+bench: setup ## Time and memory of the region's preview, up and destroy against a floor program, as JSON
+	@$(BIN)/python -m tests.bench
+
+clean: ## Remove what builds, tests and stand-in clouds left (their deployments are gone then)
+	@rm -rf .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Also remove .venv; the engine stays in the user's cache
+	@rm -rf .venv
