@@ -47,16 +47,17 @@ def arn(
     return f"arn:{partition(region or partition_of or '')}:{service}:{region}:{account}:{resource}"
 
 
-def is_arn(
-    value: object, service: str | None = None, resource: str | None = None
-) -> bool:
+def ec2_arn(cloud: Cloud, resource: str) -> str:
+    """The ARN of something of EC2 in this call's region and account: `ec2_arn(cloud, "vpc/vpc-0abc")`."""
+    return arn("ec2", cloud.region, cloud.account, resource)
+
+
+def is_arn(value: object, service: str | None = None, resource: str | None = None) -> bool:
     """Whether a value is an ARN, optionally of one service and with a resource part that starts with `resource`."""
     if not isinstance(value, str) or not _ARN.fullmatch(value):
         return False
     fields = value.split(":", 5)
-    return (service is None or fields[2] == service) and (
-        resource is None or fields[5].startswith(resource)
-    )
+    return (service is None or fields[2] == service) and (resource is None or fields[5].startswith(resource))
 
 
 def arn_field(value: str, name: str) -> str:
@@ -64,9 +65,7 @@ def arn_field(value: str, name: str) -> str:
     fields = value.split(":", 5)
     if len(fields) != 6:
         return ""
-    return fields[
-        ("arn", "partition", "service", "region", "account", "resource").index(name)
-    ]
+    return fields[("arn", "partition", "service", "region", "account", "resource").index(name)]
 
 
 def arns(
@@ -97,10 +96,7 @@ def id_pattern(*prefixes: str) -> str:
 
 
 def is_id(value: object, *prefixes: str) -> bool:
-    return (
-        isinstance(value, str)
-        and re.fullmatch(id_pattern(*prefixes), value) is not None
-    )
+    return isinstance(value, str) and re.fullmatch(id_pattern(*prefixes), value) is not None
 
 
 def ids(args: Args, pattern: str, *prefixes: str) -> Iterator[Fault]:
@@ -173,9 +169,7 @@ def network6(value: object) -> ipaddress.IPv6Network | None:
         return None
 
 
-def cidr6(
-    args: Args, pattern: str, *, narrowest: int = 128, widest: int = 0
-) -> Iterator[Fault]:
+def cidr6(args: Args, pattern: str, *, narrowest: int = 128, widest: int = 0) -> Iterator[Fault]:
     """IPv6 networks in canonical form, with a prefix between `widest` and `narrowest`."""
     for path, value in args.at(pattern):
         found = network6(value)
@@ -185,9 +179,7 @@ def cidr6(
                 f"expected an IPv6 network such as 2001:db8::/56, got {shown(value)}",
             )
         elif not widest <= found.prefixlen <= narrowest:
-            yield Fault(
-                path, f"expected a prefix of /{widest} to /{narrowest}, got {value}"
-            )
+            yield Fault(path, f"expected a prefix of /{widest} to /{narrowest}, got {value}")
 
 
 def overlapping(wanted: object, taken: Iterable[object]) -> str | None:
@@ -208,15 +200,11 @@ def addresses(args: Args, pattern: str) -> Iterator[Fault]:
         try:
             ipaddress.IPv4Address(value)
         except (ValueError, TypeError):
-            yield Fault(
-                path, f"expected an IPv4 address such as 10.0.0.10, got {shown(value)}"
-            )
+            yield Fault(path, f"expected an IPv4 address such as 10.0.0.10, got {shown(value)}")
 
 
 # Networks set aside for documentation (RFC 5737): nobody on the internet answers on an address of the stand-in cloud.
-_DOCUMENTATION: Final = tuple(
-    map(ipaddress.IPv4Network, ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24"))
-)
+_DOCUMENTATION: Final = tuple(map(ipaddress.IPv4Network, ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")))
 
 
 def public_address(cloud: Cloud) -> str:
@@ -231,11 +219,7 @@ def private_address(cloud: Cloud, subnet: Resource) -> str:
     net = network(subnet["cidrBlock"])
     if net is None:
         return ""
-    return str(
-        net[
-            4 + cloud.sequence(f"private-address/{subnet.id}") % (net.num_addresses - 5)
-        ]
-    )
+    return str(net[4 + cloud.sequence(f"private-address/{subnet.id}") % (net.num_addresses - 5)])
 
 
 def private_dns(address: str, region: str) -> str:
@@ -247,8 +231,4 @@ def private_dns(address: str, region: str) -> str:
 def public_dns(address: str, region: str) -> str:
     """`ec2-203-0-113-5.compute-1.amazonaws.com` in us-east-1, `ec2-....us-west-2.compute.amazonaws.com` elsewhere."""
     middle = "compute-1" if region == "us-east-1" else f"{region}.compute"
-    return (
-        f"ec2-{address.replace('.', '-')}.{middle}.{dns_suffix(region)}"
-        if address
-        else ""
-    )
+    return f"ec2-{address.replace('.', '-')}.{middle}.{dns_suffix(region)}" if address else ""

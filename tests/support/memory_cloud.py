@@ -1,5 +1,5 @@
-"""A stand-in cloud in memory, for tests of one kind at a time: the `Cloud` protocol plus the few steps around a kind that
-the plugin's core takes (references, uniqueness, defaults, side effects), with nothing of the wire or the store."""
+"""A stand-in cloud in memory, for tests of one kind at a time: the `Cloud` protocol plus the few steps around a kind
+that the plugin's core takes (references, uniqueness, defaults, side effects), with nothing of the wire or the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _State:
 
 
 class MemoryCloud:
-    """`MemoryCloud()` is an empty account seen from us-east-1; `.in_region(name)` is the same account from elsewhere."""
+    """`MemoryCloud()` is an empty account seen from us-east-1; `.in_region(name)` is the same account elsewhere."""
 
     def __init__(
         self,
@@ -46,16 +46,14 @@ class MemoryCloud:
 
     def all(self, token: str, *, region: str | None = None) -> list[Resource]:
         return [
-            r
-            for (t, _), r in self.state.resources.items()
-            if t == token and (region is None or r.region == region)
+            r for (t, _), r in self.state.resources.items() if t == token and (region is None or r.region == region)
         ]
 
     def find(self, token: str, **outputs: Any) -> list[Resource]:
         return [
             r
             for r in self.all(token, region=self.region)
-            if all(r[k] == v for k, v in outputs.items())
+            if all((r.id if k == "id" else r[k]) == v for k, v in outputs.items())
         ]
 
     def put(self, resource: Resource) -> None:
@@ -84,10 +82,7 @@ class MemoryCloud:
 
     def faults(self, token: str, **inputs: Any) -> list[str]:
         """`path: reason` of every value rule that the inputs break."""
-        return [
-            f"{fault.path}: {fault.reason}"
-            for fault in self._kind(token).check(Args(inputs))
-        ]
+        return [f"{fault.path}: {fault.reason}" for fault in self._kind(token).check(Args(inputs))]
 
     def create(self, token: str, **inputs: Any) -> Resource:
         """Check and create; a value fault is an AssertionError, a refusal of the cloud a CloudError."""
@@ -125,18 +120,17 @@ class MemoryCloud:
         self._unique(kind, args, old)
         kind.before_update(old, args, self)
         outputs = {**args.values, **kind.outputs(old.id, args, self, old)}
-        resource = Resource(
-            old.token, old.id, old.region, old.account, inputs, outputs, urn=old.urn
-        )
+        resource = Resource(old.token, old.id, old.region, old.account, inputs, outputs, urn=old.urn)
         self.put(resource)
+        kind.after_create(resource, self)  # the core calls it after an update too
         return self._stored(resource)
 
     def delete(self, resource: Resource) -> None:
         kind = self._kind(resource.token)
         resource = self._stored(resource)
-        for other, ref in self._referring(resource):
-            raise CloudError(ref, f"{resource.id} has a dependent object: {other.id}")
         kind.before_delete(resource, self)
+        for other, code in self._referring(resource):
+            raise CloudError(code, f"{resource.id} has a dependent object: {other.id}")
         self.remove(resource.token, resource.id)
         kind.after_delete(resource, self)
 
@@ -155,43 +149,26 @@ class MemoryCloud:
     def _named(self, kind: Kind, inputs: dict[str, Any]) -> None:
         if kind.autoname and inputs.get(kind.autoname.property) is None:
             self.state.made += 1
-            inputs[kind.autoname.property] = (
-                f"test{kind.autoname.separator}{self.state.made:07x}"
-            )
+            inputs[kind.autoname.property] = f"test{kind.autoname.separator}{self.state.made:07x}"
 
     def _references(self, kind: Kind, args: Args) -> None:
         for ref in kind.references:
             for path, value in select(args.values, ref.path):
-                if (
-                    value is UNKNOWN
-                    or value == ""
-                    or (ref.accept and ref.accept(value))
-                ):
+                if value is UNKNOWN or value == "" or (ref.accept and ref.accept(value)):
                     continue
                 found = self._targets(ref.tokens, ref.by, value)
-                if not any(
-                    r.region == self.region or not ref.same_region for r in found
-                ):
+                if not any(r.region == self.region or not ref.same_region for r in found):
                     raise CloudError(ref.code, f"{path}: {value} does not exist")
 
     def _targets(self, tokens: tuple[str, ...], by: str, value: Any) -> list[Resource]:
-        return [
-            r
-            for token in tokens
-            for r in self.all(token)
-            if (r.id if by == "id" else r[by]) == value
-        ]
+        return [r for token in tokens for r in self.all(token) if (r.id if by == "id" else r[by]) == value]
 
     def _unique(self, kind: Kind, args: Args, old: Resource | None) -> None:
         if not kind.unique:
             return
         wanted = [args[key] for key in kind.unique]
-        for other in self.all(
-            kind.token, region=self.region if kind.unique_scope == "region" else None
-        ):
-            if (old is None or other.id != old.id) and [
-                other[key] for key in kind.unique
-            ] == wanted:
+        for other in self.all(kind.token, region=self.region if kind.unique_scope == "region" else None):
+            if (old is None or other.id != old.id) and [other[key] for key in kind.unique] == wanted:
                 raise CloudError(kind.duplicate_code, f"{wanted} already exists")
 
     def _referring(self, resource: Resource) -> list[tuple[Resource, str]]:
