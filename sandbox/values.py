@@ -199,6 +199,20 @@ def _select(value: Any, rest: list[str | int | None], path: str) -> Iterator[tup
 def path_matches(path: str, pattern: str) -> bool:
     """Whether a concrete path is the pattern's, or lies below it (`a[*].b` matches `a[3].b` and `a[3].b.c`)."""
     concrete, wanted = steps(path), steps(pattern)
-    if len(concrete) < len(wanted):
-        return False
+    return len(concrete) >= len(wanted) and _agree(concrete, wanted)
+
+
+def path_is(path: str, pattern: str) -> bool:
+    """Whether a concrete path is exactly what the pattern names."""
+    concrete, wanted = steps(path), steps(pattern)
+    return len(concrete) == len(wanted) and _agree(concrete, wanted)
+
+
+def path_above(path: str, pattern: str) -> bool:
+    """Whether the pattern names something below the concrete path (`a[0]` is above `a[*].b`)."""
+    concrete, wanted = steps(path), steps(pattern)
+    return len(concrete) < len(wanted) and _agree(concrete, wanted)
+
+
+def _agree(concrete: list[str | int | None], wanted: list[str | int | None]) -> bool:
     return all(w is None or c == w for c, w in zip(concrete, wanted, strict=False))

@@ -1,0 +1,209 @@
+"""`spillway sandbox`: run Pulumi against the stand-in clouds, look at what they hold, make their weather."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
+from sandbox.project import Project, pulumi_command, stack_of
+from spillway.errors import SpillwayError
+
+app = typer.Typer(no_args_is_help=True, help="Stand-in clouds: deploy with no account, no credentials and no network.")
+weather_app = typer.Typer(
+    no_args_is_help=True, help="What the stand-in clouds are short of, and how their APIs misbehave."
+)
+app.add_typer(weather_app, name="weather")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+_PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@app.command(context_settings=_PASS_THROUGH)
+def run(context: typer.Context) -> None:
+    """Run a command, usually `pulumi ...`, with the stand-in providers, own backend and own passphrase.
+
+    Pools, model bucket and zone are protected: to replace or destroy them add --ignore-protect, as for a real account.
+    Stacks are initialised on first use. Example: spillway sandbox run -- pulumi up --yes --stack aws-us-east-1
+    """
+    from rich.console import Console
+
+    from spillway.engine import ensure_engine
+
+    arguments = context.args[1:] if context.args[:1] == ["--"] else context.args
+    if not arguments:
+        raise typer.BadParameter("name a command after --, for example: spillway sandbox run -- pulumi stack ls")
+    project = Project(sandbox_dir())
+    environment = project.environment(ensure_engine(Console(stderr=True)))
+    project.sync()
+    if arguments[0] == "pulumi":
+        stack = stack_of(arguments)
+        if stack is not None and arguments[1:3] != ["stack", "init"] and arguments[1:3] != ["stack", "rm"]:
+            project.ensure_stack(stack, environment)
+        arguments = pulumi_command(arguments[1:], project)
+    program = shutil.which(arguments[0], path=environment["PATH"])
+    if program is None:
+        raise SpillwayError(f"{arguments[0]}: no such command")
+    os.execve(program, arguments, environment)
+
+
+@app.command()
+def show(
+    cloud: Annotated[str | None, typer.Option(help="Only this cloud.")] = None,
+    region: Annotated[str | None, typer.Option(help="Only this region.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only types with this text in their token.")] = None,
+    launches: Annotated[bool, typer.Option(help="The launches that groups would make now, and why.")] = False,
+    json_: Json = False,
+) -> None:
+    """List what the stand-in clouds hold. Secret values are never shown."""
+    from sandbox import show as view
+
+    if cloud is not None and cloud not in DISTRIBUTIONS:
+        raise SpillwayError(f"--cloud = {cloud}: allowed are {', '.join(DISTRIBUTIONS)}")
+    found = view.holdings(sandbox_dir(), cloud, region, type_)
+    rows = view.launches(sandbox_dir(), region) if launches else None
+    if json_:
+        typer.echo(json.dumps(rows if rows is not None else found, indent=2))
+    elif rows is not None:
+        view.print_launches(rows)
+    else:
+        view.print_holdings(found)
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Throw the stand-in clouds away, with their stacks and weather."""
+    directory = sandbox_dir()
+    if not directory.exists():
+        typer.echo(f"{directory}: nothing there")
+        return
+    if not _is_sandbox(directory):
+        raise SpillwayError(f"SPILLWAY_SANDBOX_DIR = {directory}: holds no sandbox; not deleted")
+    if not yes:
+        typer.confirm(f"Delete {directory} with everything the stand-in clouds hold?", abort=True)
+    shutil.rmtree(directory)
+    typer.echo(f"{directory}: deleted")
+
+
+def _is_sandbox(directory: Path) -> bool:
+    """Never delete a directory that this program did not make, whatever the variable says."""
+    return (directory / "project" / "Pulumi.yaml").exists() or (directory / "clouds.sqlite3").exists()
+
+
+@app.command()
+def types(json_: Json = False) -> None:
+    """List the resource types and data sources that the stand-in clouds cover."""
+    covered: dict[str, dict[str, list[str]]] = {}
+    for cloud in DISTRIBUTIONS:
+        kinds = registry(cloud)
+        covered[cloud] = {"types": sorted(kinds.kinds), "invokes": sorted(kinds.invokes)}
+    if json_:
+        typer.echo(json.dumps(covered, indent=2))
+        return
+    for lists in covered.values():
+        for token in [*lists["types"], *lists["invokes"]]:
+            typer.echo(token)
+
+
+@app.command()
+def change(
+    id: Annotated[str, typer.Argument(help="Id of the resource, as `show` lists it.")],
+    settings: Annotated[list[str], typer.Argument(help="property=value, the value as JSON or plain text.")],
+) -> None:
+    """Change a resource behind Pulumi's back: drift, for `pulumi refresh` to find."""
+    from sandbox import drift
+
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator or not key:
+            raise SpillwayError(f"{setting}: expected property=value, for example maxSize=9")
+        values[key] = _value(text)
+    for line in drift.change(sandbox_dir(), id, values):
+        typer.echo(line)
+
+
+@app.command()
+def delete(id: Annotated[str, typer.Argument(help="Id of the resource, as `show` lists it.")]) -> None:
+    """Delete a resource behind Pulumi's back."""
+    from sandbox import drift
+
+    typer.echo(drift.delete(sandbox_dir(), id))
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@weather_app.command("show")
+def weather_show(json_: Json = False) -> None:
+    """Print the weather."""
+    from sandbox import forecast
+
+    weather = forecast.read(sandbox_dir())
+    typer.echo(weather.model_dump_json(indent=2, by_alias=True) if json_ else forecast.text(weather))
+
+
+@weather_app.command("sold-out")
+def weather_sold_out(
+    zone: Annotated[str, typer.Option(help="Zone or pattern, such as us-east-1a or us-east-1*.")] = "*",
+    type_: Annotated[str, typer.Option("--type", help="Machine type or pattern, such as p4d.*.")] = "*",
+    market: Annotated[str, typer.Option(help="spot, on-demand or *.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
+) -> None:
+    """Take capacity away: no machine of the type can be launched in the zone and market."""
+    from sandbox import forecast
+
+    forecast.add(sandbox_dir(), "soldOut", {"cloud": cloud, "zone": zone, "type": type_, "market": market})
+
+
+@weather_app.command("quota")
+def weather_quota(
+    name: Annotated[str, typer.Argument(help="Quota code or name, such as L-417A185B.")],
+    value: Annotated[float, typer.Argument(help="The new limit.")],
+    region: Annotated[str, typer.Option(help="Region or pattern.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
+) -> None:
+    """Set a quota of the stand-in account."""
+    from sandbox import forecast
+
+    forecast.add(sandbox_dir(), "quotas", {"cloud": cloud, "region": region, "name": name, "value": value})
+
+
+@weather_app.command("fault")
+def weather_fault(
+    kind: Annotated[str, typer.Argument(help="throttle, fail, lose-answer or slow.")],
+    operation: Annotated[str, typer.Option(help="create, read, update, delete, invoke or *.")] = "*",
+    type_: Annotated[str, typer.Option("--type", help="Type token or pattern, such as aws:autoscaling/*.")] = "*",
+    name: Annotated[str, typer.Option(help="Logical name or pattern.")] = "*",
+    times: Annotated[int | None, typer.Option(help="How many calls it strikes; all when left out.")] = None,
+    seconds: Annotated[float, typer.Option(help="For slow: seconds before the answer.")] = 1.0,
+    message: Annotated[str | None, typer.Option(help="For fail: `Code: text` of the refusal.")] = None,
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
+) -> None:
+    """Make the API misbehave."""
+    from sandbox import forecast
+
+    entry: dict[str, Any] = {"cloud": cloud, "kind": kind, "operation": operation, "type": type_, "name": name}
+    entry["seconds"] = seconds
+    if times is not None:
+        entry["times"] = times
+    if message is not None:
+        entry["message"] = message
+    forecast.add(sandbox_dir(), "faults", entry)
+
+
+@weather_app.command("clear")
+def weather_clear() -> None:
+    """Fair weather again."""
+    from sandbox import forecast
+
+    forecast.clear(sandbox_dir())

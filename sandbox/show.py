@@ -1,0 +1,92 @@
+"""What the stand-in clouds hold, as tables and as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.cloud import CallCloud, WeatherFile
+from sandbox.clouds import DISTRIBUTIONS, registry
+from sandbox.kinds import Resource
+from sandbox.store import CLOUDS, Store
+from sandbox.values import path_matches
+
+HIDDEN = "[secret]"
+
+
+def holdings(directory: Path, cloud: str | None, region: str | None, type_: str | None) -> list[dict[str, Any]]:
+    """Every resource as {cloud, region, type, id, name, stack, createdAt, outputs}; secrets are replaced."""
+    if not (directory / CLOUDS).exists():
+        return []
+    found = []
+    with Store(directory).transaction(write=False) as tx:
+        for package in [cloud] if cloud else DISTRIBUTIONS:
+            for r in tx.all(package, None, region):
+                if type_ is None or type_ in r.token:
+                    found.append(_entry(package, r))
+    return found
+
+
+def _entry(cloud: str, r: Resource) -> dict[str, Any]:
+    kind = registry(cloud).kinds.get(r.token)
+    always = kind.secret_outputs if kind else ()
+    return {
+        "cloud": cloud,
+        "region": r.region,
+        "type": r.token,
+        "id": r.id,
+        "name": r.urn.rsplit("::", 1)[-1],
+        "stack": r.urn.removeprefix("urn:pulumi:").split("::")[0],
+        "createdAt": r.created_at,
+        "outputs": {k: HIDDEN if _secret(k, r, always) else v for k, v in r.outputs.items()},
+    }
+
+
+def _secret(key: str, r: Resource, always: tuple[str, ...]) -> bool:
+    return key in always or any(path_matches(path, key) for path in r.secrets)
+
+
+def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:
+    """The launches that every group would make now, as {group, region, launches: [...]}."""
+    if not (directory / CLOUDS).exists():
+        return []
+    from sandbox.aws.launches import launches_of
+
+    aws = registry("aws")
+    weather = WeatherFile(directory / "weather.yaml").now()
+    rows = []
+    with Store(directory).transaction(write=False) as tx:
+        for group in tx.all("aws", "aws:autoscaling/group:Group", region):
+            cloud = CallCloud(aws, tx, group.region, group.account, weather)
+            rows.append({"group": group.outputs["name"], "region": group.region, "launches": launches_of(group, cloud)})
+    return rows
+
+
+def print_holdings(found: list[dict[str, Any]]) -> None:
+    console = Console()
+    if not found:
+        console.print("The stand-in clouds are empty.")
+        return
+    for cloud, region in sorted({(e["cloud"], e["region"]) for e in found}):
+        rows = [e for e in found if (e["cloud"], e["region"]) == (cloud, region)]
+        table = Table(title=f"{cloud} {region}: {len(rows)} resources", title_justify="left", box=None)
+        for column in ("type", "name", "id"):
+            table.add_column(column, overflow="fold")
+        for e in rows:
+            table.add_row(e["type"].rsplit(":", 1)[-1], e["name"], e["id"])
+        console.print(table)
+
+
+def print_launches(rows: list[dict[str, Any]]) -> None:
+    console = Console()
+    if not rows:
+        console.print("The stand-in clouds hold no groups.")
+    for row in rows:
+        console.print(f"[bold]{row['group']}[/bold] ({row['region']})")
+        if not row["launches"]:
+            console.print("  wants no instance")
+        for launch in row["launches"]:
+            console.print(f"  {launch['text']}", highlight=False)
