@@ -23,8 +23,10 @@ Loaded = TyperGroup | TyperCommand
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """A sub-command not imported yet. `target` is `module:attribute`, a Typer app or a command function; `help` is its line in
-    the list of commands."""
+    """A sub-command not imported yet.
+
+    target: `module:attribute` of a Typer app or a command function; help: its line in the list of commands.
+    """
 
     target: str
     help: str
@@ -110,8 +112,8 @@ def spillway(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (without the program's name) and returns the exit code.
 
-    0: done. 1: it could not be done, plain lines on standard error say why. 2: wrong usage. 130: Ctrl-C. SPILLWAY_TRACEBACK=1
-    adds the Python traceback.
+    0: done. 1: it could not be done, plain lines on standard error say why. 2: wrong usage. 130: Ctrl-C.
+    SPILLWAY_TRACEBACK=1 adds the Python traceback.
     """
     try:
         answer = typer.main.get_command(app).main(
@@ -131,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(error, f"{where}{error.strerror or error}")
-    except Exception as error:  # noqa: BLE001  # a fault of ours is one line, too
+    except Exception as error:  # a fault of ours is one line, too
         told = " ".join(str(error).split()) or "no message"
         return _fail(error, f"unexpected {type(error).__name__}: {told} ({TRACEBACK}=1 shows where)")
 
@@ -139,11 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _usage(error: TyperException) -> int:
     message = error.format_message()
     if "\n" in message:  # a group called with nothing: its help
-        print(message, file=sys.stderr)
+        typer.echo(message, err=True)
         return error.exit_code
     context = getattr(error, "ctx", None)
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
-    print(f"spillway: {message.rstrip('.')}{hint}", file=sys.stderr)
+    typer.echo(f"spillway: {message.rstrip('.')}{hint}", err=True)
     return error.exit_code
 
 
@@ -151,7 +153,7 @@ def _fail(error: BaseException, *lines: str) -> int:
     if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
     for line in lines:
-        print(f"spillway: {line}", file=sys.stderr)
+        typer.echo(f"spillway: {line}", err=True)
     return 1
 
 

@@ -1,8 +1,9 @@
 """Where the Pulumi engine is: the CLI, its Python language host and the host's start script.
 
-Looked for in this order: a suitable `pulumi` on PATH; the per-user cache; and, on `ensure_engine` only, the vendor's own
-installer and a build from Go modules (`engine_sources`), both of which fill that cache. A warm look-up starts no process: the
-cached engine is known by a marker written last, a `pulumi` on PATH is run once and remembered by path, size and change time.
+Looked for in this order: a suitable `pulumi` on PATH; the per-user cache; and, on `ensure_engine` only, the vendor's
+own installer and a build from Go modules (`engine_sources`), both of which fill that cache. A warm look-up starts no
+process: the cached engine is known by a marker written last, a `pulumi` on PATH is run once and remembered by path, size
+and change time.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ TEMPORARY = ".tmp-"
 PROBE_SECONDS = 20.0
 
 
+class PassedOver(Exception):
+    """A way to get the engine did not work; the message is one line that says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """A usable engine: all three programs are there and the version is within the accepted range."""
@@ -73,8 +78,8 @@ class Engine:
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base` with a PATH on which this engine comes first.
 
-        A PATH on which it already does is left as it is: moving, say, /usr/bin to the front would put the system's Python
-        before that of a virtual environment.
+        A PATH on which it already does is left as it is: moving, say, /usr/bin to the front would put the system's
+        Python before that of a virtual environment.
         """
         environment = dict(base)
         before = environment.get("PATH", os.defpath)
@@ -117,8 +122,8 @@ def find_engine(*, path: str | None = None, root: Path | None = None) -> Engine 
 def ensure_engine(console: Console, *, path: str | None = None, root: Path | None = None) -> Engine:
     """The engine, installed first if need be; says on `console` what it does.
 
-    Safe to run in two processes at once (the second waits and takes what the first installed) and to interrupt at any time.
-    Raises SpillwayError when every way failed, with one line per way.
+    Safe to run in two processes at once (the second waits and takes what the first installed) and to interrupt at any
+    time. Raises SpillwayError when every way failed; `console` has a line for each that says why.
     """
     root = root or cache_root()
     engine, reason = engine_on_path(path, root)
@@ -127,7 +132,7 @@ def ensure_engine(console: Console, *, path: str | None = None, root: Path | Non
         _remove_leftovers_if_idle(root)
         return engine
     if reason:
-        console.print(f"Passed over: {reason}", highlight=False, soft_wrap=True)
+        _say(console, f"Passed over: {reason}")
     with terminate_as_exit(), _lock(root, console):
         remove_leftovers(root)
         return cached_engine(root) or _install(console, root, path)
@@ -136,20 +141,16 @@ def ensure_engine(console: Console, *, path: str | None = None, root: Path | Non
 def _install(console: Console, root: Path, path: str | None) -> Engine:
     from spillway import engine_sources
 
-    failures: list[str] = []
     for source, install in (("installer", engine_sources.from_vendor), ("build", engine_sources.from_modules)):
         with temporary_directory(root) as scratch:
             try:
                 install(scratch, engine_sources.Context(console=console, root=root, path=path))
                 return _adopt(scratch, root, source)
-            except engine_sources.PassedOver as why:
-                failures.append(str(why))
-                console.print(f"Passed over: {why}", highlight=False, soft_wrap=True)
+            except PassedOver as why:
+                _say(console, f"Passed over: {why}")
     raise SpillwayError(
-        "there is no Pulumi engine, and no way to get one worked:",
-        *failures,
-        f"install Pulumi {_text(MINIMUM)} or newer by hand (https://www.pulumi.com/docs/iac/download-install/), or make "
-        "one of these reachable",
+        f"there is no Pulumi engine and every way to get one was passed over; put Pulumi {_text(MINIMUM)} or newer on "
+        "PATH (https://www.pulumi.com/docs/iac/download-install/) or make one of those ways work"
     )
 
 
@@ -158,7 +159,7 @@ def _adopt(scratch: Path, root: Path, source: str) -> Engine:
     programs = scratch / "bin"
     version, reason = _version_of(programs / CLI)
     if version is None:
-        raise SpillwayError(f"the engine that was just installed does not run: {reason}")
+        raise PassedOver(f"what it installed does not run: {reason}")
     marker = {
         "version": _text(version),
         "source": source,
@@ -176,7 +177,7 @@ def _adopt(scratch: Path, root: Path, source: str) -> Engine:
     return engine
 
 
-# --- the cache ---------------------------------------------------------------------------------------------------------
+# --- the cache ------------------------------------------------------------
 
 
 def cache_root() -> Path:
@@ -235,7 +236,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Deletes what killed installations left. Only for the holder of the lock: nobody else has a temporary directory."""
+    """Deletes what killed installations left. Only for the holder of the lock: nobody else has such a directory."""
     for leftover in root.glob(f"{TEMPORARY}*"):
         remove_tree(leftover)
 
@@ -256,7 +257,7 @@ def _lock(root: Path, console: Console) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            console.print("Another process is installing the engine; waiting for it.", soft_wrap=True)
+            _say(console, "Another process is installing the engine; waiting for it.")
             lock.acquire(poll_interval=0.2)
     except OSError as error:
         raise SpillwayError(f"{root}: cannot be written: {error.strerror or error}") from error
@@ -266,7 +267,7 @@ def _lock(root: Path, console: Console) -> Iterator[None]:
         lock.release()
 
 
-# --- PATH --------------------------------------------------------------------------------------------------------------
+# --- PATH -----------------------------------------------------------------
 
 
 def engine_on_path(path: str | None, root: Path) -> tuple[Engine | None, str]:
@@ -357,6 +358,10 @@ def _parse(text: str) -> tuple[int, int, int] | None:
 
 def _text(version: tuple[int, int, int]) -> str:
     return ".".join(map(str, version))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _is_first(program: Path, path: str) -> bool:

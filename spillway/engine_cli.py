@@ -21,8 +21,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 def install(as_json: Json = False) -> None:
     """Find the engine, or get it.
 
-    In this order: a suitable `pulumi` with its Python language host on PATH; the engine installed before; the vendor's own
-    installer; a build from Go modules (about 5 minutes on 2 cores, once per user; Go itself comes from PyPI if it is missing).
+    In this order: a suitable `pulumi` with its Python language host on PATH; the engine installed before; the vendor's
+    own installer; a build from Go modules (about 5 minutes on 2 cores, once per user; Go itself comes from PyPI if it
+    is missing).
     """
     from rich.console import Console
 

