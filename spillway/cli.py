@@ -46,6 +46,7 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
+    "sandbox": Lazy("sandbox.cli:app", "Stand-in clouds: deploy with no account, no credentials and no network."),
 }
 
 

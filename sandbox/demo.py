@@ -1,0 +1,162 @@
+"""`make demo`: deploy region stacks with the real engine on the stand-in clouds, and say what now exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
+from sandbox.project import Project, pulumi_command
+from sandbox.schema import load
+from sandbox.store import Store
+from spillway.engine import ensure_engine
+from spillway.errors import SpillwayError
+
+STACKS = ("aws-us-east-1", "aws-us-west-2")
+_SUMMARY = re.compile(r"^ {4}(?:[+~-]|\+-)? ?\d+ (?:created|updated|replaced|deleted|unchanged)", re.M)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What one `pulumi up` did: the engine's own counts, and the stack's outputs."""
+
+    stack: str
+    summary: str
+    seconds: float
+    outputs: dict[str, Any]
+
+
+def deploy(project: Project, environment: dict[str, str], stack: str) -> Deployment:
+    """One `pulumi up`; its full output goes to `<sandbox>/logs/<stack>.log`. Raises SpillwayError when it fails."""
+    started = time.monotonic()
+    project.ensure_stack(stack, environment)
+    log = project.directory / "logs" / f"{stack}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    up = ["up", "--yes", "--skip-preview", "--non-interactive", "--color", "never", "--stack", stack]
+    result = subprocess.run(
+        pulumi_command(up, project),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    log.write_text(result.stdout)
+    if result.returncode != 0:
+        lines = [line for line in result.stdout.splitlines() if "error" in line.lower()] or result.stdout.splitlines()
+        raise SpillwayError(f"{stack}: pulumi up failed; all of its output is in {log}", *lines[-10:])
+    output = subprocess.run(
+        pulumi_command(["stack", "output", "--json", "--stack", stack], project),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts = [line.strip() for line in result.stdout.splitlines() if _SUMMARY.match(line)]
+    return Deployment(stack, ", ".join(counts), time.monotonic() - started, json.loads(output.stdout))
+
+
+def present(console: Console, project: Project, deployments: list[Deployment]) -> None:
+    """The regions as a table: pools, machine types, storage, endpoint."""
+    table = Table(title="What exists now", title_justify="left", show_lines=True)
+    for column in ("stack", "pools", "machine types", "storage per node", "endpoint"):
+        table.add_column(column, overflow="fold")
+    for deployment in deployments:
+        pools, endpoint = deployment.outputs["pools"], deployment.outputs["endpoint"]
+        table.add_row(
+            deployment.stack,
+            "\n".join(f"{p['name']}: {_sizes(p)}" for p in pools.values()),
+            "\n".join(f"{kind}: {', '.join(p['types'])}" for kind, p in pools.items()),
+            "\n".join(_disks(project, deployment.stack)),
+            f"https://{endpoint['hostname']}:{endpoint['port']}{endpoint['healthPath']}\n"
+            + ", ".join(endpoint["addresses"]),
+        )
+    console.print(table)
+
+
+def _sizes(pool: dict[str, Any]) -> str:
+    return f"min {pool['min']}, max {pool['max']}"
+
+
+def _disks(project: Project, stack: str) -> list[str]:
+    """The volumes of the stack's launch templates, as the stand-in cloud holds them."""
+    lines: list[str] = []
+    with Store(project.directory).transaction(write=False) as tx:
+        for template in tx.all("aws", "aws:ec2/launchTemplate:LaunchTemplate"):
+            if not template.urn.startswith(f"urn:pulumi:{stack}::"):
+                continue
+            for mapping in template.outputs.get("blockDeviceMappings") or []:
+                ebs = mapping["ebs"]
+                line = (
+                    f"{mapping['deviceName']}: {ebs['volumeType']} {ebs['volumeSize']} GiB, "
+                    f"{ebs['iops']:,} IOPS, {ebs['throughput']:,} MB/s"
+                )
+                if line not in lines:
+                    lines.append(line)
+    return [*lines, "instance-store NVMe: RAID0 at boot"]
+
+
+def further(console: Console, directory: Path) -> None:
+    """Commands to look further, and to tear down."""
+    prefix = "" if directory == Path(".sandbox").absolute() else f"SPILLWAY_SANDBOX_DIR={directory} "
+    run = f"{prefix}.venv/bin/spillway sandbox"
+    console.print("\n[bold]Look further[/bold]")
+    for command, meaning in (
+        (f"{run} run -- pulumi preview --diff --stack {STACKS[0]}", "nothing to change, says the engine"),
+        (f"{run} run -- pulumi stack output --stack {STACKS[0]} --json", "the outputs that DNS will read"),
+        (f"{run} show --region us-east-1", "what the stand-in cloud holds"),
+        (f"{run} weather sold-out --market spot", "take all spot capacity away"),
+        (f"{run} show --launches", "the launches that the groups would make now, and why"),
+    ):
+        console.print(f"  {command}\n      [dim]{meaning}[/dim]", highlight=False, soft_wrap=True)
+    console.print("[bold]Tear down[/bold]")
+    for stack in STACKS:
+        console.print(
+            f"  {run} run -- pulumi destroy --yes --ignore-protect --stack {stack}", highlight=False, soft_wrap=True
+        )
+    console.print(f"  {run} reset --yes      [dim](or all of it at once)[/dim]", highlight=False, soft_wrap=True)
+
+
+def main() -> int:
+    """Deploy, then show. Exit code 1 with the engine's own words when a deployment fails."""
+    console = Console()
+    errors = Console(stderr=True)
+    started = time.monotonic()
+    project = Project(sandbox_dir())
+    try:
+        environment = project.environment(ensure_engine(errors))
+        project.sync()
+        with errors.status("Reading the schema of the cloud SDKs (once per SDK version)"):
+            for package, distribution in DISTRIBUTIONS.items():
+                kinds = registry(package)
+                load(package, distribution, kinds.kinds, kinds.invokes)
+        with (
+            errors.status(f"pulumi up: {', '.join(STACKS)} on the stand-in cloud"),
+            ThreadPoolExecutor(len(STACKS)) as threads,
+        ):
+            deployments = list(threads.map(lambda stack: deploy(project, environment, stack), STACKS))
+        for deployment in deployments:
+            console.print(f"{deployment.stack}: {deployment.summary} [dim]({deployment.seconds:.0f} s)[/dim]")
+        console.print()
+        present(console, project, deployments)
+        further(console, project.directory)
+        console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/dim]")
+    except (SpillwayError, RuntimeError) as error:
+        for line in getattr(error, "lines", (str(error),)):
+            errors.print(line, style="red", highlight=False, markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
