@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from sandbox.kinds import Resource
@@ -126,14 +127,11 @@ class EngineSandbox:
 
 
 def copied_project(target: Path) -> Path:
-    """A copy of the repository's program and stack files, for tests that edit them."""
-    for name in ("infra", "images", "stacks", "Pulumi.yaml"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target / name)
+    """The repository's program with stack files of its own, for tests that edit them."""
+    shutil.copytree(ROOT / "stacks", target / "stacks")
+    settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    settings["main"] = str(ROOT / settings["main"])
+    (target / "Pulumi.yaml").write_text(yaml.safe_dump(settings))
     return target
 
 

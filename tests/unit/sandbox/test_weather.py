@@ -1,0 +1,55 @@
+"""The weather file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import forecast
+from sandbox.weather import WeatherError, parse
+from spillway.errors import SpillwayError
+
+
+def test_capacity_is_taken_away_by_pattern() -> None:
+    weather = parse("soldOut: [{zone: us-east-1*, type: p4d.*, market: spot}]")
+    assert weather.is_sold_out("aws", "us-east-1a", "p4d.24xlarge", "spot")
+    assert not weather.is_sold_out("aws", "us-east-1a", "p4d.24xlarge", "on-demand")
+    assert not weather.is_sold_out("aws", "us-west-2a", "p4d.24xlarge", "spot")
+
+
+def test_the_last_quota_that_fits_wins() -> None:
+    weather = parse("quotas: [{name: Q, value: 5}, {name: Q, region: eu-*, value: 1}]")
+    assert weather.quota("aws", "eu-west-1", "Q", 9) == 1
+    assert weather.quota("aws", "us-east-1", "Q", 9) == 5
+    assert weather.quota("aws", "us-east-1", "other", 9) == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("soldout: []", "soldout"),
+        ("soldOut: [{zone: a, market: sport}]", "soldOut.0.market = 'sport'"),
+        ("quotas: [{name: Q, value: -1}]", "quotas.0.value = -1"),
+        ("faults: [{kind: explode}]", "faults.0.kind = 'explode'"),
+        ("faults: [{kind: fail, times: 0}]", "faults.0.times = 0"),
+        ("faults: {", "not valid YAML"),
+        ("- a", "top level"),
+    ],
+)
+def test_a_faulty_file_says_where(text: str, says: str) -> None:
+    with pytest.raises(WeatherError, match="weather.yaml") as caught:
+        parse(text)
+    assert says in str(caught.value)
+
+
+def test_entries_are_added_read_and_cleared(tmp_path: Path) -> None:
+    forecast.add(tmp_path, "soldOut", {"market": "spot"})
+    forecast.add(tmp_path, "faults", {"kind": "throttle", "times": 3, "operation": "create"})
+    weather = forecast.read(tmp_path)
+    assert weather.is_sold_out("aws", "z", "t", "spot")
+    assert weather.faults_for("aws", "create", "aws:x", "n")[0][1].times == 3
+    with pytest.raises(SpillwayError, match="market"):
+        forecast.add(tmp_path, "soldOut", {"market": "futures"})
+    forecast.clear(tmp_path)
+    assert forecast.text(forecast.read(tmp_path)).startswith("fair")
