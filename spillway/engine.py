@@ -2,8 +2,8 @@
 
 Looked for in this order: a suitable `pulumi` on PATH; the per-user cache; and, on `ensure_engine` only, the vendor's
 own installer and a build from Go modules (`engine_sources`), both of which fill that cache. A warm look-up starts no
-process: the cached engine is known by a marker written last, a `pulumi` on PATH is run once and remembered by path, size
-and change time.
+process: the cached engine is known by a marker written last, a `pulumi` on PATH is run once and remembered by path,
+size and change time.
 """
 
 from __future__ import annotations

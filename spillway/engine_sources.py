@@ -1,8 +1,8 @@
 """The two ways to get an engine that is not there: the vendor's own installer, and a build from Go modules.
 
 Each fills `<scratch>/bin` with the three programs or raises PassedOver with one line that says why not. Addresses from
-this machine's configuration (mirrors, proxies) are never part of such a line; the whole output of a failed build is in a
-log file.
+this machine's configuration (mirrors, proxies) are never part of such a line; the whole output of a failed build is in
+a log file.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ LOG = "build.log"
 # What Go and uv say when a host is not reached: names, connections, TLS, proxies and offline switches.
 UNREACHED = re.compile(
     r"no such host|dial tcp|connection (refused|reset|timed out)|i/o timeout|TLS handshake|proxyconnect"
-    r"|server misbehaving|network is unreachable|no route to host|Temporary failure|dns error|error sending request|Failed to fetch"
-    r"|client error \(Connect\)|operation timed out|module lookup disabled|unexpected EOF|x509:|Could not connect"
-    r"|network connectivity is disabled|\b50[234]\b",
+    r"|server misbehaving|network is unreachable|no route to host|Temporary failure|dns error|error sending request"
+    r"|Failed to fetch|client error \(Connect\)|operation timed out|module lookup disabled|unexpected EOF|x509:"
+    r"|Could not connect|network connectivity is disabled|\b50[234]\b",
     re.IGNORECASE,
 )
 ADDRESS = re.compile(r"\b[a-z][a-z+]*://[^\s\"'`]+", re.IGNORECASE)
