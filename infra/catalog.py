@@ -1,4 +1,4 @@
-"""What clouds offer: GPU machine types, the zones that have them, and the shapes of known models. Data, dated, no prices.
+"""What clouds offer: GPU machine types, the zones that have them, the shapes of known models. Data, dated, no prices.
 
     machine("p5.48xlarge").gpus                      # 8
     zones("p4de.24xlarge", "us-east-1")              # ("us-east-1b", "us-east-1c")
@@ -32,7 +32,7 @@ class NotInCatalog(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine type. Units are in the names; ebs_* are what the instance reaches at most, *_baseline what it keeps up."""
+    """One machine type. Units are in the names; ebs_max_* is the ceiling, ebs_baseline_* what the instance keeps up."""
 
     cloud: str
     name: str

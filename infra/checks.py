@@ -1,7 +1,265 @@
+"""What only several values of a stack file can say together: names, bounds, networks, limits of AWS.
+
+Each check names the sections it reads and runs when all of them are sound, so that one faulty section hides nothing in
+the others. What depends on machines and models is in `infra/machine_checks.py`.
+"""
+
 from __future__ import annotations
-from typing import TYPE_CHECKING
-from infra.faults import Fault
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from infra import catalog, cidr
+from infra.faults import Fault, did_you_mean, listed
+
 if TYPE_CHECKING:
     from infra.config import RegionConfig
-def region_faults(region: "RegionConfig", stack: str) -> list[Fault]:
-    return [] if stack == region.stack_name else [Fault(("region",), f"the stack is {stack}", region.region)]
+    from infra.sections import Disk
+
+Check = Callable[["RegionConfig"], Iterator[Fault]]
+CHECKS: Final[list[tuple[frozenset[str], Check]]] = []
+
+GP3_IOPS_PER_GIB: Final = 500
+GP3_MIBPS_PER_IOPS: Final = 0.25
+"""https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html (gp3 volumes)."""
+ENDPOINT_ADDRESSES: Final = 10
+"""Addresses that interface endpoints take in a private subnet, one each, with some to spare."""
+TEARDOWN_SECONDS: Final = 8
+"""From the end of draining to vLLM's exit: its workers are torn down one after another, 5 to 8 s."""
+RESERVED_TAGS: Final = ("aws:", "spillway:")
+
+
+def check(*sections: str) -> Callable[[Check], Check]:
+    """Registers a check that reads these sections (attribute names of the region)."""
+
+    def register(function: Check) -> Check:
+        CHECKS.append((frozenset(sections), function))
+        return function
+
+    return register
+
+
+def region_faults(region: RegionConfig, stack: str) -> list[Fault]:
+    """The faults of one region in itself; sections that are absent from `region` are skipped with what reads them."""
+    from infra import machine_checks  # noqa: F401  # registers its checks
+
+    present = region.__dict__.keys()
+    faults: list[Fault] = []
+    if {"cloud", "region"} <= present:
+        faults += _stack_name(region, stack)
+    for sections, function in CHECKS:
+        if sections <= present:
+            faults += function(region)
+    return faults
+
+
+def _stack_name(region: RegionConfig, stack: str) -> Iterator[Fault]:
+    if stack != region.stack_name:
+        yield Fault(
+            ("region",),
+            f"the stack is named {stack}, but a stack is named <cloud>-<region>: this would be {region.stack_name}",
+            region.region,
+        )
+
+
+@check("region")
+def _region(region: RegionConfig) -> Iterator[Fault]:
+    if region.region not in catalog.regions():
+        hint = did_you_mean(region.region, catalog.regions())
+        yield Fault(("region",), f"unknown region{hint}; known are {listed(catalog.regions())}", region.region)
+
+
+@check("region", "nearest_aws_region")
+def _nearest(region: RegionConfig) -> Iterator[Fault]:
+    if region.nearest_aws_region not in (None, region.region):
+        yield Fault(
+            ("nearestAwsRegion",),
+            f"on AWS it is the region itself, {region.region}: leave it out",
+            region.nearest_aws_region,
+        )
+
+
+@check("pools")
+def _counts(region: RegionConfig) -> Iterator[Fault]:
+    pools = region.pools
+    if pools.floor > pools.target:
+        yield Fault(("pools", "floor"), f"has to be at most target ({pools.target})", pools.floor)
+    if pools.target > pools.max:
+        yield Fault(("pools", "target"), f"has to be at most max ({pools.max})", pools.target)
+
+
+@check("pools")
+def _reservations(region: RegionConfig) -> Iterator[Fault]:
+    path = ("pools", "reservations")
+    wanted = region.pools.reservations
+    ids = (*wanted.capacity_reservations, *wanted.capacity_blocks)
+    for number, name in enumerate(wanted.capacity_blocks):
+        if ids.index(name) < len(wanted.capacity_reservations) + number:
+            yield Fault((*path, "capacityBlocks", number), "stands twice; each reservation once", name)
+    for number, name in enumerate(wanted.capacity_reservations):
+        if ids.index(name) < number:
+            yield Fault((*path, "capacityReservations", number), "stands twice; each reservation once", name)
+    if wanted.preference == "only" and not ids:
+        yield Fault((*path, "preference"), "needs at least one id in capacityReservations or capacityBlocks", "only")
+    if wanted.preference == "none" and ids:
+        yield Fault(
+            (*path, "preference"), "leaves reservations to others, but ids are given; open or only uses them", "none"
+        )
+
+
+@check("fallback")
+def _fallback(region: RegionConfig) -> Iterator[Fault]:
+    rule = region.fallback
+    if rule.in_minutes <= rule.out_minutes:
+        why = f"has to be above outMinutes ({rule.out_minutes}), or nodes are bought and returned in turn"
+        yield Fault(("fallback", "inMinutes"), why, rule.in_minutes)
+
+
+@check("scaling", "pools")
+def _scaling(region: RegionConfig) -> Iterator[Fault]:
+    scaling = region.scaling
+    if scaling.in_queue_per_replica >= scaling.queue_per_replica:
+        why = f"has to be below queuePerReplica ({scaling.queue_per_replica:g})"
+        yield Fault(("scaling", "inQueuePerReplica"), why, scaling.in_queue_per_replica)
+    if scaling.in_cpu_percent >= scaling.cpu_percent:
+        why = f"has to be below cpuPercent ({scaling.cpu_percent:g})"
+        yield Fault(("scaling", "inCpuPercent"), why, scaling.in_cpu_percent)
+    for key, step in (("step", scaling.step), ("inStep", scaling.in_step)):
+        if scaling.signal != "none" and step > region.pools.max:
+            yield Fault(("scaling", key), f"has to be at most pools.max ({region.pools.max})", step)
+
+
+@check("node", "fallback")
+def _node(region: RegionConfig) -> Iterator[Fault]:
+    node = region.node
+    whole = node.deregister_seconds + node.drain_seconds + TEARDOWN_SECONDS
+    if whole > node.notice_seconds:
+        most = node.notice_seconds - node.deregister_seconds - TEARDOWN_SECONDS
+        why = (
+            f"has to be at most {most}: with deregisterSeconds ({node.deregister_seconds}) and {TEARDOWN_SECONDS} s to "
+            f"stop the engine it has to end within noticeSeconds ({node.notice_seconds})"
+        )
+        yield Fault(("node", "drainSeconds"), why, node.drain_seconds)
+    if node.grace_period_minutes <= region.fallback.boot_minutes:
+        why = f"has to be above fallback.bootMinutes ({region.fallback.boot_minutes}), or booting nodes are replaced"
+        yield Fault(("node", "gracePeriodMinutes"), why, node.grace_period_minutes)
+
+
+@check("image")
+def _image(region: RegionConfig) -> Iterator[Fault]:
+    image = region.image
+    if image.id is not None:
+        for key, value in (("family", image.family), ("version", image.version)):
+            if value is not None:
+                yield Fault(("image", key), "goes without id: an image is given by family and version, or by id", value)
+        if image.newest:
+            yield Fault(("image", "newest"), "goes without id: the newest is asked for by family", True)
+    elif image.family is None:
+        yield Fault(("image",), "has to have family and version, or family and newest: true, or id")
+    elif image.newest and image.version is not None:
+        yield Fault(
+            ("image", "version"), "goes without newest: true; a pinned version keeps plans as they are", image.version
+        )
+    elif not image.newest and image.version is None:
+        yield Fault(("image", "version"), "missing; pin the version of the family, or say newest: true")
+
+
+@check("secrets")
+def _secrets(region: RegionConfig) -> Iterator[Fault]:
+    names = {"certificate": region.secrets.certificate, "apiKeys": region.secrets.api_keys}
+    if names["certificate"] == names["apiKeys"]:
+        yield Fault(
+            ("secrets", "apiKeys"), "has to differ from certificate: each secret has its own name", names["apiKeys"]
+        )
+    for key, name in names.items():
+        # https://docs.aws.amazon.com/secretsmanager/latest/userguide/getting-started.html: ARNs end in such a suffix.
+        if re.search(r"-[A-Za-z0-9]{6}$", name):
+            why = "must not end in a hyphen and six characters: Secrets Manager takes that for the end of an ARN"
+            yield Fault(("secrets", key), why, name)
+
+
+@check("tags")
+def _tags(region: RegionConfig) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for key in region.tags:
+        if key.lower().startswith(RESERVED_TAGS):
+            yield Fault(("tags", key), f"tags that begin with {listed(RESERVED_TAGS)} are set by AWS and by the stack")
+        if key.lower() in seen:
+            yield Fault(
+                ("tags", key), f"differs from {seen[key.lower()]} in case only; IAM takes both for the same tag"
+            )
+        seen.setdefault(key.lower(), key)
+
+
+@check("network")
+def _addresses(region: RegionConfig) -> Iterator[Fault]:
+    why = cidr.fault(region.network.cidr)
+    if why:
+        yield Fault(("network", "cidr"), why, region.network.cidr)
+    for number, client in enumerate(region.network.clients):
+        why = cidr.client_fault(client)
+        if why:
+            yield Fault(("network", "clients", number), why, client)
+        elif client in region.network.clients[:number]:
+            yield Fault(("network", "clients", number), "stands twice; each network once", client)
+
+
+@check("network", "pools")
+def _room(region: RegionConfig) -> Iterator[Fault]:
+    if cidr.fault(region.network.cidr):
+        return
+    # A lost zone may push both pools, and the replacements of capacity rebalancing, into one subnet.
+    needed = 2 * region.pools.max + (ENDPOINT_ADDRESSES if region.network.egress == "endpoints" else 1)
+    there = cidr.hosts_per_subnet(region.network.cidr)
+    if there < needed:
+        why = (
+            f"too small: a zone's private subnet has {there} addresses, and {needed} are needed for two pools of at "
+            f"most {region.pools.max} nodes; take a larger network"
+        )
+        yield Fault(("network", "cidr"), why, region.network.cidr)
+
+
+@check("storage")
+def _volumes(region: RegionConfig) -> Iterator[Fault]:
+    disks: tuple[tuple[str, Disk], ...] = (("root", region.storage.root), ("data", region.storage.data))
+    for name, disk in disks:
+        if disk.iops > GP3_IOPS_PER_GIB * disk.size_gib:
+            most = GP3_IOPS_PER_GIB * disk.size_gib
+            why = f"has to be at most {most}: gp3 gives {GP3_IOPS_PER_GIB} IOPS per GiB, and sizeGib is {disk.size_gib}"
+            yield Fault(("storage", name, "iops"), why, disk.iops)
+        if disk.throughput_mbps > GP3_MIBPS_PER_IOPS * disk.iops:
+            most = int(GP3_MIBPS_PER_IOPS * disk.iops)
+            why = f"has to be at most {most}: gp3 gives {GP3_MIBPS_PER_IOPS} MiB/s per IOPS, and iops is {disk.iops}"
+            yield Fault(("storage", name, "throughputMbps"), why, disk.throughput_mbps)
+
+
+def overlap_faults(network: str, others: dict[str, str]) -> list[Fault]:
+    """Faults for every other stack (by name, with its network) that shares addresses with this one."""
+    faults = []
+    for stack, other in sorted(others.items()):
+        if cidr.overlap(network, other):
+            why = f"overlaps with {other} of stacks/Pulumi.{stack}.yaml: networks of stacks must not share addresses"
+            faults.append(Fault(("network", "cidr"), why, network))
+    return faults
+
+
+def networks_beside(path: Path) -> dict[str, str]:
+    """Stack name -> network of every other region stack in the same folder; files at fault speak for themselves."""
+    from infra import stackfile
+    from infra.faults import ConfigError
+
+    found: dict[str, str] = {}
+    for other in sorted(path.parent.glob("Pulumi.*.yaml")):
+        if other.name == path.name:
+            continue
+        try:
+            data = stackfile.read(other).get(stackfile.REGION_KEY)
+        except ConfigError:
+            continue
+        network = data.get("network") if isinstance(data, dict) else None
+        text = network.get("cidr") if isinstance(network, dict) else None
+        if isinstance(text, str) and cidr.fault(text) is None:
+            found[stackfile.stack_of(other)] = text
+    return found

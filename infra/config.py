@@ -2,8 +2,9 @@
 
     config = load_stack_file(Path("stacks/Pulumi.aws-us-east-1.yaml"), "aws-us-east-1")
 
-Every fault of the file is collected and raised at once in one ConfigError: YAML and top-level keys (infra/stackfile.py),
-types, ranges and formats (infra/sections.py), and what only several values together can say (infra/checks.py).
+Every fault of the file is collected and raised at once in one ConfigError: YAML and top-level keys
+(infra/stackfile.py), types, ranges and formats (infra/sections.py), and what only several values together can say
+(infra/checks.py, infra/machine_checks.py).
 Imports no cloud SDK and no pulumi: every preview pays for this module, and so does every command.
 """
 
@@ -13,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
-from infra import catalog, stackfile
-from infra.faults import ConfigError, Fault, listed
+from infra import catalog, cidr, stackfile
+from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, listed
 from infra.sections import (
     AccountId,
+    Architecture,
     AwsRegionName,
     Budget,
     Fallback,
@@ -37,7 +39,7 @@ from infra.sections import (
     TagValue,
     Word,
 )
-from infra.stackfile import REGION_KEY
+from infra.stackfile import REGION_KEY, STACK_KEYS
 
 __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all", "load_stack_file", "parse_region"]
 
@@ -45,6 +47,12 @@ __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all",
 class RegionBase(Section):
     """What every cloud's region has."""
 
+    cloud: str
+    """The cloud."""
+    region: str
+    """The cloud's name of the region; together they are the stack's name."""
+    account: str
+    """The only account of the cloud that this stack may touch."""
     residency: Word = Field(examples=["us"])
     """Where the data of this region's clients may be processed; DNS never sends them across."""
     model: ModelSpec
@@ -64,6 +72,16 @@ class RegionBase(Section):
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=30)
     """Tags on everything, besides the stack's own."""
 
+    @property
+    def stack_name(self) -> str:
+        """`<cloud>-<region>`."""
+        return f"{self.cloud}-{self.region}"
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's shape: the stack file's own, or the catalog's."""
+        return self.model.architecture or catalog.architecture(self.model.name)
+
 
 class AwsRegion(RegionBase):
     """One AWS region that serves: everything under `spillway:region` with `cloud: aws`."""
@@ -73,14 +91,9 @@ class AwsRegion(RegionBase):
     region: AwsRegionName = Field(examples=["us-east-1"])
     """AWS region; with the cloud it is the stack's name."""
     account: AccountId = Field(examples=["123456789012"])
-    """The only AWS account that this stack may touch."""
+    """The only AWS account that this stack may touch, in quotes."""
     nearest_aws_region: AwsRegionName | None = None
     """For latency-based DNS records; on AWS always the region itself, so leave it out."""
-
-    @property
-    def stack_name(self) -> str:
-        """`<cloud>-<region>`."""
-        return f"{self.cloud}-{self.region}"
 
     @property
     def latency_region(self) -> str:
@@ -105,6 +118,11 @@ class AwsRegion(RegionBase):
         return tuple(sorted({zone for name in self.all_types for zone in catalog.zones(name, self.region)}))
 
     @property
+    def subnets(self) -> tuple[cidr.ZoneSubnets, ...]:
+        """The private and the public subnet of each of `zones`."""
+        return cidr.subnets(self.network.cidr, self.zones)
+
+    @property
     def machines(self) -> tuple[catalog.Machine, ...]:
         """The catalog's entries for `all_types`."""
         return tuple(catalog.machine(name) for name in self.all_types)
@@ -124,31 +142,72 @@ def load_stack_file(path: Path, stack: str | None = None) -> RegionConfig:
     data = stackfile.read(path)
     if REGION_KEY not in data:
         raise ConfigError([Fault((REGION_KEY,), "missing; it holds the region's settings").line(name)])
-    return parse_region(data[REGION_KEY], stack or stackfile.stack_of(path), name)
+    return _parse(data[REGION_KEY], stack or stackfile.stack_of(path), name, path)
 
 
 def parse_region(data: object, stack: str, file: str) -> RegionConfig:
-    """The object under `spillway:region` as a model; raises ConfigError with one line per fault, all at once."""
-    from infra import checks  # at call time: checks needs the models of this module
+    """The object under `spillway:region` as a model; raises ConfigError with one line per fault, all at once.
+
+    What several values say together is checked even when other sections are at fault, so that one run tells everything.
+    """
+    return _parse(data, stack, file, None)
+
+
+def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConfig:
+    from infra import checks  # at call time: every check reads the models of this module
 
     region, faults = _validate(data)
     if region is not None:
-        faults = checks.region_faults(region, stack)
+        faults += checks.region_faults(region, stack)
+        if path is not None and "network" in region.__dict__ and cidr.fault(region.network.cidr) is None:
+            faults += checks.overlap_faults(region.network.cidr, checks.networks_beside(path))
     if faults or region is None:
-        raise ConfigError(Fault((REGION_KEY, *f.path), f.allowed, f.value).line(file) for f in faults)
+        lines = dict.fromkeys(Fault((REGION_KEY, *f.path), f.allowed, f.value).line(file) for f in faults)
+        raise ConfigError(lines)
     return region
 
 
 def _validate(data: object) -> tuple[RegionConfig | None, list[Fault]]:
+    """The model, or as much of it as is sound (its faulty sections are simply absent), and the faults found."""
     if not isinstance(data, dict):
-        return None, [Fault((), "has to be a map with cloud, region, model, pools and so on", data)]
+        keys = listed(f.alias or name for name, f in AwsRegion.model_fields.items()).replace(" or ", " and ")
+        return None, [Fault((), f"has to be a map with {keys}", data)]
+    secret = [Fault(path, why, HIDDEN) for path, why in stackfile.encrypted_values(data, ())]
     cloud = data.get("cloud")
     if not isinstance(cloud, str) or cloud not in CLOUDS:
-        return None, [Fault(("cloud",), f"has to be {listed(CLOUDS)}", cloud)]
+        hint = did_you_mean(cloud, CLOUDS)
+        return None, [*secret, Fault(("cloud",), f"has to be {listed(CLOUDS)}{hint}", cloud)]
+    model = CLOUDS[cloud]
     try:
-        return CLOUDS[cloud].model_validate(data), []
+        return model.model_validate(data), secret
     except ValidationError as error:
-        return None, [Fault(tuple(e["loc"]), e["msg"], e["input"]) for e in error.errors()]
+        from infra import explain
+
+        hidden = {fault.path[:-1] for fault in secret}  # `x: {secure: ...}` needs no second line about the type of x
+        told = [e for e in error.errors(include_url=False) if e["loc"] not in hidden and e["loc"][:-1] not in hidden]
+        return _sound_part(model, data, error), secret + explain.faults(model, told)
+
+
+def _sound_part(model: type[AwsRegion], data: dict[Any, Any], error: ValidationError) -> RegionConfig:
+    from infra import explain
+
+    at_fault = {e["loc"][0] for e in error.errors(include_url=False) if e["loc"]}
+    sound: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key in at_fault:
+            continue
+        if key in data:
+            section = explain.model_of(field.annotation)
+            # Strict validation changes nothing but maps and lists, and all lists lie inside of sections.
+            sound[name] = section.model_validate(data[key]) if section else data[key]
+        else:
+            sound[name] = field.get_default(call_default_factory=True)
+    part = model.model_construct(**sound)
+    for name in model.model_fields:
+        if name not in sound:
+            part.__dict__.pop(name, None)
+    return part
 
 
 def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
@@ -157,10 +216,8 @@ def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
     lines: list[str] = []
     for path in sorted(stacks_dir.glob("Pulumi.*.yaml")):
         try:
-            data = stackfile.read(path)
-            if REGION_KEY in data:
-                stack = stackfile.stack_of(path)
-                regions[stack] = parse_region(data[REGION_KEY], stack, stackfile.display_name(path))
+            if not ({*STACK_KEYS} - {REGION_KEY}) & stackfile.read(path).keys():
+                regions[stackfile.stack_of(path)] = load_stack_file(path)
         except ConfigError as error:
             lines += error.lines
     if lines:
@@ -169,5 +226,7 @@ def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a whole stack file, for editors."""
-    return TypeAdapter(AwsRegion).json_schema()
+    """JSON Schema (draft 2020-12) of a whole stack file, for editors; committed as infra/schema/stack.schema.json."""
+    from infra import schema
+
+    return schema.stack_file(CLOUDS)

@@ -1,7 +1,7 @@
 """The sections of a region's stack file, as frozen pydantic models; keys are camelCase in the file, snake_case here.
 
-Strict: a number in quotes is not a number, `yes` is not true, an unknown key is a fault. Only what one value can say for
-itself is checked here (type, range, format); what values say together is in `infra/checks.py`.
+Strict: a number in quotes is not a number, `yes` is not true, an unknown key is a fault. Only what one value can say
+for itself is checked here (type, range, format); what values say together is in `infra/checks.py`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ ReservationId = Annotated[str, text(r"^cr-([0-9a-f]{8}|[0-9a-f]{17})$", "a reser
 ImageId = Annotated[str, text(r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", "an image id: ami- and 17 hex digits")]
 ImageFamily = Annotated[str, text(r"^[a-z][a-z0-9-]{1,62}$", "an image family: lower-case letters, digits, hyphens")]
 ImageVersion = Annotated[
-    str, text(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$", "an image version in quotes such as \"2026.11.1\"")
+    str, text(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$", 'an image version in quotes such as "2026.11.1"')
 ]
 HostName = Annotated[
     str,

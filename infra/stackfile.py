@@ -75,7 +75,9 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def display_name(path: Path) -> str:
@@ -116,7 +118,7 @@ def _parse(text: str, name: str) -> Any:
             for token in yaml.parse(text, Loader=_Base):
                 anchor = getattr(token, "anchor", None)
                 if anchor is not None:
-                    where = f"line {token.start_mark.line + 1}"
+                    where = f"line {token.start_mark.line + 1 if token.start_mark else 1}"
                     raise ConfigError([f"{name}: {where}: YAML anchors and aliases are not allowed ({_clean(anchor)})"])
         loader = _Loader(text)
         try:
@@ -133,7 +135,8 @@ def _parse(text: str, name: str) -> Any:
         raise ConfigError([f"{name}: not YAML: a value does not fit its tag ({_clean(str(error))})"]) from None
     if loader.repeated:
         raise ConfigError(
-            f"{name}: line {line}: {dotted((key,))}: the key stands twice in the same map" for key, line in loader.repeated
+            f"{name}: line {line}: {dotted((key,))}: the key stands twice in the same map"
+            for key, line in loader.repeated
         )
     return document
 

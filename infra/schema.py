@@ -1,0 +1,92 @@
+"""The JSON Schema of a stack file, for editors: `# yaml-language-server: $schema=../infra/schema/stack.schema.json`.
+
+    python -m infra.schema > infra/schema/stack.schema.json
+
+Made from the same models that check the file, and committed; a test keeps it fresh. It knows what one value can say;
+what several say together is told by `infra/checks.py` at preview.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from infra import catalog, stackfile
+from infra.sections import WORDS, Section
+
+
+class _Generator(GenerateJsonSchema):
+    """pydantic's own, with the words of each pattern, without titles, which editors would show instead of keys."""
+
+    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
+        found = super().str_schema(schema)
+        if found.get("pattern") in WORDS:
+            found["description"] = WORDS[found["pattern"]].capitalize() + "."
+            found["patternErrorMessage"] = "Has to be " + WORDS[found["pattern"]]
+        return found
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def stack_file(clouds: Mapping[str, type[Section]]) -> dict[str, Any]:
+    """Schema (draft 2020-12) of a whole stack file, its region being one of `clouds` (by the value of `cloud`)."""
+    definitions: dict[str, Any] = {}
+    names = []
+    for model in clouds.values():
+        schema = model.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
+        definitions |= schema.pop("$defs", {})
+        definitions[model.__name__] = schema
+        names.append(model.__name__)
+    for definition in definitions.values():
+        definition.pop("title", None)
+    _suggest(definitions)
+    regions = [{"$ref": f"#/$defs/{name}"} for name in names]
+    pulumi: dict[str, Any] = dict.fromkeys(stackfile.PULUMI_KEYS, True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Spillway stack file",
+        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves. Made by `python -m infra.schema`.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["config"],
+        "properties": {
+            "config": {
+                "description": "The stack's configuration: one object, and settings of Pulumi's own.",
+                "type": "object",
+                "additionalProperties": False,
+                "required": [stackfile.REGION_KEY],
+                "properties": {
+                    stackfile.REGION_KEY: regions[0] if len(regions) == 1 else {"oneOf": regions},
+                    **pulumi,
+                },
+            },
+            "encryptedkey": {"type": "string", "description": "Written by Pulumi."},
+            "encryptionsalt": {"type": "string", "description": "Written by Pulumi."},
+            "secretsprovider": {"type": "string", "description": "Written by Pulumi."},
+        },
+        "$defs": definitions,
+    }
+
+
+def _suggest(definitions: dict[str, Any]) -> None:
+    """Completions for names that the catalog knows; not an enum, so that an editor with old data refuses nothing."""
+    pools = definitions["Pools"]["properties"]
+    pools["types"]["items"]["examples"] = [machine.name for machine in catalog.machines()]
+    definitions["ModelSpec"]["properties"]["name"]["examples"] = list(catalog.models())
+
+
+def text(schema: dict[str, Any]) -> str:
+    """The schema as it is committed."""
+    return json.dumps(schema, indent=2, ensure_ascii=True) + "\n"
+
+
+if __name__ == "__main__":
+    from infra.config import json_schema
+
+    sys.stdout.write(text(json_schema()))
