@@ -1,5 +1,5 @@
-"""What EC2 makes together with a VPC: a main route table, a network ACL, a security group. They are stored under the types
-that adopt them (`DefaultRouteTable`, ...), with no inputs until somebody does."""
+"""What EC2 makes together with a VPC: a main route table, a network ACL, a security group. They are stored under the
+types that adopt them (`DefaultRouteTable`, ...), with no inputs until somebody does."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Defaults: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html,
-https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html. The vCPU quotas of GPU families start at 0 in
-a new account; the stand-in account is one that asked for them, as any account that wants to run this must.
+https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html. The vCPU quotas of GPU families start at
+0 in a new account; the stand-in account is one that asked for them, as any account that wants to run this must.
 """
 
 from __future__ import annotations
