@@ -35,10 +35,11 @@ class Lazy:
         module, _, attribute = self.target.partition(":")
         found = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):
-            single = typer.Typer(rich_markup_mode=None, add_completion=False)
+            single = typer.Typer()
             single.command(name)(found)
             found = single
         found._add_completion = False  # the options that install completion belong to `spillway` alone
+        found.rich_markup_mode = None  # one look of --help everywhere, and one that needs no import of rich
         command = typer.main.get_command(found)
         command.name = name
         return command  # type: ignore[return-value]  # Typer makes only these two

@@ -230,8 +230,10 @@ def remove_tree(folder: Path) -> None:
     """Deletes a directory that may hold read-only directories, as Go's module cache does. One that is gone is fine."""
     for here, folders, _ in os.walk(folder):
         for name in folders:
-            with suppress(OSError):
-                (Path(here) / name).chmod(0o700)
+            inner = Path(here) / name
+            if not inner.is_symlink():
+                with suppress(OSError):
+                    inner.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
 
