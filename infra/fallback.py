@@ -86,8 +86,8 @@ class Rule:
 class Observation:
     """Both pools at one minute. The first three counts are the spot pool's.
 
-    minute: minutes since the epoch. desired: target - floor. in_service: ready. pending: launched, not ready yet.
-    on_demand_desired: ordered, with the floor. on_demand_in_service: ready. on_demand_terminating: draining or going.
+    minute: since the epoch, as the timer was scheduled. desired: target - floor. in_service: ready. pending: launched,
+    not ready. on_demand_desired: ordered, with the floor. on_demand_in_service: ready. on_demand_terminating: going.
     """
 
     minute: int
@@ -119,20 +119,21 @@ class Reason(StrEnum):
 class State:
     """What `decide` must see again at the next call. Values only; `to_json` and `from_json` are exact inverses.
 
-    missing, late: shortage per minute, oldest first, 0 where on-demand covers it already. spare: consecutive minutes in
-    which a node could go. minute, decided, reason, text: the last decision, for a repeated call.
+    missing, late: shortage per minute, oldest first, 0 where on-demand covers it already. spared: consecutive minutes
+    in which a node could go. leaving: a node in service was told to go. The rest: the last decision, to repeat it.
     """
 
     minute: int | None = None
     missing: tuple[int, ...] = ()
     late: tuple[int, ...] = ()
-    spare: int = 0
+    spared: int = 0
+    leaving: bool = False
     decided: int = 0
     reason: str = Reason.COVERED.value
     text: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"missing": list(self.missing), "late": list(self.late)}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> State:
@@ -141,7 +142,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """on_demand_desired: the size to set, as observed when nothing is to change. reason for programs, text for people."""
+    """on_demand_desired: the size to set, as observed when nothing is to change. reason and text say why."""
 
     on_demand_desired: int
     reason: Reason
@@ -192,21 +193,20 @@ def decide(rule: Rule, state: State, seen: Observation) -> Decision:
     """
     if state.minute is not None and seen.minute <= state.minute:
         return Decision(state.decided, Reason(state.reason), state.text, state)
-    skipped = 0 if state.minute is None else min(seen.minute - state.minute - 1, rule.late_minutes)
+    floor, skipped = rule.floor, 0 if state.minute is None else min(seen.minute - state.minute - 1, rule.late_minutes)
     holes = (0,) * skipped
-    floor = rule.floor
     owed = shortage(seen) if gap(seen, floor) >= 1 else 0
     overdue = seen.desired - seen.in_service if late_gap(seen, floor) >= 1 else 0
     missing = (*state.missing, *holes, owed)[-rule.out_minutes :]
     late = (*state.late, *holes, overdue)[-rule.late_minutes :]
-    run = (1 + (0 if skipped else state.spare)) if can_release(seen, floor) else 0
+    left = state.leaving and seen.on_demand_desired <= state.decided  # the next node is spared from here on
+    run = 1 + (0 if skipped else state.spared) if can_release(seen, floor) and not left else 0
 
     lasting = min(missing) if len(missing) == rule.out_minutes else 0
     lasting_late = min(late) if len(late) == rule.late_minutes else 0
     size, reason, text = _choose(rule, seen, lasting, lasting_late, run)
-    if reason is Reason.SPOT_BACK and seen.on_demand_in_service >= seen.on_demand_desired:
-        run = 0  # a node in service goes now; the next one has to be spared for in_minutes from here
-    return Decision(size, reason, text, State(seen.minute, missing, late, run, size, reason.value, text))
+    leaving = reason is Reason.SPOT_BACK and seen.on_demand_in_service >= seen.on_demand_desired
+    return Decision(size, reason, text, State(seen.minute, missing, late, run, leaving, size, reason.value, text))
 
 
 def _choose(rule: Rule, seen: Observation, lasting: int, lasting_late: int, run: int) -> tuple[int, Reason, str]:
@@ -282,7 +282,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """lower, upper: distance from the alarm's threshold, lower included, upper not, None unbounded. adjustment: nodes."""
+    """lower, upper: distance from the alarm's threshold, lower included, upper not; None: unbounded. In nodes."""
 
     adjustment: int
     lower: str | None
@@ -318,22 +318,12 @@ class Alarm:
 
 def aws_gap_expression(floor: int) -> str:
     """`gap` over the ids of METRICS."""
-    return f"spot_desired - spot_in_service - spot_pending - on_demand_desired{_plus(floor)}"
-
-
-def aws_late_gap_expression(floor: int) -> str:
-    """`late_gap` over the ids of METRICS."""
-    return f"spot_desired - spot_in_service - on_demand_desired{_plus(floor)}"
+    return f"spot_desired - spot_in_service - spot_pending - (on_demand_desired - {floor})"
 
 
 def aws_surplus_expression(floor: int) -> str:
     """`surplus` over the ids of METRICS."""
-    return f"spot_in_service + on_demand_desired - spot_desired{_minus(floor)}"
-
-
-def aws_spare_expression(floor: int) -> str:
-    """`spare` over the ids of METRICS."""
-    return f"spot_in_service + on_demand_in_service - spot_desired{_minus(floor)}"
+    return f"spot_in_service + (on_demand_desired - {floor}) - spot_desired"
 
 
 def out_steps(rule: Rule) -> tuple[Step, ...]:
@@ -363,13 +353,14 @@ def aws_alarms(rule: Rule) -> tuple[Alarm, ...]:
     if rule.max_on_demand == rule.floor:
         return ()
     out, late, back = rule.out_minutes, rule.late_minutes, rule.in_minutes
-    shortage_now, shortage_late = "spot_desired - spot_in_service - spot_pending", "spot_desired - spot_in_service"
+    shortage_late = "spot_desired - spot_in_service"
+    spare_line = f"spot_in_service + on_demand_in_service - spot_desired - {rule.floor}"
     release = f"(surplus >= 1) * (on_demand_desired > {rule.floor}) * (on_demand_terminating < 1) * safe"
     return (
         Alarm(
             key="out",
             description=f"Spot neither in service nor booting for {out} min: on-demand takes over",
-            expressions=_order(aws_gap_expression(rule.floor), shortage_now),
+            expressions=_order(aws_gap_expression(rule.floor), "spot_desired - spot_in_service - spot_pending"),
             evaluation_periods=out,
             adjustment_type="ExactCapacity",
             steps=out_steps(rule),
@@ -378,7 +369,7 @@ def aws_alarms(rule: Rule) -> tuple[Alarm, ...]:
         Alarm(
             key="late",
             description=f"Spot not in service for {late} min, booting or not: on-demand takes over",
-            expressions=_order(aws_late_gap_expression(rule.floor), shortage_late),
+            expressions=_order(f"{shortage_late} - (on_demand_desired - {rule.floor})", shortage_late),
             evaluation_periods=late,
             adjustment_type="ExactCapacity",
             steps=out_steps(rule),
@@ -389,7 +380,7 @@ def aws_alarms(rule: Rule) -> tuple[Alarm, ...]:
             description=f"Serving with one to spare for {back} min: one on-demand node goes",
             expressions=(
                 Expression("surplus", aws_surplus_expression(rule.floor), "ordered beyond need"),
-                Expression("spare", aws_spare_expression(rule.floor), "in service beyond the target"),
+                Expression("spare", spare_line, "in service beyond the target"),
                 Expression("safe", "((spare >= 1) + (on_demand_in_service < 1)) >= 1", "whichever node goes, no harm"),
                 Expression("release", f"(spot_max > 0) * {release}", "one on-demand node may go", True),
             ),
@@ -407,11 +398,3 @@ def _order(gap_expression: str, shortage_expression: str) -> tuple[Expression, .
         Expression("shortage", shortage_expression, "missing"),
         Expression("order", "(on_demand_max > 0) * (gap >= 1) * shortage", "on-demand to order beyond the floor", True),
     )
-
-
-def _plus(floor: int) -> str:
-    return f" + {floor}" if floor else ""
-
-
-def _minus(floor: int) -> str:
-    return f" - {floor}" if floor else ""
