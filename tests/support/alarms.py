@@ -15,6 +15,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from tests.support.metric_math import MetricMathError, Series, evaluate
@@ -114,8 +115,8 @@ class StepPolicy:
     def target(self, adjustment: int, group: Group, state: GroupState) -> int:
         """The desired capacity that the policy asks for.
 
-        Out: warming nodes are not current capacity, and what is desired already is not lowered. In: terminating nodes
-        are current capacity. Both keep a repeated breach from repeating the adjustment. Never beyond the group's bounds.
+        Out: warming nodes are not current capacity, and what is desired already is not lowered. In: terminating
+        nodes are current capacity. Both keep a repeated breach from repeating the adjustment. Never beyond the bounds.
         """
         if self.adjustment_type == "ExactCapacity":
             wanted = adjustment
@@ -188,7 +189,7 @@ class MetricAlarm:
                     value = evaluate(query.expression or "", values)
                 except MetricMathError as error:
                     raise RegistrationError(f"{self.name}: {query.id}: {error}") from error
-                values[query.id] = value if isinstance(value, dict) else {at: value for at in range(first, last + 1)}
+                values[query.id] = value if isinstance(value, dict) else dict.fromkeys(range(first, last + 1), value)
         return values[next(query.id for query in self.queries if query.returns)]
 
 
@@ -226,12 +227,11 @@ class Region:
 
         For Auto Scaling an alarm invokes its action every minute that it stays in ALARM, not only on the change.
         """
-        actions = []
+        actions: list[Action] = []
         for alarm in self.alarms:
             points = alarm.evaluate(self.metrics, minute)
             if alarm.state == "ALARM" and points:
-                for arn in alarm.actions:
-                    policy = self.policies[arn]
+                for policy in (self.policies[arn] for arn in alarm.actions if arn in self.policies):
                     actions.extend(self._scale(alarm, policy, points, states[policy.group]))
         return actions
 
@@ -327,7 +327,7 @@ def _bound(value: Any, default: float) -> float:
 
 
 def _check_steps(name: str, steps: tuple[Step, ...]) -> None:
-    """No gap, no overlap, not both bounds open unless alone is refused too, an open end on the side that is used."""
+    """No gap, no overlap, never both bounds open, and no end on the side of the threshold that the steps cover."""
     if not 1 <= len(steps) <= MAX_STEPS:
         raise RegistrationError(f"{name}: stepAdjustments: {len(steps)}, allowed are 1 to {MAX_STEPS}")
     for step in steps:
@@ -335,12 +335,12 @@ def _check_steps(name: str, steps: tuple[Step, ...]) -> None:
             raise RegistrationError(f"{name}: stepAdjustments: both bounds of a step are open")
         if step.lower >= step.upper:
             raise RegistrationError(f"{name}: stepAdjustments: lower bound {step.lower} not below upper {step.upper}")
-    for left, right in zip(steps, steps[1:], strict=False):
+    for left, right in pairwise(steps):
         if left.upper != right.lower:
             raise RegistrationError(f"{name}: stepAdjustments: gap or overlap between {left.upper} and {right.lower}")
-    if steps[-1].upper not in (float("inf"),) and steps[-1].upper > 0:
+    if 0 < steps[-1].upper < float("inf"):
         raise RegistrationError(f"{name}: stepAdjustments: a positive upper bound needs a step without one")
-    if steps[0].lower not in (float("-inf"),) and steps[0].lower < 0:
+    if float("-inf") < steps[0].lower < 0:
         raise RegistrationError(f"{name}: stepAdjustments: a negative lower bound needs a step without one")
 
 

@@ -47,7 +47,7 @@ def evaluate(expression: str, values: Mapping[str, Series]) -> Value:
 
 
 def _combine(apply: Callable[[float, float], float], left: Value, right: Value) -> Value:
-    """Two series: in a minute in which only one has a value, the other counts as 0. A division by zero drops the point."""
+    """Two series: in a minute in which only one has a value, the other is 0. A division by zero drops the point."""
     if not isinstance(left, dict) and not isinstance(right, dict):
         return apply(left, right)
     minutes = {*(left if isinstance(left, dict) else ()), *(right if isinstance(right, dict) else ())}
