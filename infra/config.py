@@ -57,15 +57,15 @@ class RegionBase(Section):
     """Where the data of this region's clients may be processed; DNS never sends them across."""
     model: ModelSpec
     pools: Pools
-    fallback: Fallback = Field(default_factory=Fallback)
-    scaling: Scaling = Field(default_factory=Scaling)
+    fallback: Fallback = Field(default_factory=Fallback.model_construct)
+    scaling: Scaling = Field(default_factory=Scaling.model_construct)
     network: Network
-    storage: Storage = Field(default_factory=Storage)
+    storage: Storage = Field(default_factory=Storage.model_construct)
     image: Image
     efa: bool = False
     """Elastic Fabric Adapter interfaces on the nodes; only engines that span nodes need them."""
-    node: Node = Field(default_factory=Node)
-    limits: Limits = Field(default_factory=Limits)
+    node: Node = Field(default_factory=Node.model_construct)
+    limits: Limits = Field(default_factory=Limits.model_construct)
     service: Service
     secrets: SecretNames
     budget: Budget

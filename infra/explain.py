@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from infra.descriptions import description
 from infra.faults import HIDDEN, Fault, Path, did_you_mean, listed
 from infra.sections import WORDS
 
@@ -51,17 +52,18 @@ def _fault(model: type[BaseModel], error: Mapping[str, Any]) -> Fault:
         text = f"unknown key{did_you_mean(loc[-1], known)}; allowed are {listed(known)}" if known else "unknown key"
         return Fault(loc, text, value)
     if kind == "missing":
-        return Fault(loc, f"missing; {_about(field)}")
+        return Fault(loc, f"missing; {_about(owner, field)}")
     if "[key]" in error["loc"]:
         return Fault(loc[:-1], f"key {error['loc'][-2]!r}: {_allowed(kind, ctx, field, value, key=True)}")
     return Fault(loc, _allowed(kind, ctx, field, value), value)
 
 
-def _about(field: FieldInfo | None) -> str:
-    if field is None:
+def _about(owner: type[BaseModel] | None, field: FieldInfo | None) -> str:
+    if field is None or owner is None:
         return "has to be given"
     words = _words(field.annotation, field.metadata)
-    about = (field.description or "").split(":")[0].split(";")[0].rstrip(".")
+    attribute = next(name for name, known in owner.model_fields.items() if known is field)
+    about = description(owner, attribute).split(":")[0].split(";")[0].rstrip(".")
     inner = model_of(field.annotation)
     if inner is not None:
         return f"a map with {listed(f.alias or n for n, f in inner.model_fields.items()).replace(' or ', ' and ')}"

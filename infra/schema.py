@@ -8,15 +8,18 @@ what several say together is told by `infra/checks.py` at preview.
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from infra import catalog, stackfile
+from infra import catalog, explain, stackfile
+from infra.descriptions import description
 from infra.sections import WORDS, Section
 
 
@@ -39,6 +42,7 @@ def stack_file(clouds: Mapping[str, type[Section]]) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     names = []
     for model in clouds.values():
+        _describe(model)
         schema = model.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
         definitions |= schema.pop("$defs", {})
         definitions[model.__name__] = schema
@@ -72,6 +76,16 @@ def stack_file(clouds: Mapping[str, type[Section]]) -> dict[str, Any]:
         },
         "$defs": definitions,
     }
+
+
+def _describe(model: type[BaseModel]) -> None:
+    """Gives every field of a model and of the models in it its docstring as description."""
+    for name, field in model.model_fields.items():
+        inner = explain.model_of(field.annotation)
+        if inner is not None:
+            _describe(inner)
+        field.description = description(model, name) or (inner and inspect.getdoc(inner)) or None
+    model.model_rebuild(force=True)
 
 
 def _suggest(definitions: dict[str, Any]) -> None:

@@ -28,8 +28,8 @@ class Section(BaseModel):
         validate_by_name=False,
         validate_by_alias=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
+        defer_build=True,
     )
 
 
@@ -209,7 +209,7 @@ class Pools(Section):
     """How many of the target are always on-demand."""
     max: int = Field(ge=1, le=500, examples=[6])
     """Most replicas of either pool, however high the load."""
-    reservations: Reservations = Field(default_factory=Reservations)
+    reservations: Reservations = Field(default_factory=Reservations.model_construct)
 
 
 class Fallback(Section):
@@ -299,8 +299,8 @@ class DataDisk(Disk):
 class Storage(Section):
     """The volumes of each node."""
 
-    root: RootDisk = Field(default_factory=RootDisk)
-    data: DataDisk = Field(default_factory=DataDisk)
+    root: RootDisk = Field(default_factory=RootDisk.model_construct)
+    data: DataDisk = Field(default_factory=DataDisk.model_construct)
 
 
 class Image(Section):
