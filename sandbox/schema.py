@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def load(package: str, distribution: str, resources: Iterable[str], invokes: Ite
     return document
 
 
-def to_pulumi(document: dict[str, Any], package: str) -> dict[str, Any]:
+def to_pulumi(document: Mapping[str, Any], package: str) -> dict[str, Any]:
     """The document in the form of a Pulumi package schema, as far as `pulumi import` needs one."""
     types: dict[str, Any] = {}
     for name, spec in document["objects"].items():

@@ -22,7 +22,7 @@ from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
 from sandbox.kinds import CloudError, Fault
 from sandbox.protos import plugin_pb2, provider_pb2, provider_pb2_grpc
 from sandbox.provider import LostAnswer, Provider
-from sandbox.values import Decoded, decode, encode
+from sandbox.values import Decoded, decode, encode, spread_secrets
 
 _OPTIONS = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
 _CHANGES = provider_pb2.DiffResponse
@@ -44,7 +44,7 @@ def make_provider(package: str, directory: Path) -> Provider:
     return Provider(kinds, document, directory)
 
 
-class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Translates messages; decides nothing."""
 
     def __init__(self, provider: Provider) -> None:
@@ -139,7 +139,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             )
         except (CloudError, LostAnswer) as error:
             _refuse(context, error)
-        return provider_pb2.CreateResponse(id=id, properties=self._encode(token, outputs, inputs.secrets))
+        return provider_pb2.CreateResponse(id=id, properties=self._encode(token, outputs, inputs.secrets, inputs.values))
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
         inputs = decode(request.inputs)
@@ -155,7 +155,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         return provider_pb2.ReadResponse(
             id=resource.id,
             inputs=encode(resource.inputs, resource.secrets),
-            properties=self._encode(token, resource.outputs, set(resource.secrets)),
+            properties=self._encode(token, resource.outputs, resource.secrets, resource.inputs),
         )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -173,7 +173,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             )
         except (CloudError, LostAnswer) as error:
             _refuse(context, error)
-        return provider_pb2.UpdateResponse(properties=self._encode(token, outputs, news.secrets))
+        return provider_pb2.UpdateResponse(properties=self._encode(token, outputs, news.secrets, news.values))
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:
         inputs = decode(request.properties).values
@@ -192,10 +192,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             _refuse(context, error)
         return provider_pb2.InvokeResponse(**{"return": encode(result)}, failures=_failures(faults))
 
-    def _encode(self, token: str, outputs: dict[str, Any], secrets: Iterable[str]) -> struct_pb2.Struct:
+    def _encode(
+        self, token: str, outputs: dict[str, Any], secrets: Iterable[str], inputs: dict[str, Any]
+    ) -> struct_pb2.Struct:
         always = self._provider.document["resources"][token]["secret"]
         kind = self._provider.registry.kinds[token]
-        return encode(outputs, {*secrets, *always, *kind.secret_outputs})
+        return encode(outputs, {*spread_secrets(secrets, inputs, outputs), *always, *kind.secret_outputs})
 
 
 def _token(urn: str) -> str:

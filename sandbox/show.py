@@ -12,7 +12,7 @@ from sandbox.cloud import CallCloud, WeatherFile
 from sandbox.clouds import DISTRIBUTIONS, registry
 from sandbox.kinds import Resource
 from sandbox.store import CLOUDS, Store
-from sandbox.values import path_matches
+from sandbox.values import join, spread_secrets
 
 HIDDEN = "[secret]"
 
@@ -32,7 +32,7 @@ def holdings(directory: Path, cloud: str | None, region: str | None, type_: str 
 
 def _entry(cloud: str, r: Resource) -> dict[str, Any]:
     kind = registry(cloud).kinds.get(r.token)
-    always = kind.secret_outputs if kind else ()
+    secret = {*spread_secrets(r.secrets, r.inputs, r.outputs), *(kind.secret_outputs if kind else ())}
     return {
         "cloud": cloud,
         "region": r.region,
@@ -41,12 +41,18 @@ def _entry(cloud: str, r: Resource) -> dict[str, Any]:
         "name": r.urn.rsplit("::", 1)[-1],
         "stack": r.urn.removeprefix("urn:pulumi:").split("::")[0],
         "createdAt": r.created_at,
-        "outputs": {k: HIDDEN if _secret(k, r, always) else v for k, v in r.outputs.items()},
+        "outputs": {k: _hidden(k, v, secret) for k, v in r.outputs.items()},
     }
 
 
-def _secret(key: str, r: Resource, always: tuple[str, ...]) -> bool:
-    return key in always or any(path_matches(path, key) for path in r.secrets)
+def _hidden(path: str, value: Any, secret: set[str]) -> Any:
+    if path in secret:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {k: _hidden(join(path, k), v, secret) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_hidden(f"{path}[{i}]", v, secret) for i, v in enumerate(value)]
+    return value
 
 
 def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:

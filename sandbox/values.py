@@ -9,7 +9,7 @@ data, so the marks are taken off at the door and put back on the way out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -216,3 +216,25 @@ def path_above(path: str, pattern: str) -> bool:
 
 def _agree(concrete: list[str | int | None], wanted: list[str | int | None]) -> bool:
     return all(w is None or c == w for c, w in zip(concrete, wanted, strict=False))
+
+
+def spread_secrets(secrets: Iterable[str], inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> set[str]:
+    """The secret paths of the outputs: those of the inputs, and wherever a secret input's text turns up again (a tag is in
+    `tags` and in `tagsAll`)."""
+    marked = set(secrets)
+    texts = {value for path in marked for _, value in select(inputs, path) if isinstance(value, str) and value}
+    if texts:
+        marked.update(path for path, value in leaves(outputs) if isinstance(value, str) and value in texts)
+    return marked
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of everything that is neither a map nor a list."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, join(path, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from leaves(item, f"{path}[{i}]")
+    else:
+        yield path, value

@@ -111,8 +111,8 @@ class EngineSandbox:
             return tx.all("aws", token)
 
     def held(self) -> Counter[str]:
-        """How many of each type the stand-in cloud holds."""
-        return Counter(r.token for r in self.resources())
+        """How many of each type the stand-in cloud holds, apart from what it made by itself (a VPC's defaults)."""
+        return Counter(r.token for r in self.resources() if r.urn)
 
     def weather(self, text: str) -> None:
         """Write the weather file; an empty text is fair weather."""
