@@ -142,8 +142,7 @@ class CallCloud:
             if ref.same_region and GLOBAL not in (user.region, resource.region) and user.region != resource.region:
                 continue
             if any(v == value for _, v in select(user.inputs, ref.path) if v is not UNKNOWN):
-                kind_name = resource.token.rsplit(":", 1)[-1]
+                what, by = resource.token.rsplit(":", 1)[-1], token.rsplit(":", 1)[-1]
                 raise CloudError(
-                    ref.delete_code,
-                    f"{kind_name} '{resource.id}' is in use by {token.rsplit(':', 1)[-1]} '{user.id}' and cannot be deleted",
+                    ref.delete_code, f"{what} '{resource.id}' is in use by {by} '{user.id}' and cannot be deleted"
                 )

@@ -23,6 +23,7 @@ from spillway.engine import ensure_engine
 from spillway.errors import SpillwayError
 
 STACKS = ("aws-us-east-1", "aws-us-west-2")
+POOLS = {"spot": "spot", "onDemand": "on-demand"}
 _SUMMARY = re.compile(r"^ {4}(?:[+~-]|\+-)? ?\d+ (?:created|updated|replaced|deleted|unchanged)", re.M)
 
 
@@ -75,17 +76,14 @@ def present(console: Console, project: Project, deployments: list[Deployment]) -
         pools, endpoint = deployment.outputs["pools"], deployment.outputs["endpoint"]
         table.add_row(
             deployment.stack,
-            "\n".join(f"{p['name']}: {_sizes(p)}" for p in pools.values()),
-            "\n".join(f"{kind}: {', '.join(p['types'])}" for kind, p in pools.items()),
+            f"target {pools['target']}, floor {pools['floor']}, max {pools['max']}\n"
+            + "\n".join(pools[kind]["name"] for kind in ("spot", "onDemand")),
+            "\n".join(f"{word}: {', '.join(pools[kind]['types'])}" for kind, word in POOLS.items()),
             "\n".join(_disks(project, deployment.stack)),
             f"https://{endpoint['hostname']}:{endpoint['port']}{endpoint['healthPath']}\n"
             + ", ".join(endpoint["addresses"]),
         )
     console.print(table)
-
-
-def _sizes(pool: dict[str, Any]) -> str:
-    return f"min {pool['min']}, max {pool['max']}"
 
 
 def _disks(project: Project, stack: str) -> list[str]:

@@ -1,8 +1,9 @@
 """What the stand-in cloud knows about one resource type, and what a type may ask of the cloud.
 
 A `Kind` judges one type: its value rules (`check`, pure, also in previews), and at create, update and delete time the
-state rules of the cloud (`before_create`, `before_update`, `before_delete`), which refuse with a `CloudError` in the cloud's
-own words. References to other resources are declared, so that existence, region and "still in use" need no code.
+state rules of the cloud (`before_create`, `before_update`, `before_delete`), which refuse with a `CloudError` in the
+cloud's own words. References to other resources are declared, so that existence, region and "still in use" need no
+code.
 """
 
 from __future__ import annotations

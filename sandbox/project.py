@@ -1,7 +1,8 @@
 """The sandbox's own Pulumi project: real program, stand-in providers, own backend, home and passphrase.
 
-Pulumi writes into stack files (an encryption salt, normalised numbers and dates), so the sandbox works on copies in a shadow
-project whose `main:` is the checkout's real `infra/`. The user's login, stacks and cloud credentials are out of reach.
+Pulumi writes into stack files (an encryption salt, normalised numbers and dates), so the sandbox works on copies in a
+shadow project whose `main:` is the checkout's real `infra/`. The user's login, stacks and cloud credentials are out of
+reach.
 """
 
 from __future__ import annotations

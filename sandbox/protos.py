@@ -1,7 +1,8 @@
 """Pulumi's wire messages without Pulumi's SDK.
 
-`import pulumi.runtime.proto` runs the whole SDK (0.3 s of CPU, no part of which a plugin needs). The two packages above the
-generated modules are entered as bare namespaces instead. Never import this in a process that also runs Pulumi programs.
+`import pulumi.runtime.proto` runs the whole SDK (0.3 s of CPU, no part of which a plugin needs). The two packages above
+the generated modules are entered as bare namespaces instead. Never import this in a process that also runs Pulumi
+programs.
 """
 
 from __future__ import annotations

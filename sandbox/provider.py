@@ -364,8 +364,8 @@ _ZERO: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": Fal
 
 
 def _filled(values: Mapping[str, Any], spec: Mapping[str, Node]) -> dict[str, Any]:
-    """Every output with a value: an output that is never returned reads None in an update and unknown in a preview, and an
-    unchanged stack would then preview a change. Objects nobody set stay away."""
+    """Every output with a value: an output that is never returned reads None in an update and unknown in a preview, and
+    an unchanged stack would then preview a change. Objects nobody set stay away."""
     out = dict(values)
     for key, node in spec.items():
         if out.get(key) is None and node["t"] in _ZERO:

@@ -1,7 +1,7 @@
-"""Extraction of the schema from an installed Pulumi SDK; run as `python -m sandbox.reflect PACKAGE VERSION` by schema.py.
+"""Extraction of the schema from an installed SDK; `schema.py` runs it as `python -m sandbox.reflect PACKAGE VERSION`.
 
-Python SDKs carry their whole input schema in typed classes: `pulumi._types` maps attribute names to wire names and unwraps
-`Input[...]`. Required properties are the parameters of `__init__` without a default.
+Python SDKs carry their whole input schema in typed classes: `pulumi._types` maps attribute names to wire names and
+unwraps `Input[...]`. Required properties are the parameters of `__init__` without a default.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _strip(hint: Any) -> Any:
         if origin in (typing.Union, types.UnionType):
             kept = [a for a in typing.get_args(hint) if not _is_wrapper(a)]
             if len(kept) != 1:
-                return typing.Union[tuple(kept)] if kept else Any
+                return typing.Union[tuple(kept)] if kept else Any  # noqa: UP007 - made at run time
             hint = kept[0]
         elif origin is pulumi.Output or (inspect.isclass(origin) and issubclass(origin, collections.abc.Awaitable)):
             hint = typing.get_args(hint)[0]

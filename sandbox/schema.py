@@ -3,9 +3,9 @@
 Extraction imports the SDK (seconds), so it runs once per SDK version and set of covered types, in a process of its own,
 and its result is cached per user as JSON. The plugin itself never imports an SDK.
 
-A node describes a type: {"t": "string|integer|number|boolean|any"}, {"t": "array", "of": node}, {"t": "map", "of": node},
-{"t": "object", "ref": name}, {"t": "union", "of": [node, ...]}; strings may carry {"enum": [...], "open": bool}. An open
-enum documents values and lets others through, as the engine and the SDK do.
+A node describes a type: {"t": "string|integer|number|boolean|any"}, {"t": "array", "of": node}, {"t": "map", "of":
+node}, {"t": "object", "ref": name}, {"t": "union", "of": [node, ...]}; strings may carry {"enum": [...], "open": bool}.
+An open enum documents values and lets others through, as the engine and the SDK do.
 """
 
 from __future__ import annotations

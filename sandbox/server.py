@@ -139,7 +139,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             )
         except (CloudError, LostAnswer) as error:
             _refuse(context, error)
-        return provider_pb2.CreateResponse(id=id, properties=self._encode(token, outputs, inputs.secrets, inputs.values))
+        return provider_pb2.CreateResponse(
+            id=id, properties=self._encode(token, outputs, inputs.secrets, inputs.values)
+        )
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
         inputs = decode(request.inputs)

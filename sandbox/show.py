@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sandbox.store import CLOUDS, Store
 from sandbox.values import join, spread_secrets
 
 HIDDEN = "[secret]"
+GROUP = "aws:autoscaling/group:Group"
 
 
 def holdings(directory: Path, cloud: str | None, region: str | None, type_: str | None) -> list[dict[str, Any]]:
@@ -56,18 +58,19 @@ def _hidden(path: str, value: Any, secret: set[str]) -> Any:
 
 
 def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:
-    """The launches that every group would make now, as {group, region, launches: [...]}."""
+    """The launches that every group would make now, as {group, region, launches: [{number, market, outcome, ...}]}."""
     if not (directory / CLOUDS).exists():
         return []
-    from sandbox.aws.launches import launches_of
+    from sandbox.aws.launches import plan
 
     aws = registry("aws")
     weather = WeatherFile(directory / "weather.yaml").now()
     rows = []
     with Store(directory).transaction(write=False) as tx:
-        for group in tx.all("aws", "aws:autoscaling/group:Group", region):
-            cloud = CallCloud(aws, tx, group.region, group.account, weather)
-            rows.append({"group": group.outputs["name"], "region": group.region, "launches": launches_of(group, cloud)})
+        groups = tx.all("aws", GROUP, region)
+        for account, place in sorted({(g.account, g.region) for g in groups}):
+            for group, made in plan(CallCloud(aws, tx, place, account, weather), place).items():
+                rows.append({"group": group, "region": place, "launches": [asdict(launch) for launch in made]})
     return rows
 
 
@@ -91,8 +94,14 @@ def print_launches(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print("The stand-in clouds hold no groups.")
     for row in rows:
-        console.print(f"[bold]{row['group']}[/bold] ({row['region']})")
+        console.print(f"[bold]{row['group']}[/bold] ({row['region']})", highlight=False)
         if not row["launches"]:
             console.print("  wants no instance")
         for launch in row["launches"]:
-            console.print(f"  {launch['text']}", highlight=False)
+            where = f"{launch['machine_type']} in {launch['zone']}, " if launch["machine_type"] else ""
+            console.print(
+                f"  {launch['number']}. {where}{launch['market']}: {launch['outcome']}: {launch['reason']}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )

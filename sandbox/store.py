@@ -1,7 +1,8 @@
 """The stand-in clouds' memory: one SQLite file in the sandbox directory.
 
 SQLite in WAL mode gives what is asked of it: parallel calls of one plugin and several plugin processes at once, and
-nothing half-written when one of them is killed (https://www.sqlite.org/wal.html). Every provider call is one transaction.
+nothing half-written when one of them is killed (https://www.sqlite.org/wal.html). Every provider call is one
+transaction.
 """
 
 from __future__ import annotations

@@ -219,8 +219,8 @@ def _agree(concrete: list[str | int | None], wanted: list[str | int | None]) -> 
 
 
 def spread_secrets(secrets: Iterable[str], inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> set[str]:
-    """The secret paths of the outputs: those of the inputs, and wherever a secret input's text turns up again (a tag is in
-    `tags` and in `tagsAll`)."""
+    """The secret paths of the outputs: those of the inputs, and wherever a secret input's text turns up again (a tag is
+    in `tags` and in `tagsAll`)."""
     marked = set(secrets)
     texts = {value for path in marked for _, value in select(inputs, path) if isinstance(value, str) and value}
     if texts:
