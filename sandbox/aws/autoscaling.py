@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandbox.aws import launches, quotas, tokens, zones
 from sandbox.aws.autoscaling_rules import duration_seconds, group_faults
@@ -46,7 +46,7 @@ class Group(Kind):
         "forceDelete", "forceDeleteWarmPool", "ignoreFailedScalingActivities", "instanceRefresh", "minElbCapacity",
         "namePrefix", "waitForCapacityTimeout", "waitForElbCapacity", "initialLifecycleHooks",
     )  # fmt: skip
-    defaults = {
+    defaults: ClassVar[Mapping[str, Any]] = {
         "forceDelete": False,
         "forceDeleteWarmPool": False,
         "healthCheckGracePeriod": 300,
@@ -78,7 +78,9 @@ class Group(Kind):
         code, default = _GROUPS_PER_REGION
         limit = cloud.quota(code, default)
         if len(cloud.all(GROUP, region=cloud.region)) + 1 > limit:
-            raise CloudError("LimitExceeded", f"You've reached the maximum limit of {limit:g} Auto Scaling groups in this region.")
+            raise CloudError(
+                "LimitExceeded", f"You've reached the maximum limit of {limit:g} Auto Scaling groups in this region."
+            )
         self._judge(args, cloud)
         self._wait_for_capacity(args.get("name") or "", args, cloud, None)
 
@@ -100,7 +102,9 @@ class Group(Kind):
         timeout = str(args.get("waitForCapacityTimeout", "10m"))
         if not duration_seconds(timeout):
             return
-        draft = Resource(GROUP, name, cloud.region, cloud.account, {}, {**args.values, **self.outputs(name, args, cloud, old)})
+        draft = Resource(
+            GROUP, name, cloud.region, cloud.account, {}, {**args.values, **self.outputs(name, args, cloud, old)}
+        )
         made = launches.launches(draft, cloud)
         wanted, have = args.get("desiredCapacity") or args.get("minSize", 0), launches.capacity(made)
         failed = [launch for launch in made if not launch.launched]
@@ -112,7 +116,9 @@ class Group(Kind):
         else:
             state = f"want at least {wanted} healthy instance(s) in Auto Scaling Group, have {have}"
             reason = f"timeout while waiting for state to become 'ok' (last state: '{state}', timeout: {timeout})"
-        raise CloudError("CapacityNotSatisfied", f"waiting for Auto Scaling Group ({name}) capacity satisfied: {reason}")
+        raise CloudError(
+            "CapacityNotSatisfied", f"waiting for Auto Scaling Group ({name}) capacity satisfied: {reason}"
+        )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         resource = f"autoScalingGroup:{new_uuid()}:autoScalingGroupName/{id}"
@@ -260,12 +266,15 @@ def _require_templates(args: Args, cloud: Cloud) -> None:
     for reference, id_key, name_key, is_mixed in references:
         template = find_template(reference, cloud, id_key, name_key)
         if template is None:
-            raise CloudError("ValidationError", _BAD_TEMPLATE + f"The specified launch template {dict(reference)} does not exist.")
+            raise CloudError(
+                "ValidationError", _BAD_TEMPLATE + f"The specified launch template {dict(reference)} does not exist."
+            )
         version, latest = str(reference.get("version") or "$Default"), template["latestVersion"] or 1
         if version.isdecimal() and not 1 <= int(version) <= latest:
             raise CloudError(
                 "ValidationError",
-                _BAD_TEMPLATE + f"Could not find the specified version {version} for the launch template with ID {template.id}.",
+                _BAD_TEMPLATE
+                + f"Could not find the specified version {version} for the launch template with ID {template.id}.",
             )
         if not template["imageId"]:
             raise CloudError("ValidationError", _BAD_TEMPLATE + "The launch template must contain an ImageId.")

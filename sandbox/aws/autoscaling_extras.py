@@ -48,9 +48,13 @@ class LifecycleHook(Kind):
         return owned_id(self.token, args["name"], args["autoscalingGroupName"], cloud)
 
     def before_create(self, args: Args, cloud: Cloud) -> None:
-        names = {h["name"] for h in cloud.find(self.token, autoscalingGroupName=args["autoscalingGroupName"])} | {args["name"]}
+        names = {h["name"] for h in cloud.find(self.token, autoscalingGroupName=args["autoscalingGroupName"])} | {
+            args["name"]
+        }
         if len(names) > _HOOKS_PER_GROUP:
-            raise CloudError("LimitExceeded", f"You've reached the maximum limit of {_HOOKS_PER_GROUP} lifecycle hooks.")
+            raise CloudError(
+                "LimitExceeded", f"You've reached the maximum limit of {_HOOKS_PER_GROUP} lifecycle hooks."
+            )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {
@@ -100,7 +104,9 @@ class TrafficSourceAttachment(Kind):
     def before_create(self, args: Args, cloud: Cloud) -> None:
         source = args["trafficSource"] or {}
         if source.get("type") == "elbv2" and not cloud.find(tokens.TARGET_GROUP, arn=source.get("identifier")):
-            raise CloudError("ValidationError", f"Provided Target Groups may not be valid: {source.get('identifier')} does not exist")
+            raise CloudError(
+                "ValidationError", f"Provided Target Groups may not be valid: {source.get('identifier')} does not exist"
+            )
 
 
 _CRON_FIELD: Final = r"(\*|\d+(-\d+)?|[A-Za-z]{3}(-[A-Za-z]{3})?)(/\d+)?"
@@ -119,7 +125,9 @@ class Schedule(Kind):
     not_found_code = "ValidationError"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from matches(args, "scheduledActionName", r"[ -9;-~]{1,255}", "1 to 255 printable characters without a colon")
+        yield from matches(
+            args, "scheduledActionName", r"[ -9;-~]{1,255}", "1 to 255 printable characters without a colon"
+        )
         sizes = {key: args.get(key, _NO_CHANGE) for key in ("minSize", "maxSize", "desiredCapacity")}
         for key in sizes:
             yield from between(args, key, _NO_CHANGE, 2**31 - 1)
@@ -132,7 +140,9 @@ class Schedule(Kind):
             yield Fault("desiredCapacity", f"must be between minSize and maxSize, got {desired}")
         # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScheduledUpdateGroupAction.html
         for key in ("startTime", "endTime"):
-            yield from matches(args, key, r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", "a UTC time such as 2026-12-01T08:00:00Z")
+            yield from matches(
+                args, key, r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", "a UTC time such as 2026-12-01T08:00:00Z"
+            )
         start, end = args.get("startTime"), args.get("endTime")
         if start and end and end <= start:
             yield Fault("endTime", f"must be after startTime ({start}), got {end}")

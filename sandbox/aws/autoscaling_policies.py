@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandbox.aws.autoscaling import group_ref, owned_id
 from sandbox.aws.autoscaling_rules import NAME
@@ -50,7 +50,7 @@ class Policy(Kind):
     token = POLICY
     replace_on = ("name", "autoscalingGroupName")
     sets = ("stepAdjustments",)
-    defaults: Mapping[str, Any] = {"enabled": True, "policyType": "SimpleScaling"}
+    defaults: ClassVar[Mapping[str, Any]] = {"enabled": True, "policyType": "SimpleScaling"}
     autoname = AutoName("name", 255)
     references = (group_ref(),)
     taggable = False
@@ -124,9 +124,15 @@ def step_faults(args: Args) -> Iterator[Fault]:
     intervals.sort()
     for (_, before, _), (after, _, i) in zip(intervals, intervals[1:], strict=False):
         if after < before:
-            yield Fault(f"stepAdjustments[{i}]", f"overlaps with the step before it, which ends at {before:g}; this begins at {after:g}")
+            yield Fault(
+                f"stepAdjustments[{i}]",
+                f"overlaps with the step before it, which ends at {before:g}; this begins at {after:g}",
+            )
         elif after > before:
-            yield Fault(f"stepAdjustments[{i}]", f"leaves a gap: the step before it ends at {before:g}, this begins at {after:g}")
+            yield Fault(
+                f"stepAdjustments[{i}]",
+                f"leaves a gap: the step before it ends at {before:g}, this begins at {after:g}",
+            )
     if intervals and intervals[0][0] < 0 and intervals[0][0] != -math.inf:
         yield Fault("stepAdjustments", "with a negative lower bound there must be a step without a lower bound")
     if intervals and intervals[-1][1] > 0 and intervals[-1][1] != math.inf:
@@ -149,9 +155,13 @@ def _tracking_faults(args: Args) -> Iterator[Fault]:
     for path, settings in args.at(base):
         if not isinstance(settings, Mapping):
             continue
-        given = [k for k in ("predefinedMetricSpecification", "customizedMetricSpecification") if settings.get(k) is not None]
+        given = [
+            k for k in ("predefinedMetricSpecification", "customizedMetricSpecification") if settings.get(k) is not None
+        ]
         if len(given) != 1:
-            yield Fault(path, "one of predefinedMetricSpecification, customizedMetricSpecification must be set, and only one")
+            yield Fault(
+                path, "one of predefinedMetricSpecification, customizedMetricSpecification must be set, and only one"
+            )
     yield from one_of(args, f"{base}.predefinedMetricSpecification.predefinedMetricType", _TRACKED)
     for path, metric in args.at(f"{base}.predefinedMetricSpecification"):
         needs_label = metric.get("predefinedMetricType") == "ALBRequestCountPerTarget"

@@ -36,7 +36,12 @@ TERMINATION_POLICIES: Final = (
 )  # fmt: skip
 HEALTH_CHECKS: Final = ("EC2", "EBS", "ELB", "VPC_LATTICE")
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/allocation-strategies.html
-SPOT_STRATEGIES: Final = ("lowest-price", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized")
+SPOT_STRATEGIES: Final = (
+    "lowest-price",
+    "capacity-optimized",
+    "capacity-optimized-prioritized",
+    "price-capacity-optimized",
+)
 ON_DEMAND_STRATEGIES: Final = ("prioritized", "lowest-price")
 TRANSITIONS: Final = ("autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING")
 NAME: Final = r"[A-Za-z0-9\-_/ !-9;-~]{1,255}"
@@ -81,15 +86,28 @@ def group_faults(args: Args) -> Iterator[Fault]:
 
 
 def _capacity_faults(args: Args) -> Iterator[Fault]:
-    for key in ("minSize", "maxSize", "desiredCapacity", "defaultCooldown", "healthCheckGracePeriod", "defaultInstanceWarmup"):
+    for key in (
+        "minSize",
+        "maxSize",
+        "desiredCapacity",
+        "defaultCooldown",
+        "healthCheckGracePeriod",
+        "defaultInstanceWarmup",
+    ):
         yield from between(args, key, 0, 2**31 - 1)
     low, high, desired = args.get("minSize"), args.get("maxSize"), args.get("desiredCapacity")
     if low is not None and high is not None and low > high:
         yield Fault("minSize", f"must be at most maxSize ({high}), got {low}")
     if desired is not None and low is not None and desired < low:
-        yield Fault("desiredCapacity", f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}")
+        yield Fault(
+            "desiredCapacity",
+            f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}",
+        )
     if desired is not None and high is not None and desired > high:
-        yield Fault("desiredCapacity", f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}")
+        yield Fault(
+            "desiredCapacity",
+            f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}",
+        )
     for path, text in args.at("waitForCapacityTimeout"):
         if duration_seconds(text) is None:
             yield Fault(path, f"expected a duration such as 10m, or 0 not to wait, got {shown(text)}")
@@ -109,9 +127,15 @@ def template_faults(args: Args, path: str, id_key: str, name_key: str) -> Iterat
         elif len(given) == 2:
             yield Fault(f"{where}.{name_key}", f"conflicts with {id_key}")
         version = template.get("version")
-        if version is not None and version is not UNKNOWN and not re.fullmatch(r"\$Latest|\$Default|[1-9]\d*", str(version)):
+        if (
+            version is not None
+            and version is not UNKNOWN
+            and not re.fullmatch(r"\$Latest|\$Default|[1-9]\d*", str(version))
+        ):
             yield Fault(f"{where}.version", f"expected a version number, $Latest or $Default; got {shown(version)}")
-    yield from matches(args, f"{path}.{id_key}", r"lt-([0-9a-f]{8}|[0-9a-f]{17})", "a launch template id such as lt-0123456789abcdef0")
+    yield from matches(
+        args, f"{path}.{id_key}", r"lt-([0-9a-f]{8}|[0-9a-f]{17})", "a launch template id such as lt-0123456789abcdef0"
+    )
 
 
 def mixed_faults(args: Args) -> Iterator[Fault]:
@@ -132,9 +156,14 @@ def mixed_faults(args: Args) -> Iterator[Fault]:
             strategy = settings.get("spotAllocationStrategy", "lowest-price")
             if strategy is not UNKNOWN and strategy != "lowest-price":
                 yield Fault(f"{path}.spotInstancePools", f"is only for the strategy lowest-price, not {strategy}")
-    yield from template_faults(args, f"{policy}.launchTemplate.launchTemplateSpecification", "launchTemplateId", "launchTemplateName")
     yield from template_faults(
-        args, f"{policy}.launchTemplate.overrides[*].launchTemplateSpecification", "launchTemplateId", "launchTemplateName"
+        args, f"{policy}.launchTemplate.launchTemplateSpecification", "launchTemplateId", "launchTemplateName"
+    )
+    yield from template_faults(
+        args,
+        f"{policy}.launchTemplate.overrides[*].launchTemplateSpecification",
+        "launchTemplateId",
+        "launchTemplateName",
     )
     yield from _override_faults(args, f"{policy}.launchTemplate.overrides")
 
@@ -164,7 +193,9 @@ def _override_faults(args: Args, path: str) -> Iterator[Fault]:
             seen.add(machine_type)
         weight = override.get("weightedCapacity")
         if weight is not None and weight is not UNKNOWN and not re.fullmatch(r"[1-9]\d{0,2}", str(weight)):
-            yield Fault(f"{path}[{i}].weightedCapacity", f"expected a whole number from 1 to 999 as text, got {shown(weight)}")
+            yield Fault(
+                f"{path}[{i}].weightedCapacity", f"expected a whole number from 1 to 999 as text, got {shown(weight)}"
+            )
     weighted = [i for i, o in known if o.get("weightedCapacity") is not None]
     if weighted and len(weighted) != len(overrides):
         yield Fault(path, "weightedCapacity must be given for all overrides or for none")
@@ -207,10 +238,17 @@ def _maintenance_faults(args: Args) -> Iterator[Fault]:
     low, high = policy.get("minHealthyPercentage"), policy.get("maxHealthyPercentage")
     if low == -1 and high == -1:
         return
-    yield from between(args, "instanceMaintenancePolicy.minHealthyPercentage", 0, 100, "percent (both -1 to remove the policy)")
-    yield from between(args, "instanceMaintenancePolicy.maxHealthyPercentage", 100, 200, "percent (both -1 to remove the policy)")
+    yield from between(
+        args, "instanceMaintenancePolicy.minHealthyPercentage", 0, 100, "percent (both -1 to remove the policy)"
+    )
+    yield from between(
+        args, "instanceMaintenancePolicy.maxHealthyPercentage", 100, 200, "percent (both -1 to remove the policy)"
+    )
     if isinstance(low, int) and isinstance(high, int) and high - low > 100:
-        yield Fault("instanceMaintenancePolicy.maxHealthyPercentage", f"may be at most 100 above minHealthyPercentage ({low}), got {high}")
+        yield Fault(
+            "instanceMaintenancePolicy.maxHealthyPercentage",
+            f"may be at most 100 above minHealthyPercentage ({low}), got {high}",
+        )
 
 
 def _refresh_faults(args: Args) -> Iterator[Fault]:
@@ -225,7 +263,9 @@ def _refresh_faults(args: Args) -> Iterator[Fault]:
         yield from matches(args, f"{preferences}.{key}", r"\d+", "a number of seconds as text")
     points = [value for _, value in args.at(f"{preferences}.checkpointPercentages[*]")]
     if points != sorted(set(points)) or any(not 1 <= p <= 100 for p in points):
-        yield Fault(f"{preferences}.checkpointPercentages", f"expected rising percentages from 1 to 100, got {shown(points)}")
+        yield Fault(
+            f"{preferences}.checkpointPercentages", f"expected rising percentages from 1 to 100, got {shown(points)}"
+        )
     for path, trigger in args.at("instanceRefresh.triggers[*]"):
         if trigger in ("launch_configuration", "launch_template", "mixed_instances_policy"):
             yield Fault(path, f"{trigger} always triggers a refresh and is not listed")
@@ -237,7 +277,12 @@ def reservation_faults(args: Args) -> Iterator[Fault]:
     preferences = ("capacity-reservations-only", "capacity-reservations-first", "none", "default")
     yield from one_of(args, f"{base}.capacityReservationPreference", preferences)
     target = f"{base}.capacityReservationTarget"
-    yield from matches(args, f"{target}.capacityReservationIds[*]", r"cr-([0-9a-f]{8}|[0-9a-f]{17})", "an id such as cr-0123456789abcdef0")
+    yield from matches(
+        args,
+        f"{target}.capacityReservationIds[*]",
+        r"cr-([0-9a-f]{8}|[0-9a-f]{17})",
+        "an id such as cr-0123456789abcdef0",
+    )
     yield from arns(args, f"{target}.capacityReservationResourceGroupArns[*]", "resource-groups")
     for path, settings in args.at(base):
         if not isinstance(settings, Mapping) or not settings.get("capacityReservationTarget"):

@@ -6,8 +6,8 @@ Names and limits: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
 
 from sandbox.aws import policy_json
 from sandbox.aws.formats import arn
@@ -43,13 +43,26 @@ def path_faults(args: Args) -> Iterable[Fault]:
 def policy_arn_ref(path: str) -> Ref:
     """A property that names a managed policy by ARN."""
     return Ref(
-        path, (POLICY,), by="arn", same_region=False, code="NoSuchEntity", delete_code="DeleteConflict", accept=is_aws_managed
+        path,
+        (POLICY,),
+        by="arn",
+        same_region=False,
+        code="NoSuchEntity",
+        delete_code="DeleteConflict",
+        accept=is_aws_managed,
     )
 
 
 def role_ref(path: str, *, by: str = "name") -> Ref:
     """A property that names a role; IAM itself says what blocks a role's deletion (see Role.before_delete)."""
-    return Ref(path, (ROLE,), by=by, same_region=False, code="NoSuchEntity", blocks_delete=False)
+    return Ref(
+        path,
+        (ROLE,),
+        by=by,
+        same_region=False,
+        code="NoSuchEntity",
+        blocks_delete=False,
+    )
 
 
 @AWS.kind
@@ -59,26 +72,44 @@ class Role(Kind):
     sets = ("managedPolicyArns", "inlinePolicies")
     json_properties = ("assumeRolePolicy", "inlinePolicies[*].policy")
     write_only = ("forceDetachPolicies", "namePrefix")
-    defaults = {"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False}
+    defaults: ClassVar[Mapping[str, Any]] = {"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False}
     autoname = AutoName("name", 64)
     unique = ("name",)
     unique_scope = "account"
     duplicate_code = "EntityAlreadyExists"
-    references = (policy_arn_ref("managedPolicyArns[*]"), policy_arn_ref("permissionsBoundary"))
+    references = (
+        policy_arn_ref("managedPolicyArns[*]"),
+        policy_arn_ref("permissionsBoundary"),
+    )
     regional = False
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
         yield from conflicting(args, "name", "namePrefix")
         yield from matches(args, "name", NAME_CHARS + "{1,64}", "1 to 64 letters, digits and _+=,.@-")
-        yield from matches(args, "namePrefix", NAME_CHARS + "{1,38}", "1 to 38 letters, digits and _+=,.@-")
+        yield from matches(
+            args,
+            "namePrefix",
+            NAME_CHARS + "{1,38}",
+            "1 to 38 letters, digits and _+=,.@-",
+        )
         yield from path_faults(args)
         # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
-        yield from matches(args, "description", r"[\t\n\r\x20-\x7e\xa1-\xff]{0,1000}", "at most 1,000 Latin-1 characters")
+        yield from matches(
+            args,
+            "description",
+            r"[\t\n\r\x20-\x7e\xa1-\xff]{0,1000}",
+            "at most 1,000 Latin-1 characters",
+        )
         yield from between(args, "maxSessionDuration", 3600, 43200, "seconds")
         yield from policy_json.policy_faults(args, "assumeRolePolicy", policy_json.TRUST)
         yield from policy_json.policy_faults(args, "inlinePolicies[*].policy", policy_json.INLINE_ROLE)
-        yield from matches(args, "inlinePolicies[*].name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
+        yield from matches(
+            args,
+            "inlinePolicies[*].name",
+            NAME_CHARS + "{1,128}",
+            "1 to 128 letters, digits and _+=,.@-",
+        )
         yield from length(args, "managedPolicyArns", 0, _ATTACHMENTS_PER_ROLE)
         yield from tag_faults(args)
 
@@ -94,7 +125,13 @@ class Role(Kind):
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {
             "name": id,
-            "arn": arn("iam", "", cloud.account, f"role{args.get('path', '/')}{id}", partition_of=cloud.region),
+            "arn": arn(
+                "iam",
+                "",
+                cloud.account,
+                f"role{args.get('path', '/')}{id}",
+                partition_of=cloud.region,
+            ),
             "createDate": old["createDate"] if old else now(),
             "uniqueId": old["uniqueId"] if old else iam_id("AROA"),
         }
@@ -105,7 +142,10 @@ class Role(Kind):
         if resource["forceDetachPolicies"]:
             return
         if any(a["role"] == resource.id for a in cloud.all(ROLE_ATTACHMENT)):
-            raise CloudError("DeleteConflict", "Cannot delete entity, must detach all policies first.")
+            raise CloudError(
+                "DeleteConflict",
+                "Cannot delete entity, must detach all policies first.",
+            )
         if any(p["role"] == resource.id for p in cloud.all(ROLE_POLICY)):
             raise CloudError("DeleteConflict", "Cannot delete entity, must delete policies first.")
 
@@ -137,7 +177,12 @@ class RolePolicy(Kind):
     def check(self, args: Args) -> Iterable[Fault]:
         yield from conflicting(args, "name", "namePrefix")
         yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
-        yield from matches(args, "namePrefix", NAME_CHARS + "{1,102}", "1 to 102 letters, digits and _+=,.@-")
+        yield from matches(
+            args,
+            "namePrefix",
+            NAME_CHARS + "{1,102}",
+            "1 to 102 letters, digits and _+=,.@-",
+        )
         yield from policy_json.policy_faults(args, "policy", policy_json.INLINE_ROLE)
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
@@ -155,7 +200,10 @@ class RolePolicy(Kind):
         documents = (policy_json.parse(text)[0] for text in [*texts, args["policy"]])
         if sum(len(policy_json.policy_text(d)) for d in documents if d) > policy_json.INLINE_ROLE.max_chars:
             limit = policy_json.INLINE_ROLE.max_chars
-            raise CloudError("LimitExceeded", f"Maximum policy size of {limit} bytes exceeded for role {args['role']}")
+            raise CloudError(
+                "LimitExceeded",
+                f"Maximum policy size of {limit} bytes exceeded for role {args['role']}",
+            )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {"name": id.split(":", 1)[1]}
@@ -173,7 +221,12 @@ class RolePolicyAttachment(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from matches(args, "policyArn", r"arn:aws(-[a-z]+)*:iam::(aws|\d{12}):policy/.+", "the ARN of a managed policy")
+        yield from matches(
+            args,
+            "policyArn",
+            r"arn:aws(-[a-z]+)*:iam::(aws|\d{12}):policy/.+",
+            "the ARN of a managed policy",
+        )
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         return f"{args['role']}/{args['policyArn']}"
@@ -206,7 +259,7 @@ class Policy(Kind):
     replace_on = ("description", "name", "namePrefix", "path")
     json_properties = ("policy",)
     write_only = ("namePrefix", "delayAfterPolicyCreationInMs")
-    defaults = {"path": "/"}
+    defaults: ClassVar[Mapping[str, Any]] = {"path": "/"}
     autoname = AutoName("name", 128)
     unique = ("name",)
     unique_scope = "account"
@@ -217,7 +270,12 @@ class Policy(Kind):
     def check(self, args: Args) -> Iterable[Fault]:
         yield from conflicting(args, "name", "namePrefix")
         yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
-        yield from matches(args, "namePrefix", NAME_CHARS + "{1,102}", "1 to 102 letters, digits and _+=,.@-")
+        yield from matches(
+            args,
+            "namePrefix",
+            NAME_CHARS + "{1,102}",
+            "1 to 102 letters, digits and _+=,.@-",
+        )
         yield from path_faults(args)
         yield from length(args, "description", 0, 1000)
         yield from policy_json.policy_faults(args, "policy", policy_json.MANAGED)
@@ -225,7 +283,13 @@ class Policy(Kind):
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         path = args.get("path", "/")
-        return arn("iam", "", cloud.account, f"policy{path}{name_of(args)}", partition_of=cloud.region)
+        return arn(
+            "iam",
+            "",
+            cloud.account,
+            f"policy{path}{name_of(args)}",
+            partition_of=cloud.region,
+        )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {
@@ -241,7 +305,7 @@ class InstanceProfile(Kind):
     token = PROFILE
     replace_on = ("name", "namePrefix", "path")
     write_only = ("namePrefix",)
-    defaults = {"path": "/"}
+    defaults: ClassVar[Mapping[str, Any]] = {"path": "/"}
     autoname = AutoName("name", 128)
     unique = ("name",)
     unique_scope = "account"
@@ -253,7 +317,12 @@ class InstanceProfile(Kind):
     def check(self, args: Args) -> Iterable[Fault]:
         yield from conflicting(args, "name", "namePrefix")
         yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
-        yield from matches(args, "namePrefix", NAME_CHARS + "{1,102}", "1 to 102 letters, digits and _+=,.@-")
+        yield from matches(
+            args,
+            "namePrefix",
+            NAME_CHARS + "{1,102}",
+            "1 to 102 letters, digits and _+=,.@-",
+        )
         yield from path_faults(args)
         yield from matches(args, "role", NAME_CHARS + "{1,64}", "the name of a role (not its ARN)")
         yield from tag_faults(args)
@@ -265,7 +334,13 @@ class InstanceProfile(Kind):
         path = args.get("path", "/")
         return {
             "name": id,
-            "arn": arn("iam", "", cloud.account, f"instance-profile{path}{id}", partition_of=cloud.region),
+            "arn": arn(
+                "iam",
+                "",
+                cloud.account,
+                f"instance-profile{path}{id}",
+                partition_of=cloud.region,
+            ),
             "createDate": old["createDate"] if old else now(),
             "uniqueId": old["uniqueId"] if old else iam_id("AIPA"),
         }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
 
 from sandbox.aws import policy_json
 from sandbox.aws.formats import arn
@@ -68,7 +68,7 @@ class Key(Kind):
     replace_on = ("customerMasterKeySpec", "keyUsage", "multiRegion", "customKeyStoreId", "xksKeyId")
     json_properties = ("policy",)
     write_only = ("deletionWindowInDays", "bypassPolicyLockoutSafetyCheck")
-    defaults = {
+    defaults: ClassVar[Mapping[str, Any]] = {
         "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
         "keyUsage": "ENCRYPT_DECRYPT",
         "isEnabled": True,
@@ -83,7 +83,11 @@ class Key(Kind):
         yield from one_of(args, "customerMasterKeySpec", sorted(frozenset().union(*_SPECS_OF_USAGE.values())))
         usage = args.get("keyUsage", "ENCRYPT_DECRYPT")
         spec = args.get("customerMasterKeySpec", "SYMMETRIC_DEFAULT")
-        if usage in _SPECS_OF_USAGE and spec not in _SPECS_OF_USAGE[usage] and not args.is_unknown("customerMasterKeySpec"):
+        if (
+            usage in _SPECS_OF_USAGE
+            and spec not in _SPECS_OF_USAGE[usage]
+            and not args.is_unknown("customerMasterKeySpec")
+        ):
             yield Fault("keyUsage", f"{usage} is not for {spec}; it takes {', '.join(sorted(_SPECS_OF_USAGE[usage]))}")
         # https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
         yield from between(args, "deletionWindowInDays", 7, 30, "days")
@@ -109,7 +113,11 @@ class Key(Kind):
     def _judge(self, args: Args, cloud: Cloud) -> None:
         policy_json.require_principals(args["policy"], cloud, "MalformedPolicyDocumentException")
         # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html: the account must keep its way in
-        if args["policy"] and not args.get("bypassPolicyLockoutSafetyCheck") and not _manageable(args["policy"], cloud.account):
+        if (
+            args["policy"]
+            and not args.get("bypassPolicyLockoutSafetyCheck")
+            and not _manageable(args["policy"], cloud.account)
+        ):
             raise CloudError(
                 "MalformedPolicyDocumentException",
                 "The new key policy will not allow you to update the key policy in the future.",
@@ -164,7 +172,12 @@ class Alias(Kind):
         yield from conflicting(args, "name", "namePrefix")
         # https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
         for key in ("name", "namePrefix"):
-            yield from matches(args, key, r"alias/(?!aws/)[a-zA-Z0-9/_-]+", "alias/ and letters, digits, /_-; alias/aws/ belongs to AWS")
+            yield from matches(
+                args,
+                key,
+                r"alias/(?!aws/)[a-zA-Z0-9/_-]+",
+                "alias/ and letters, digits, /_-; alias/aws/ belongs to AWS",
+            )
         yield from length(args, "name", 7, 256)
 
     def new_id(self, args: Args, cloud: Cloud) -> str:

@@ -211,7 +211,13 @@ def _vcpus(machine_type: str) -> int:
 
 
 def _launch_one(
-    group: Resource, number: int, market: str, per_zone: Counter[str], cloud: Cloud, usage: _Usage, catalog: Offers | None
+    group: Resource,
+    number: int,
+    market: str,
+    per_zone: Counter[str],
+    cloud: Cloud,
+    usage: _Usage,
+    catalog: Offers | None,
 ) -> Launch:
     pools = _ordered(_pools(group, cloud), group, market)
     if not pools:

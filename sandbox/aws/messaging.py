@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandbox.aws import kms, policy_json
 from sandbox.aws.formats import arn, arns, dns_suffix, is_arn
@@ -45,14 +45,16 @@ class Topic(Kind):
     replace_on = ("name", "namePrefix", "fifoTopic")
     json_properties = ("policy", "deliveryPolicy", "archivePolicy")
     write_only = ("namePrefix",)
-    defaults = {"fifoTopic": False, "contentBasedDeduplication": False}
+    defaults: ClassVar[Mapping[str, Any]] = {"fifoTopic": False, "contentBasedDeduplication": False}
     autoname = AutoName("name", 256)
     not_found_code = "NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
         yield from conflicting(args, "name", "namePrefix")
         # https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
-        yield from matches(args, "name", r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo", "1 to 256 letters, digits, - and _")
+        yield from matches(
+            args, "name", r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo", "1 to 256 letters, digits, - and _"
+        )
         yield from _fifo_name(args, "fifoTopic", "topic")
         if args.get("contentBasedDeduplication") and not args.get("fifoTopic"):
             yield Fault("contentBasedDeduplication", "is only for FIFO topics")
@@ -99,7 +101,14 @@ class Topic(Kind):
 
 def _default_topic_policy(topic: str, account: str) -> dict[str, Any]:
     """The policy that SNS gives a new topic: its own account may do everything with it."""
-    actions = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe")
+    actions = (
+        "GetTopicAttributes",
+        "SetTopicAttributes",
+        "AddPermission",
+        "RemovePermission",
+        "DeleteTopic",
+        "Subscribe",
+    )
     return {
         "Version": "2008-10-17",
         "Id": "__default_policy_ID",
@@ -121,7 +130,9 @@ def _own_resources(args: Args, key: str, own: str) -> Iterator[Fault]:
     policy = args[key]
     if policy is None or policy is UNKNOWN or not own.startswith("arn:"):
         return
-    for resource in policy_json.out_of_scope(policy, lambda r: r == own or ("*" in r and own.startswith(r.split("*")[0]))):
+    for resource in policy_json.out_of_scope(
+        policy, lambda r: r == own or ("*" in r and own.startswith(r.split("*")[0]))
+    ):
         yield Fault(key, f"the policy's resource {resource} is not {own}")
 
 
@@ -164,7 +175,11 @@ class TopicSubscription(Kind):
     replace_on = ("endpoint", "protocol", "topic")
     json_properties = ("filterPolicy", "deliveryPolicy", "redrivePolicy", "replayPolicy")
     write_only = ("confirmationTimeoutInMinutes", "endpointAutoConfirms")
-    defaults = {"confirmationTimeoutInMinutes": 1, "endpointAutoConfirms": False, "rawMessageDelivery": False}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "confirmationTimeoutInMinutes": 1,
+        "endpointAutoConfirms": False,
+        "rawMessageDelivery": False,
+    }
     references = (Ref("topic", (TOPIC,), by="arn", code="NotFound", blocks_delete=False),)
     taggable = False
     not_found_code = "NotFound"
@@ -196,7 +211,9 @@ class TopicSubscription(Kind):
         if args["protocol"] == "sqs":
             queues = [q for q in cloud.all(QUEUE) if q["arn"] == args["endpoint"]]
             if not queues and args["endpoint"].split(":")[4] == cloud.account:
-                raise CloudError("InvalidParameter", f"Invalid parameter: SQS endpoint ARN {args['endpoint']} does not exist")
+                raise CloudError(
+                    "InvalidParameter", f"Invalid parameter: SQS endpoint ARN {args['endpoint']} does not exist"
+                )
             topic_is_fifo = args["topic"].endswith(".fifo")
             if args["endpoint"].endswith(".fifo") and not topic_is_fifo:
                 raise CloudError("InvalidParameter", "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")  # fmt: skip
@@ -220,9 +237,17 @@ def _endpoint_fault(protocol: str, endpoint: str) -> str:
     if protocol.startswith("email"):
         return "" if is_email(endpoint) else f"{protocol} expects an e-mail address, got {shown(endpoint)}"
     if protocol in ("http", "https"):
-        return "" if endpoint.startswith(f"{protocol}://") else f"{protocol} expects a URL with {protocol}://, got {shown(endpoint)}"
+        return (
+            ""
+            if endpoint.startswith(f"{protocol}://")
+            else f"{protocol} expects a URL with {protocol}://, got {shown(endpoint)}"
+        )
     if protocol == "sms":
-        return "" if re.fullmatch(r"\+[1-9]\d{6,14}", endpoint) else f"sms expects a number in E.164 form, got {shown(endpoint)}"
+        return (
+            ""
+            if re.fullmatch(r"\+[1-9]\d{6,14}", endpoint)
+            else f"sms expects a number in E.164 form, got {shown(endpoint)}"
+        )
     return ""
 
 
@@ -239,7 +264,9 @@ def redrive_faults(args: Args, pattern: str = "redrivePolicy") -> Iterator[Fault
             yield Fault(path, "expected an object with deadLetterTargetArn and maxReceiveCount")
             continue
         if not is_arn(policy["deadLetterTargetArn"], "sqs"):
-            yield Fault(path, f"deadLetterTargetArn: expected the ARN of a queue, got {shown(policy['deadLetterTargetArn'])}")
+            yield Fault(
+                path, f"deadLetterTargetArn: expected the ARN of a queue, got {shown(policy['deadLetterTargetArn'])}"
+            )
         count = policy["maxReceiveCount"]
         if not str(count).isdecimal() or not 1 <= int(count) <= 1000:
             yield Fault(path, f"maxReceiveCount: expected 1 to 1,000, got {shown(count)}")
@@ -262,7 +289,7 @@ class Queue(Kind):
     replace_on = ("name", "namePrefix", "fifoQueue")
     json_properties = ("policy", "redrivePolicy", "redriveAllowPolicy")
     write_only = ("namePrefix",)
-    defaults: Mapping[str, Any] = {
+    defaults: ClassVar[Mapping[str, Any]] = {
         "contentBasedDeduplication": False,
         "delaySeconds": 0,
         "fifoQueue": False,
@@ -279,7 +306,9 @@ class Queue(Kind):
     def check(self, args: Args) -> Iterable[Fault]:
         yield from conflicting(args, "name", "namePrefix")
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
-        yield from matches(args, "name", r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo", "1 to 80 letters, digits, - and _")
+        yield from matches(
+            args, "name", r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo", "1 to 80 letters, digits, - and _"
+        )
         yield from _fifo_name(args, "fifoQueue", "queue")
         yield from between(args, "delaySeconds", 0, 900, "seconds")
         yield from between(args, "maxMessageSize", 1024, 1_048_576, "bytes")
@@ -377,6 +406,8 @@ class RedriveAllowPolicy(_QueueSetting):
                 continue
             permission = policy.get("redrivePermission") if isinstance(policy, dict) else None
             if permission not in ("allowAll", "denyAll", "byQueue"):
-                yield Fault(path, f"redrivePermission: expected one of allowAll, denyAll, byQueue; got {shown(permission)}")
+                yield Fault(
+                    path, f"redrivePermission: expected one of allowAll, denyAll, byQueue; got {shown(permission)}"
+                )
             elif permission == "byQueue" and not 1 <= len(policy.get("sourceQueueArns") or []) <= 10:
                 yield Fault(path, "sourceQueueArns: byQueue names 1 to 10 source queues")

@@ -42,10 +42,30 @@ class PolicyShape:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (inline of a role 10,240, managed 6,144,
 # trust 2,048 by default and 8,192 at most) and each service's own limit for resource policies.
 MANAGED: Final = PolicyShape("managed policy", "forbidden", "required", 6144, strict_sid=True, ignores_space=True)
-INLINE_ROLE: Final = PolicyShape("inline role policy", "forbidden", "required", 10240, strict_sid=True, ignores_space=True)
-INLINE_USER: Final = PolicyShape("inline user policy", "forbidden", "required", 2048, strict_sid=True, ignores_space=True)
+INLINE_ROLE: Final = PolicyShape(
+    "inline role policy",
+    "forbidden",
+    "required",
+    10240,
+    strict_sid=True,
+    ignores_space=True,
+)
+INLINE_USER: Final = PolicyShape(
+    "inline user policy",
+    "forbidden",
+    "required",
+    2048,
+    strict_sid=True,
+    ignores_space=True,
+)
 TRUST: Final = PolicyShape(
-    "role trust policy", "required", "forbidden", 2048, frozenset({"sts"}), strict_sid=True, ignores_space=True
+    "role trust policy",
+    "required",
+    "forbidden",
+    2048,
+    frozenset({"sts"}),
+    strict_sid=True,
+    ignores_space=True,
 )
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html: 20 KB
 BUCKET: Final = PolicyShape("bucket policy", "required", "required", 20480, frozenset({"s3", "s3express"}))
@@ -61,7 +81,17 @@ ENDPOINT: Final = PolicyShape("endpoint policy", "required", "required", 20480)
 
 _DOCUMENT_KEYS: Final = ("Version", "Id", "Statement")
 _STATEMENT_KEYS: Final = frozenset(
-    {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+    {
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    }
 )
 _VERSIONS: Final = ("2012-10-17", "2008-10-17")
 _PRINCIPAL_KINDS: Final = ("AWS", "Service", "Federated", "CanonicalUser")
@@ -128,7 +158,10 @@ def parse(value: object) -> tuple[dict[str, Any] | None, str]:
     if duplicates:
         return None, f"contains duplicate JSON keys: {', '.join(duplicates)}"
     if not isinstance(document, dict):
-        return None, f"contains an invalid JSON policy: expected an object, got {shown(document)}"
+        return (
+            None,
+            f"contains an invalid JSON policy: expected an object, got {shown(document)}",
+        )
     return document, ""
 
 
@@ -143,7 +176,10 @@ def policy_faults(args: Args, pattern: str, shape: PolicyShape) -> Iterator[Faul
             yield Fault(path, f"MalformedPolicyDocument: {reason}")
         size = len(policy_text(document)) if shape.ignores_space or not isinstance(value, str) else len(value)
         if size > shape.max_chars:
-            yield Fault(path, f"LimitExceeded: a {shape.name} may have {shape.max_chars:,} characters, this has {size:,}")
+            yield Fault(
+                path,
+                f"LimitExceeded: a {shape.name} may have {shape.max_chars:,} characters, this has {size:,}",
+            )
 
 
 def policy_text(document: Mapping[str, Any]) -> str:
@@ -278,7 +314,11 @@ def resource_fault(resource: str) -> str:
         return f'{shown(resource)}: "{account}" is not an account id'
     if region and not re.fullmatch(r"[a-z0-9*?-]+|\$\{[^}]+\}", region):
         return f'{shown(resource)}: "{region}" is not a region'
-    if service == "s3" and (region or account) and not rest.startswith(("accesspoint", "job", "storage-lens", "access")):
+    if (
+        service == "s3"
+        and (region or account)
+        and not rest.startswith(("accesspoint", "job", "storage-lens", "access"))
+    ):
         return f"{shown(resource)}: a bucket's ARN has no region and no account"
     if service == "iam" and region not in ("", "*"):
         return f"{shown(resource)}: IAM resource ARNs have no region"
@@ -314,7 +354,9 @@ def _principal_faults(statement: Mapping[str, Any], shape: PolicyShape) -> Itera
 
 def _valid_principal(kind: str, name: str) -> bool:
     if kind == "AWS":
-        return name == "*" or bool(re.fullmatch(r"\d{12}|A(ROA|IDA|GPA)[A-Z0-9]{12,}", name) or _PRINCIPAL_ARN.fullmatch(name))
+        return name == "*" or bool(
+            re.fullmatch(r"\d{12}|A(ROA|IDA|GPA)[A-Z0-9]{12,}", name) or _PRINCIPAL_ARN.fullmatch(name)
+        )
     if kind == "Service":
         return bool(_SERVICE.fullmatch(name))
     if kind == "Federated":
@@ -361,7 +403,9 @@ def _condition_value_fault(operator: str, value: object) -> str:
         return f"expected true or false, got {shown(value)}"
     if operator in _NUMERIC_OPERATORS and not re.fullmatch(r"-?\d+(\.\d+)?", text):
         return f"expected a number, got {shown(value)}"
-    if operator in _DATE_OPERATORS and not re.fullmatch(r"\d{4}-\d{2}-\d{2}(T[0-9:.]+(Z|[+-]\d{2}:?\d{2})?)?|\d+", text):
+    if operator in _DATE_OPERATORS and not re.fullmatch(
+        r"\d{4}-\d{2}-\d{2}(T[0-9:.]+(Z|[+-]\d{2}:?\d{2})?)?|\d+", text
+    ):
         return f"expected an ISO 8601 date or epoch seconds, got {shown(value)}"
     if operator in _ADDRESS_OPERATORS:
         try:
@@ -404,7 +448,7 @@ def require_principals(value: object, cloud: Cloud, code: str = "MalformedPolicy
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_policies.html"""
     for arn in principals(value):
         match = re.fullmatch(rf"arn:[a-z-]+:iam::{cloud.account}:(role|user)/(?:.*/)?([^/]+)", arn)
-        if match is None or match.group(1) == "role" and "/aws-service-role/" in arn:
+        if match is None or (match.group(1) == "role" and "/aws-service-role/" in arn):
             continue
         token = "aws:iam/role:Role" if match.group(1) == "role" else "aws:iam/user:User"
         if not any(resource["arn"] == arn for resource in cloud.all(token)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandbox.aws import kms, policy_json
 from sandbox.aws.formats import arn, dns_suffix
@@ -63,11 +63,17 @@ def name_fault(name: str) -> str:
 @AWS.kind
 class Bucket(Kind):
     token = BUCKET
-    replace_on = ("bucket", "bucketPrefix", "bucketNamespace", "objectLockEnabled", "objectLockConfiguration.objectLockEnabled")
+    replace_on = (
+        "bucket",
+        "bucketPrefix",
+        "bucketNamespace",
+        "objectLockEnabled",
+        "objectLockConfiguration.objectLockEnabled",
+    )
     sets = ("grants", "replicationConfiguration.rules")
     json_properties = ("policy", "website.routingRules")
     write_only = ("forceDestroy", "bucketPrefix")
-    defaults = {"forceDestroy": False}
+    defaults: ClassVar[Mapping[str, Any]] = {"forceDestroy": False}
     autoname = AutoName("bucket", 63, lower=True)
     unique = ("bucket",)
     unique_scope = "global"
@@ -80,7 +86,9 @@ class Bucket(Kind):
             reason = name_fault(name)
             if reason:
                 yield Fault(path, reason)
-        yield from matches(args, "bucketPrefix", r"[a-z0-9][a-z0-9.-]{0,36}", "at most 37 lower-case letters, digits, dots, hyphens")
+        yield from matches(
+            args, "bucketPrefix", r"[a-z0-9][a-z0-9.-]{0,36}", "at most 37 lower-case letters, digits, dots, hyphens"
+        )
         yield from one_of(args, "bucketNamespace", ("account-regional", "global"))
         yield from one_of(args, "acl", ("private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "log-delivery-write"))  # fmt: skip
         yield from conflicting(args, "acl", "grants")
@@ -129,13 +137,21 @@ class Bucket(Kind):
 @AWS.kind
 class BucketV2(Bucket):
     token = BUCKETS[1]
-    replace_on = ("bucket", "bucketPrefix", "bucketNamespace", "objectLockEnabled", "objectLockConfiguration.objectLockEnabled")
+    replace_on = (
+        "bucket",
+        "bucketPrefix",
+        "bucketNamespace",
+        "objectLockEnabled",
+        "objectLockConfiguration.objectLockEnabled",
+    )
     sets = ("grants", "replicationConfigurations[*].rules")
     json_properties = ("policy", "websites[*].routingRules")
 
     def check(self, args: Args) -> Iterable[Fault]:
         yield from super().check(args)
-        yield from encryption_faults(args, "serverSideEncryptionConfigurations[*].rules[*]", "applyServerSideEncryptionByDefaults[*]")
+        yield from encryption_faults(
+            args, "serverSideEncryptionConfigurations[*].rules[*]", "applyServerSideEncryptionByDefaults[*]"
+        )
 
 
 def objects_in(bucket: str, cloud: Cloud) -> Iterator[Resource]:
@@ -178,7 +194,7 @@ class BucketPublicAccessBlock(BucketSetting):
     token = PUBLIC_ACCESS_BLOCK
     replace_on = ("bucket",)
     write_only = ("skipDestroy",)
-    defaults = dict.fromkeys(_BLOCKS, False)
+    defaults: ClassVar[Mapping[str, Any]] = dict.fromkeys(_BLOCKS, False)
     not_found_code = "NoSuchPublicAccessBlockConfiguration"
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
@@ -246,7 +262,9 @@ class BucketPolicy(BucketSetting):
         bucket, policy = args.get("bucket"), args["policy"]
         if bucket and policy is not None and policy is not UNKNOWN:
             for resource in policy_json.out_of_scope(policy, lambda r: _belongs(r, bucket)):
-                yield Fault("policy", f"MalformedPolicy: Policy has invalid resource: {resource} is not of bucket {bucket}")
+                yield Fault(
+                    "policy", f"MalformedPolicy: Policy has invalid resource: {resource} is not of bucket {bucket}"
+                )
 
     def before_create(self, args: Args, cloud: Cloud) -> None:
         self._judge(args, cloud)
@@ -394,7 +412,9 @@ class _Acl(BucketSetting):
             raise CloudError("AccessControlListNotSupported", "The bucket does not allow ACLs")
         block = setting_of(args["bucket"], (PUBLIC_ACCESS_BLOCK,), cloud)
         if str(args.get("acl", "")).startswith("public") and (block is None or block["blockPublicAcls"]):
-            raise CloudError("AccessDenied", "public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.")
+            raise CloudError(
+                "AccessDenied", "public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access."
+            )
 
 
 @AWS.kind

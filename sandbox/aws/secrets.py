@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandbox.aws import kms, policy_json, zones
 from sandbox.aws.formats import arn, decoded_base64
@@ -46,7 +46,7 @@ class Secret(Kind):
     sets = ("replicas",)
     json_properties = ("policy",)
     write_only = ("recoveryWindowInDays", "forceOverwriteReplicaSecret", "namePrefix")
-    defaults = {"recoveryWindowInDays": 30, "forceOverwriteReplicaSecret": False}
+    defaults: ClassVar[Mapping[str, Any]] = {"recoveryWindowInDays": 30, "forceOverwriteReplicaSecret": False}
     autoname = AutoName("name", 512)
     unique = ("name",)
     duplicate_code = "ResourceExistsException"
@@ -97,7 +97,13 @@ class Secret(Kind):
             "name": args.get("name") or id.split(":", 6)[6].rsplit("-", 1)[0],
             "arn": id,
             "replicas": [
-                {"kmsKeyId": "alias/aws/secretsmanager", **replica, "status": "InSync", "statusMessage": "", "lastAccessedDate": ""}
+                {
+                    "kmsKeyId": "alias/aws/secretsmanager",
+                    **replica,
+                    "status": "InSync",
+                    "statusMessage": "",
+                    "lastAccessedDate": "",
+                }
                 for replica in args.get("replicas", [])
             ],
         }

@@ -69,7 +69,10 @@ def tag_fault(path: str, key: object, value: object) -> Iterator[Fault]:
         if key.lower().startswith("aws:"):
             yield Fault(path, f"tag keys that begin with aws: belong to AWS, got {shown(key)}")
     if isinstance(value, str) and len(value) > 256:
-        yield Fault(path, f"expected a tag value of at most 256 characters, {shown(key)} has {len(value)}")
+        yield Fault(
+            path,
+            f"expected a tag value of at most 256 characters, {shown(key)} has {len(value)}",
+        )
 
 
 def in_region(cloud: Cloud, arn: str) -> bool:
