@@ -1,0 +1,116 @@
+"""What a node is told at boot: one typed object, the same on every cloud. It is in user data, so it holds no secret.
+
+`infra/` fills it from the stack file; `images/render.py` writes it to /etc/spillway/node.json, which every program on
+the node reads (weights, vLLM's unit, readiness gate, spot watcher).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+
+class Part(BaseModel):
+    """Base: frozen, strict, closed; snake_case here, camelCase in node.json."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, allow_inf_nan=False
+    )
+
+
+class Model(Part):
+    """What vLLM serves, in the words of its own options."""
+
+    uri: str = Field(pattern=r"^(s3|gs|az)://[^/]+/.+/$")
+    """Folder of the weights, with `manifest.json` in it."""
+    name: str
+    revision: str
+    dtype: str
+    quantization: str | None
+    kv_cache_dtype: Literal["auto", "fp8"]
+    tensor_parallel: int = Field(ge=1)
+    pipeline_parallel: int = Field(ge=1)
+    max_model_len: int = Field(ge=1)
+    """Tokens."""
+    max_num_seqs: int = Field(ge=1)
+    gpu_memory_utilization: float = Field(gt=0, le=1)
+
+
+class Limits(Part):
+    """Beyond these the readiness gate answers 503."""
+
+    queue: int = Field(ge=1)
+    ttft_p50_ms: int = Field(ge=1)
+    error_rate: float = Field(gt=0, le=1)
+
+
+class Drain(Part):
+    """How the node spends its last seconds: unready, wait for the balancer, then let requests finish."""
+
+    notice_seconds: int = Field(ge=1)
+    """What the cloud gives between the interruption notice and the end."""
+    deregister_seconds: int = Field(ge=0)
+    drain_seconds: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _fits_the_notice(self) -> Drain:
+        spent = self.deregister_seconds + self.drain_seconds
+        if spent > self.notice_seconds:
+            raise ValueError(f"deregister + drain take {spent} s, the notice is {self.notice_seconds} s")
+        return self
+
+
+class Secrets(Part):
+    """Names in the cloud's secret store; the node reads the values with its own identity."""
+
+    certificate: str
+    api_keys: str
+
+
+class Hooks(Part):
+    """Lifecycle hooks of the group that the node belongs to."""
+
+    launching: str
+    terminating: str
+
+
+class Serving(Part):
+    """The one port that faces the balancer, and the paths of the readiness gate."""
+
+    name: str
+    """Host name in certificate and SNI."""
+    port: int = Field(default=443, ge=1, le=65535)
+    ready_path: str = "/readyz"
+    live_path: str = "/livez"
+
+
+class Disks(Part):
+    """Mount points made at boot: `scratch` is NVMe RAID0 (empty after a stop), `data` the persistent volume."""
+
+    scratch: str = Field(default="/mnt/scratch", pattern=r"^(/[a-z0-9._-]+)+$")
+    data: str = Field(default="/var/lib/spillway", pattern=r"^(/[a-z0-9._-]+)+$")
+
+
+class NodeConfig(Part):
+    """Everything a node needs to know about itself."""
+
+    schema_version: Literal[1] = 1
+    cloud: Literal["aws", "azure", "gcp"]
+    region: str
+    stack: str
+    pool: Literal["spot", "on-demand", "capacity-block"]
+    group: str
+    """The auto scaling group (scale set, instance group) by name."""
+    hooks: Hooks | None = None
+    """None where the cloud has no lifecycle hooks."""
+    serving: Serving
+    model: Model
+    limits: Limits
+    drain: Drain
+    boot_minutes: int = Field(ge=1)
+    """Time until ready in the ordinary case; the launch hook is kept alive by heartbeats after it."""
+    secrets: Secrets
+    metrics_namespace: str = "Spillway"
+    disks: Disks = Disks()

@@ -1,0 +1,72 @@
+"""What `pulumi up` runs: read the stack file, refuse it or build the stack of its cloud, export the outputs."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pulumi
+
+from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
+
+STACKS = "stacks"
+"""`stackConfigDir` of Pulumi.yaml."""
+EXIT_REFUSED = 32
+"""The language host's code for 'the error was printed already'; any other adds 'an unhandled error occurred'."""
+
+
+def refuse(lines: Sequence[str]) -> NoReturn:
+    """Print one error per line and end without registering anything, so that an existing stack keeps its resources.
+
+    `os._exit`, because an exception or sys.exit lets the runtime register the root stack and print a traceback.
+    """
+    for line in lines:
+        pulumi.log.error(line)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_REFUSED)
+
+
+def read_region(stack: str, root: Path) -> RegionConfig:
+    """The region's settings as the engine holds them, checked; `root` is the folder of Pulumi.yaml.
+
+    The file is checked as well as the engine's values: only it shows a mistyped top-level key, which the engine passes
+    over, and its neighbours are what CIDRs may overlap with. Raises ConfigError.
+    """
+    path = root / STACKS / f"Pulumi.{stack}.yaml"
+    named = f"{STACKS}/{path.name}"
+    reviewed = load_stack_file(path, stack) if path.is_file() else None  # --config-file may point elsewhere
+    try:
+        held: object = pulumi.Config().require_object(REGION_KEY.split(":")[1])
+    except Exception:  # the SDK's own errors (missing, null, not JSON) are of several types and name no file
+        raise ConfigError([f"{named}: {REGION_KEY}: missing; it holds the region's settings"]) from None
+    region = parse_region(held, stack, named)
+    if reviewed is not None and reviewed != region:
+        raise ConfigError([f"{named}: {REGION_KEY}: differs from what the engine read; give one or the other"])
+    return region
+
+
+def build_stack() -> None:
+    """Build the current stack and export `endpoint`, `pools`, `image` and `modelStore`."""
+    try:
+        config = read_region(pulumi.get_stack(), Path(pulumi.get_root_directory()))
+    except ConfigError as error:
+        refuse(error.lines)
+
+    # One cloud's SDK per process, and no garbage collection meanwhile: it walks the 100,000s of objects that importing
+    # leaves and finds nothing, for a third of the time. freeze keeps later collections away from them.
+    gc.disable()
+    from infra.aws.region import Region, RegionArgs, provider
+
+    gc.freeze()
+    gc.enable()
+
+    region = Region(config.stack_name, RegionArgs(config), pulumi.ResourceOptions(providers={"aws": provider(config)}))
+    pulumi.export("endpoint", region.endpoint)
+    pulumi.export("pools", region.pools)
+    pulumi.export("image", region.image)
+    pulumi.export("modelStore", region.model_store)
