@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import catalog, cidr
-from infra.faults import Fault, did_you_mean, listed
+from infra.faults import HIDDEN, Fault, did_you_mean, listed
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
@@ -170,14 +170,12 @@ def _image(region: RegionConfig) -> Iterator[Fault]:
 def _secrets(region: RegionConfig) -> Iterator[Fault]:
     names = {"certificate": region.secrets.certificate, "apiKeys": region.secrets.api_keys}
     if names["certificate"] == names["apiKeys"]:
-        yield Fault(
-            ("secrets", "apiKeys"), "has to differ from certificate: each secret has its own name", names["apiKeys"]
-        )
+        yield Fault(("secrets", "apiKeys"), "has to differ from certificate: each secret has its own name", HIDDEN)
     for key, name in names.items():
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/getting-started.html: ARNs end in such a suffix.
         if re.search(r"-[A-Za-z0-9]{6}$", name):
             why = "must not end in a hyphen and six characters: Secrets Manager takes that for the end of an ARN"
-            yield Fault(("secrets", key), why, name)
+            yield Fault(("secrets", key), why, HIDDEN)
 
 
 @check("tags")

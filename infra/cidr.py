@@ -1,51 +1,27 @@
-"""The address plan of a region: which subnet lies where, and what a network can hold. Pure.
-
-The network is cut into sixteen equal parts, by the letter of the zone and not by its place in a list, so that adding or
-removing a zone moves no other zone's subnets (moving one means replacing it, with everything in it).
-"""
+"""What the network of a region may be, and how many nodes it holds. Pure; `infra/aws/subnets.py` cuts it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
+
+from infra.aws.subnets import NARROWEST, SLOTS
 
 PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 """https://datatracker.ietf.org/doc/html/rfc1918 """
 LARGEST: Final = 16
 """Prefix of the largest VPC: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
-SMALLEST: Final = 24
-"""A sixteenth of a /24 is a /28, AWS's smallest subnet (same page)."""
-ZONE_LETTERS: Final = "abcdefgh"
+PARTS: Final = 2 * SLOTS
+"""A node subnet and a public subnet for each zone that a region may have."""
+SMALLEST: Final = NARROWEST - (PARTS.bit_length() - 1)
+"""Prefix of the smallest VPC whose parts are AWS's smallest subnets."""
 RESERVED: Final = 5
 """Addresses that AWS keeps in each subnet: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneSubnets:
-    """The two subnets of one zone in CIDR form: nodes live in the private one, balancer and NAT in the public one."""
-
-    zone: str
-    private: str
-    public: str
-
-
-def subnets(cidr: str, zones: tuple[str, ...]) -> tuple[ZoneSubnets, ...]:
-    """One private and one public subnet per zone: sixteenths of `cidr`, the first eight private, by zone letter.
-
-    Raises ValueError for a network smaller than /24 or a zone beyond `h`.
-    """
-    parts = list(IPv4Network(cidr).subnets(prefixlen_diff=4))
-    found = []
-    for zone in zones:
-        place = ZONE_LETTERS.index(zone[-1])
-        found.append(ZoneSubnets(zone, str(parts[place]), str(parts[place + len(ZONE_LETTERS)])))
-    return tuple(found)
-
-
 def hosts_per_subnet(cidr: str) -> int:
     """Addresses that nodes can have in one zone's private subnet."""
-    return int(IPv4Network(cidr).num_addresses // 16) - RESERVED
+    return IPv4Network(cidr).num_addresses // PARTS - RESERVED
 
 
 def fault(cidr: str) -> str | None:

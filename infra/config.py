@@ -118,11 +118,6 @@ class AwsRegion(RegionBase):
         return tuple(sorted({zone for name in self.all_types for zone in catalog.zones(name, self.region)}))
 
     @property
-    def subnets(self) -> tuple[cidr.ZoneSubnets, ...]:
-        """The private and the public subnet of each of `zones`."""
-        return cidr.subnets(self.network.cidr, self.zones)
-
-    @property
     def machines(self) -> tuple[catalog.Machine, ...]:
         """The catalog's entries for `all_types`."""
         return tuple(catalog.machine(name) for name in self.all_types)
@@ -139,10 +134,18 @@ def load_stack_file(path: Path, stack: str | None = None) -> RegionConfig:
     `stack` defaults to the name in the file name. Raises ConfigError with one line per fault.
     """
     name = stackfile.display_name(path)
-    data = stackfile.read(path)
-    if REGION_KEY not in data:
-        raise ConfigError([Fault((REGION_KEY,), "missing; it holds the region's settings").line(name)])
-    return _parse(data[REGION_KEY], stack or stackfile.stack_of(path), name, path)
+    data, faults = stackfile.read_with_faults(path)
+    if REGION_KEY not in data and not faults:
+        faults = [Fault((REGION_KEY,), "missing; it holds the region's settings")]
+    lines = [fault.line(name) for fault in faults]
+    if REGION_KEY in data:
+        try:
+            region = _parse(data[REGION_KEY], stack or stackfile.stack_of(path), name, path)
+        except ConfigError as error:
+            lines += error.lines
+    if lines:
+        raise ConfigError(lines)
+    return region
 
 
 def parse_region(data: object, stack: str, file: str) -> RegionConfig:
@@ -174,10 +177,10 @@ def _validate(data: object) -> tuple[RegionConfig | None, list[Fault]]:
         return None, [Fault((), f"has to be a map with {keys}", data)]
     secret = [Fault(path, why, HIDDEN) for path, why in stackfile.encrypted_values(data, ())]
     cloud = data.get("cloud")
-    if not isinstance(cloud, str) or cloud not in CLOUDS:
-        hint = did_you_mean(cloud, CLOUDS)
-        return None, [*secret, Fault(("cloud",), f"has to be {listed(CLOUDS)}{hint}", cloud)]
-    model = CLOUDS[cloud]
+    model = CLOUDS.get(cloud) if isinstance(cloud, str) else None
+    if model is None and len(CLOUDS) > 1:
+        return None, [*secret, Fault(("cloud",), f"has to be {listed(CLOUDS)}{did_you_mean(cloud, CLOUDS)}", cloud)]
+    model = model or next(iter(CLOUDS.values()))  # with one cloud only, it can say what else is wrong
     try:
         return model.model_validate(data), secret
     except ValidationError as error:

@@ -38,7 +38,8 @@ _KINDS = {
 
 def faults(model: type[BaseModel], errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
     """The faults that pydantic found in data for `model`, in the order of the file's schema."""
-    return [_fault(model, error) for error in errors]
+    # A list with faulty entries is also told to be too short, because only sound ones are counted.
+    return [_fault(model, e) for e in errors if e["type"] != "too_short" or len(e["input"]) < e["ctx"]["min_length"]]
 
 
 def _fault(model: type[BaseModel], error: Mapping[str, Any]) -> Fault:
@@ -49,7 +50,7 @@ def _fault(model: type[BaseModel], error: Mapping[str, Any]) -> Fault:
         value = HIDDEN  # whoever pastes a key here does not want it in the log of a pipeline
     if kind == "extra_forbidden":
         known = [f.alias or name for name, f in owner.model_fields.items()] if owner else []
-        text = f"unknown key{did_you_mean(loc[-1], known)}; allowed are {listed(known)}" if known else "unknown key"
+        text = f"unknown key{did_you_mean(loc[-1], known)}; allowed: {', '.join(known)}" if known else "unknown key"
         return Fault(loc, text, value)
     if kind == "missing":
         return Fault(loc, f"missing; {_about(owner, field)}")
@@ -77,7 +78,8 @@ def _allowed(kind: str, ctx: Mapping[str, Any], field: FieldInfo | None, value: 
         return f"has to be {WORDS.get(ctx['pattern'], 'text of the form ' + ctx['pattern'])}"
     if kind == "literal_error":
         expected = ctx["expected"].replace("'", "")
-        return f"has to be {expected}{did_you_mean(value, _options(field))}"
+        options = _options(field)
+        return f"has to be {expected}{did_you_mean(value, options) if len(options) > 1 else ''}"
     if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         return f"has to be {limits}"
     if kind in ("too_short", "too_long"):

@@ -16,6 +16,8 @@ Path = tuple[str | int, ...]
 
 MAX_VALUE: Final = 80
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_:/-]+")
+_LOOKS_OTHER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?|true|false|null|~", re.IGNORECASE)
+"""Texts that would be something else without their quotes, and are shown with them."""
 _ABSENT: Final = object()
 HIDDEN: Final = object()
 """Stands for a value that must not be printed because it may be a secret."""
@@ -74,9 +76,12 @@ def shown(value: Any) -> str:
     elif isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, str):
-        text = value if value and re.fullmatch(r"[!-~]+( [!-~]+)*", value) else json.dumps(value)
+        plain = re.fullmatch(r"[!-~]+( [!-~]+)*", value) and not _LOOKS_OTHER.fullmatch(value)
+        text = value if plain else json.dumps(value)
     elif isinstance(value, int) and value.bit_length() > 4096:
         text = "<a very large number>"  # str() of it is refused by Python above 4300 digits
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        text = str(int(value))
     else:
         text = str(value) if isinstance(value, (int, float)) else json.dumps(str(value))
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."

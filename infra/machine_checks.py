@@ -109,7 +109,9 @@ def _model(region: RegionConfig) -> Iterator[Fault]:
     if spec.architecture is None and not catalog.is_model(spec.name):
         hint = did_you_mean(spec.name, catalog.models())
         yield Fault(
-            ("model", "name"), f"unknown model{hint}; `spillway catalog` lists them, or give architecture", spec.name
+            ("model", "name"),
+            f"unknown model{hint}; `spillway catalog --models` lists them, or give architecture",
+            spec.name,
         )
     if spec.architecture is not None and catalog.is_model(spec.name):
         yield Fault(("model", "architecture"), f"known for {spec.name}: leave it out, or take another name")
@@ -210,17 +212,20 @@ def _fits(region: RegionConfig, path: Path, machine: catalog.Machine, shape: Arc
 
 
 def _machines_that_fit(region: RegionConfig, shape: Architecture, most: int = 3) -> list[str]:
-    """Types of the region that run the model as the file has it, those with least GPU memory first."""
+    """Types of the region that run the model, those with least GPU memory first, each with what it takes."""
     spec = region.model
-    found = []
+    found: list[str] = []
     for machine in sorted(catalog.machines(), key=lambda m: (m.gpus * m.gpu_memory_mib, m.vcpus)):
-        if (
-            catalog.zones(machine.name, region.region)
-            and not gpu_support.unsupported(machine.compute_capability, spec.dtype, spec.kv_cache_dtype)
-            and spec.tensor_parallel * spec.pipeline_parallel <= machine.gpus
-            and fit.estimate(spec, shape, machine.gpu_memory_mib).fits
+        if not catalog.zones(machine.name, region.region) or gpu_support.unsupported(
+            machine.compute_capability, spec.dtype, spec.kv_cache_dtype
         ):
-            found.append(machine.name)
+            continue
+        for size in fit.tensor_parallel_sizes(shape, machine.gpus // spec.pipeline_parallel):
+            tried = spec.model_copy(update={"tensor_parallel": size})
+            if size >= spec.tensor_parallel and fit.estimate(tried, shape, machine.gpu_memory_mib).fits:
+                change = "" if size == spec.tensor_parallel else f" with tensorParallel {size}"
+                found.append(f"{machine.name}{change}")
+                break
     return found[:most]
 
 

@@ -59,7 +59,7 @@ ModelName = Annotated[
 Revision = Annotated[
     str, text(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "a commit hash or a word of letters, digits, dots, hyphens")
 ]
-MachineName = Annotated[str, text(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "a machine type such as p5.48xlarge")]
+MachineName = Annotated[str, text(r"^[A-Za-z0-9._-]{1,64}$", "a machine type such as p5.48xlarge")]
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CapacityReservationTarget.html
 ReservationId = Annotated[str, text(r"^cr-([0-9a-f]{8}|[0-9a-f]{17})$", "a reservation id: cr- and 17 hex digits")]
 ImageId = Annotated[str, text(r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", "an image id: ami- and 17 hex digits")]
@@ -77,7 +77,8 @@ HostName = Annotated[
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html (Name)
 SecretName = Annotated[
     str,
-    text(r"^[A-Za-z0-9/_+=.@-]{1,512}$", "the name of a secret (letters, digits and /_+=.@-), never its value"),
+    # The prefix keeps the instance role narrow, and a value pasted here by mistake is refused.
+    text(r"^spillway/[A-Za-z0-9/_+=.@-]{1,500}$", "the name of a secret, never its value: it begins with spillway/"),
 ]
 Email = Annotated[
     str,

@@ -45,11 +45,11 @@ class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
         return mapping
 
 
-def _construct_text(loader: _Loader, node: yaml.ScalarNode) -> str | float:
+def _construct_text(loader: _Loader, node: yaml.ScalarNode) -> str | int | float:
     value = str(loader.construct_scalar(node))
     # 012345678901 and 1e3 are text to YAML 1.1 but numbers to the engine, which would write them back changed.
-    if not node.style and _NUMBER.fullmatch(value):
-        return float(value)
+    if not node.style and _NUMBER.fullmatch(value) and len(value) < 300:
+        return float(value) if "e" in value.lower() else int(value)
     return value
 
 
@@ -92,11 +92,16 @@ def stack_of(path: Path) -> str:
 
 def read(path: Path) -> dict[str, Any]:
     """The file's `config:` map, its shape proven. Raises ConfigError with every fault of YAML or of top-level keys."""
-    name = display_name(path)
-    config, faults = check_document(_parse(_text(path, name), name))
+    config, faults = read_with_faults(path)
     if faults:
-        raise ConfigError(fault.line(name) for fault in faults)
+        raise ConfigError(fault.line(display_name(path)) for fault in faults)
     return config
+
+
+def read_with_faults(path: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """The file's `config:` map and the faults of its keys; raises ConfigError when it cannot be read as YAML at all."""
+    name = display_name(path)
+    return check_document(_parse(_text(path, name), name))
 
 
 def _text(path: Path, name: str) -> str:
@@ -126,7 +131,7 @@ def _parse(text: str, name: str) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([f"{name}: {_yaml_fault(error)}"]) from None
+        raise ConfigError([f"{name}: {_yaml_fault(error, text)}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"{name}: not YAML: {_clean(str(error))}"]) from None
     except RecursionError:
@@ -141,11 +146,12 @@ def _parse(text: str, name: str) -> Any:
     return document
 
 
-def _yaml_fault(error: yaml.MarkedYAMLError) -> str:
+def _yaml_fault(error: yaml.MarkedYAMLError, text: str) -> str:
     mark = error.problem_mark or error.context_mark
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     problem = _clean(error.problem or error.context or "syntax error")
-    if "'\\t'" in problem:
+    lines = text.split("\n")
+    if mark and mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
         problem = "a tab stands where YAML wants spaces"
     elif error.context and error.context != error.problem:
         problem = f"{problem} ({_clean(error.context)})"
@@ -167,7 +173,7 @@ def check_document(document: Any) -> tuple[dict[str, Any], list[Fault]]:
     for key in document:
         if key not in TOP_LEVEL:
             hint = did_you_mean(key, (*TOP_LEVEL, *STACK_KEYS))
-            faults.append(Fault((str(key),), f"unknown top-level key{hint}; allowed are {listed(TOP_LEVEL)}"))
+            faults.append(Fault((str(key),), f"unknown top-level key{hint}; allowed: {', '.join(TOP_LEVEL)}"))
     config = document.get("config")
     if "config" not in document:
         faults.append(Fault(("config",), f"missing; it holds one object under {REGION_KEY}"))
@@ -183,14 +189,15 @@ def _check_config_keys(config: dict[Any, Any]) -> list[Fault]:
     faults: list[Fault] = []
     for key, value in config.items():
         path = ("config", str(key))
-        faults += [Fault(("config", *at), why, HIDDEN) for at, why in encrypted_values(value, (str(key),))]
+        if key != REGION_KEY:  # there it is found together with everything else
+            faults += [Fault(("config", *at), why, HIDDEN) for at, why in encrypted_values(value, (str(key),))]
         if key in STACK_KEYS or key in PULUMI_KEYS:
             continue
         if isinstance(key, str) and key.split(":")[0] in ("aws", "azure-native", "gcp"):
             faults.append(Fault(path, f"the provider is configured by the program alone, from {REGION_KEY}"))
             continue
         hint = did_you_mean(key, STACK_KEYS + PULUMI_KEYS)
-        faults.append(Fault(path, f"unknown key{hint}; allowed are {listed(STACK_KEYS)}, and {listed(PULUMI_KEYS)}"))
+        faults.append(Fault(path, f"unknown key{hint}; allowed: {', '.join(STACK_KEYS + PULUMI_KEYS)}"))
     present = [key for key in STACK_KEYS if key in config]
     if len(present) > 1:
         faults.append(Fault(("config",), f"has {listed(present).replace(' or ', ' and ')}: a stack is one of them"))
