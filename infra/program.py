@@ -39,33 +39,49 @@ def read_region(stack: str, root: Path) -> RegionConfig:
     """
     path = root / STACKS / f"Pulumi.{stack}.yaml"
     named = f"{STACKS}/{path.name}"
-    reviewed = load_stack_file(path, stack) if path.is_file() else None  # --config-file may point elsewhere
+    if path.is_file():  # --config-file may point elsewhere
+        load_stack_file(path, stack)
     try:
         held: object = pulumi.Config().require_object(REGION_KEY.split(":")[1])
     except Exception:  # the SDK's own errors (missing, null, not JSON) are of several types and name no file
         raise ConfigError([f"{named}: {REGION_KEY}: missing; it holds the region's settings"]) from None
-    region = parse_region(held, stack, named)
-    if reviewed is not None and reviewed != region:
-        raise ConfigError([f"{named}: {REGION_KEY}: differs from what the engine read; give one or the other"])
-    return region
+    return parse_region(held, stack, named)
 
 
 def build_stack() -> None:
     """Build the current stack and export `endpoint`, `pools`, `image` and `modelStore`."""
+    stack = pulumi.get_stack()
     try:
-        config = read_region(pulumi.get_stack(), Path(pulumi.get_root_directory()))
+        config = read_region(stack, Path(pulumi.get_root_directory()))
     except ConfigError as error:
         refuse(error.lines)
+    build_aws(config)
 
-    # One cloud's SDK per process, and no garbage collection meanwhile: it walks the 100,000s of objects that importing
-    # leaves and finds nothing, for a third of the time. freeze keeps later collections away from them.
+
+def build_aws(config: RegionConfig) -> None:
+    """Build an AWS region. Only this imports the AWS SDK: one cloud's SDK per process."""
+    # No garbage collection during the imports: it walks the hundreds of thousands of objects that they leave and finds
+    # nothing, for a third of the time. freeze keeps later collections away from them.
     gc.disable()
-    from infra.aws.region import Region, RegionArgs, provider
+    from infra.aws.provider import provider
+
+    account = provider(config)
+    from infra.aws.lookups import NotFound, find_block, find_image
+    from infra.aws.region import Region, RegionArgs
 
     gc.freeze()
     gc.enable()
 
-    region = Region(config.stack_name, RegionArgs(config), pulumi.ResourceOptions(providers={"aws": provider(config)}))
+    try:
+        image = find_image(config.image, account)
+        blocks = tuple(find_block(block, account) for block in config.pools.reservations.capacity_blocks)
+    except NotFound as error:
+        refuse([f"{STACKS}/Pulumi.{config.stack_name}.yaml: {error}"])
+    region = Region(
+        config.stack_name,
+        RegionArgs(config, image, blocks),
+        pulumi.ResourceOptions(providers={"aws": account}),
+    )
     pulumi.export("endpoint", region.endpoint)
     pulumi.export("pools", region.pools)
     pulumi.export("image", region.image)

@@ -15,10 +15,11 @@ from images import node as image_node
 from images.render import render_user_data
 from infra import catalog
 from infra.aws.common import Scope
+from infra.aws.lookups import CapacityBlock, MachineImage
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion
-    from infra.sections import Disk, Image
+    from infra.sections import Disk
 
 PoolKind = Literal["spot", "on-demand", "capacity-block"]
 
@@ -27,45 +28,6 @@ TERMINATE_HOOK: Final = "drain"
 DATA_DEVICE: Final = "/dev/sdf"
 """Any name of the range for data volumes will do: on Nitro both volumes show up as NVMe, told apart at boot.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html"""
-FAMILY_TAG: Final = "spillway:family"
-VERSION_TAG: Final = "spillway:version"
-
-
-@dataclass(frozen=True, slots=True)
-class MachineImage:
-    """A baked image that was looked up."""
-
-    id: pulumi.Output[str]
-    root_device: pulumi.Output[str]
-
-
-def find_image(image: Image, opts: pulumi.InvokeOptions) -> MachineImage:
-    """Look the image up: by id, by family and pinned version, or the newest of a family when that is asked for.
-
-    Without `newest` two images of the same family and version are an error of the look-up, never a choice by date: a
-    bake elsewhere must not change a plan.
-    """
-    if image.id is not None:
-        # No owner here: an image shared from a build account is named by its id.
-        found = aws.ec2.get_ami_output(
-            filters=[aws.ec2.GetAmiFilterArgs(name="image-id", values=[image.id])], opts=opts
-        )
-    else:
-        wanted = {f"tag:{FAMILY_TAG}": image.family, "state": "available"}
-        if not image.newest:
-            wanted[f"tag:{VERSION_TAG}"] = image.version
-        missing = [key for key, value in wanted.items() if value is None]
-        if missing:
-            raise ValueError(f"image: {', '.join(missing)} not given; expected an id, or family and version, or newest")
-        found = aws.ec2.get_ami_output(
-            owners=["self"],
-            most_recent=image.newest,
-            filters=[
-                aws.ec2.GetAmiFilterArgs(name=key, values=[value]) for key, value in wanted.items() if value is not None
-            ],
-            opts=opts,
-        )
-    return MachineImage(found.id, found.root_device_name)
 
 
 def model_prefix(config: AwsRegion) -> str:
@@ -106,18 +68,6 @@ def node_config(config: AwsRegion, pool: PoolKind, group: str, bucket: str) -> i
         boot_minutes=config.fallback.boot_minutes,
         secrets=image_node.Secrets(certificate=config.secrets.certificate, api_keys=config.secrets.api_keys),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class CapacityBlock:
-    """A capacity block for ML, found by the id of its reservation: type, zone and size are fixed by the purchase."""
-
-    id: str
-    machine_type: pulumi.Output[str]
-    zone: pulumi.Output[str]
-    count: pulumi.Output[int]
-    end: pulumi.Output[str]
-    """RFC 3339, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +131,8 @@ class Node(pulumi.ComponentResource):
     def _template(self, resource: str, name: str, machine_type: str | None = None) -> TemplateRef:
         args = self._args
         block = args.block
-        interfaces: pulumi.Input[Sequence[aws.ec2.LaunchTemplateNetworkInterfaceArgs]] | None = None
-        if args.efa:
-            groups = pulumi.Output.all(*args.security_group_ids)
-            kind = pulumi.Output.from_input(machine_type) if block is None else block.machine_type
-            interfaces = pulumi.Output.all(kind, groups).apply(lambda known: efa_interfaces(known[0], known[1]))
+        kind = machine_type if block is None else block.machine_type
+        interfaces = efa_interfaces(kind, args.security_group_ids) if args.efa and kind is not None else None
         tags = args.scope.tags("node", args.label, pool=args.config.pool)
         template = aws.ec2.LaunchTemplate(
             resource,
@@ -239,7 +186,7 @@ def _dashed(machine_type: str) -> str:
     return machine_type.replace(".", "-")
 
 
-def _volume(device: pulumi.Input[str], disk: Disk) -> aws.ec2.LaunchTemplateBlockDeviceMappingArgs:
+def _volume(device: str, disk: Disk) -> aws.ec2.LaunchTemplateBlockDeviceMappingArgs:
     return aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
         device_name=device,
         ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
@@ -254,7 +201,7 @@ def _volume(device: pulumi.Input[str], disk: Disk) -> aws.ec2.LaunchTemplateBloc
 
 
 def efa_interfaces(
-    machine_type: str, security_group_ids: Sequence[str]
+    machine_type: str, security_group_ids: Sequence[pulumi.Input[str]]
 ) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs]:
     """The interfaces of an EFA node: one ordinary primary, and an EFA-only one on every card that takes it.
 

@@ -23,7 +23,8 @@ from pulumi import ResourceOptions
 
 from infra import fallback, naming
 from infra.aws.common import Scope
-from infra.aws.node import LAUNCH_HOOK, TERMINATE_HOOK, CapacityBlock, Node, TemplateRef
+from infra.aws.lookups import CapacityBlock
+from infra.aws.node import LAUNCH_HOOK, TERMINATE_HOOK, Node, TemplateRef
 from infra.aws.scaling import BLOCK_METRICS
 
 if TYPE_CHECKING:
@@ -138,14 +139,14 @@ class Pools(pulumi.ComponentResource):
         """
         args = self._args
         label = block.id.removeprefix("cr-")
-        subnets = pulumi.Output.all(block.zone, dict(args.subnet_ids)).apply(
-            lambda known: _subnet_of(block.id, known[0], known[1])
-        )
+        if block.zone not in args.subnet_ids:
+            zones = ", ".join(sorted(args.subnet_ids))
+            raise ValueError(f"capacity block {block.id} is in {block.zone}; the stack has subnets in {zones}")
         group = self._group(
             f"block-{label}",
             naming.block_name(args.scope.stack, block.id),
             "capacity-block",
-            subnets=subnets,
+            subnets=[args.subnet_ids[block.zone]],
             min_size=0,
             desired_capacity=block.count,
             max_size=block.count,
@@ -156,7 +157,7 @@ class Pools(pulumi.ComponentResource):
             f"{self._name}-block-{label}-closes",
             scheduled_action_name="block-closes",
             autoscaling_group_name=group,
-            start_time=block.end.apply(lambda end: closing_time(end)),
+            start_time=closing_time(block.end),
             desired_capacity=0,
             min_size=-1,  # -1: unchanged
             max_size=-1,
@@ -171,7 +172,7 @@ class Pools(pulumi.ComponentResource):
         pool: str,
         *,
         enabled_metrics: Sequence[str],
-        subnets: pulumi.Input[Sequence[str]] | None = None,
+        subnets: Sequence[pulumi.Input[str]] | None = None,
         **more: Any,
     ) -> pulumi.Output[str]:
         """An auto scaling group with everything that all pools have in common; returns its name."""
@@ -299,13 +300,6 @@ def _reservation(
             else None
         ),
     )
-
-
-def _subnet_of(block: str, zone: str, subnets: Mapping[str, str]) -> list[str]:
-    if zone not in subnets:
-        here = ", ".join(sorted(subnets))
-        raise pulumi.RunError(f"capacity block {block} is in {zone}; the stack has subnets in {here}")
-    return [subnets[zone]]
 
 
 def closing_time(end: str) -> str:

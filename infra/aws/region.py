@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-import pulumi_aws as aws
 from pulumi import ResourceOptions
 
 from images.node import NodeConfig
@@ -15,8 +14,9 @@ from infra.aws.balancer import PORT, READY_PATH, Balancer, BalancerArgs
 from infra.aws.common import Scope
 from infra.aws.events import Events, EventsArgs
 from infra.aws.identity import Identity, IdentityArgs
+from infra.aws.lookups import CapacityBlock, MachineImage
 from infra.aws.network import Network, NetworkArgs
-from infra.aws.node import CapacityBlock, MachineImage, Node, NodeArgs, PoolKind, find_image, model_prefix, node_config
+from infra.aws.node import Node, NodeArgs, PoolKind, model_prefix, node_config
 from infra.aws.pools import Pools, PoolsArgs
 from infra.aws.scaling import Scaling, ScalingArgs, fallback_alarm_names
 from infra.aws.storage import Storage, StorageArgs
@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionArgs:
-    """The stack file of the region, checked."""
+    """The stack file of the region, checked, and what was found in the account for it."""
 
     config: AwsRegion
-
-
-def provider(config: AwsRegion) -> aws.Provider:
-    """The only provider of an AWS stack: this region, and no account but the one that the stack file names."""
-    return aws.Provider(config.stack_name, region=config.region, allowed_account_ids=[config.account])
+    image: MachineImage
+    blocks: tuple[CapacityBlock, ...] = ()
 
 
 class Region(pulumi.ComponentResource):
@@ -54,11 +51,11 @@ class Region(pulumi.ComponentResource):
         self._child = child = ResourceOptions(parent=self)
         stack = scope.stack
         self._bucket = bucket = naming.bucket_name(config.account, config.region)
-        blocks = config.pools.reservations.capacity_blocks
+        blocks = args.blocks
         groups = {
             "spot": naming.pool_name(stack, "spot"),
             "on-demand": naming.pool_name(stack, "on-demand"),
-            **{block: naming.block_name(stack, block) for block in blocks},
+            **{block.id: naming.block_name(stack, block.id) for block in blocks},
         }
         rule = Rule(
             floor=config.pools.floor,
@@ -118,9 +115,7 @@ class Region(pulumi.ComponentResource):
             ),
             child,
         )
-        image = find_image(config.image, pulumi.InvokeOptions(parent=self))
-        self._image, self._network, self._identity = image, network, identity
-        found = [self._capacity_block(block) for block in blocks]
+        self._image, self._network, self._identity = args.image, network, identity
         block_nodes = [
             (
                 block,
@@ -128,7 +123,7 @@ class Region(pulumi.ComponentResource):
                     "capacity-block", node_config(config, "capacity-block", groups[block.id], bucket), (), block
                 ),
             )
-            for block in found
+            for block in blocks
         ]
         pools = Pools(
             f"{name}-pools",
@@ -171,7 +166,7 @@ class Region(pulumi.ComponentResource):
             ),
             child,
         )
-        self._describe(balancer, pools, image, storage)
+        self._describe(balancer, pools, args, storage)
         self.register_outputs({"endpoint": self.endpoint, "pools": self.pools})
 
     def _node(self, label: str, config: NodeConfig, types: tuple[str, ...], block: CapacityBlock | None = None) -> Node:
@@ -193,13 +188,7 @@ class Region(pulumi.ComponentResource):
             self._child,
         )
 
-    def _capacity_block(self, reservation: str) -> CapacityBlock:
-        found = aws.ec2.get_capacity_block_reservation_output(id=reservation, opts=pulumi.InvokeOptions(parent=self))
-        return CapacityBlock(
-            reservation, found.instance_type, found.availability_zone, found.instance_count, found.end_date
-        )
-
-    def _describe(self, balancer: Balancer, pools: Pools, image: MachineImage, storage: Storage) -> None:
+    def _describe(self, balancer: Balancer, pools: Pools, args: RegionArgs, storage: Storage) -> None:
         config = self._config
         wanted = config.pools
         self.endpoint = pulumi.Output.from_input(
@@ -226,12 +215,12 @@ class Region(pulumi.ComponentResource):
                     "size": wanted.floor,
                 },
                 "capacityBlocks": [
-                    {"name": group, "reservation": block}
-                    for block, group in zip(wanted.reservations.capacity_blocks, pools.block_groups, strict=True)
+                    {"name": group, "reservation": block.id}
+                    for block, group in zip(args.blocks, pools.block_groups, strict=True)
                 ],
             }
         )
         self.image = pulumi.Output.from_input(
-            {"family": config.image.family, "version": config.image.version, "id": image.id}
+            {"family": config.image.family, "version": config.image.version, "id": args.image.id}
         )
         self.model_store = storage.uri

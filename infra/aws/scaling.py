@@ -93,10 +93,8 @@ class Scaling(pulumi.ComponentResource):
         )
         queries = [query for metric in alarm.metrics for query in self._group_metric(metric)]
         if sum(query.metric is not None for query in queries) > METRICS_PER_ALARM:
-            raise ValueError(
-                f"{name}: {len(args.block_groups)} capacity blocks; an alarm takes {METRICS_PER_ALARM} metrics, which is"
-                " enough for fewer"
-            )
+            blocks = f"{len(args.block_groups)} capacity blocks"
+            raise ValueError(f"{name}: {blocks} need more than the {METRICS_PER_ALARM} metrics that an alarm takes")
         queries += [
             aws.cloudwatch.MetricAlarmMetricQueryArgs(
                 id=line.id, expression=line.expression, label=line.label, return_data=line.returns_data

@@ -1,0 +1,97 @@
+"""What a region needs to know of the account before it builds: the baked image, and capacity blocks that were bought.
+
+Looked up first and waited for, so that what is missing is one clear line while nothing is registered yet, and so that
+every answer is a plain value that a preview can show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pulumi
+import pulumi_aws as aws
+
+if TYPE_CHECKING:
+    from infra.sections import Image
+
+FAMILY_TAG: Final = "spillway:family"
+VERSION_TAG: Final = "spillway:version"
+
+
+class NotFound(Exception):
+    """Something that the stack file names is not in the account; the text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineImage:
+    """A baked image. root_device: the name of its root volume, which differs between distributions."""
+
+    id: str
+    root_device: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityBlock:
+    """A capacity block for ML: type, zone and size are fixed by the purchase. end: RFC 3339, UTC."""
+
+    id: str
+    machine_type: str
+    zone: str
+    count: int
+    end: str
+
+
+def image_filters(image: Image) -> dict[str, str]:
+    """The filters of DescribeImages that find the image: its id, or family and version, or the family alone.
+
+    Raises ValueError when the stack file gives neither.
+    """
+    if image.id is not None:
+        return {"image-id": image.id}
+    if image.family is None or (image.version is None and not image.newest):
+        raise ValueError("image: expected an id, or family and version, or family and newest")
+    filters = {f"tag:{FAMILY_TAG}": image.family, "state": "available"}
+    if image.version is not None and not image.newest:
+        filters[f"tag:{VERSION_TAG}"] = image.version
+    return filters
+
+
+def find_image(image: Image, provider: pulumi.ProviderResource) -> MachineImage:
+    """The image in the provider's region and account. Raises NotFound.
+
+    Only `newest` chooses by date. Otherwise two images of one family and version are refused: a bake elsewhere must not
+    change a plan.
+    """
+    filters = image_filters(image)
+    try:
+        found = aws.ec2.get_ami(
+            # An image by id may be shared from a build account; by tag only the account's own is trusted: anybody can
+            # publish an image with these tags.
+            owners=None if image.id is not None else ["self"],
+            most_recent=image.newest,
+            filters=[aws.ec2.GetAmiFilterArgs(name=key, values=[value]) for key, value in filters.items()],
+            opts=pulumi.InvokeOptions(provider=provider),
+        )
+    except Exception as error:  # the SDK raises plain Exception for whatever the provider answers
+        wanted = ", ".join(f"{key}={value}" for key, value in filters.items())
+        raise NotFound(f"spillway:region.image: no image with {wanted}: {reason(error)}") from None
+    return MachineImage(found.id, found.root_device_name)
+
+
+def find_block(reservation: str, provider: pulumi.ProviderResource) -> CapacityBlock:
+    """A capacity block by the id of its reservation. Raises NotFound."""
+    try:
+        found = aws.ec2.get_capacity_block_reservation(id=reservation, opts=pulumi.InvokeOptions(provider=provider))
+    except Exception as error:  # as above
+        where = "spillway:region.pools.reservations.capacityBlocks"
+        raise NotFound(f"{where}: no capacity block {reservation}: {reason(error)}") from None
+    return CapacityBlock(
+        reservation, found.instance_type, found.availability_zone, found.instance_count, found.end_date
+    )
+
+
+def reason(error: Exception) -> str:
+    """The provider's own words on one line, without the SDK's preamble."""
+    text = " ".join(str(error).split())
+    return text.rsplit("returned an error: ", 1)[-1]
