@@ -47,6 +47,9 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
+    "recover": Lazy(
+        "spillway.recover:command", "Bring a stack's state and its cloud together after a killed or half-lost up."
+    ),
     "sandbox": Lazy("sandbox.cli:app", "Stand-in clouds: deploy with no account, no credentials and no network."),
 }
 

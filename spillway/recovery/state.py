@@ -1,0 +1,155 @@
+"""A stack's exported state: what it owns, and the order of things taken into it. Pure.
+
+The file is what `pulumi stack export` writes
+(https://www.pulumi.com/docs/iac/cli/commands/pulumi_stack_export/); `pulumi stack import` checks it as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from spillway.recovery.model import PROVIDERS, RECOVERED, Rules, name_of, strings, type_of
+
+Resource = dict[str, Any]
+
+
+class State:
+    """What `pulumi stack export` says."""
+
+    def __init__(self, exported: Mapping[str, Any]) -> None:
+        self.exported = exported
+        deployment = exported.get("deployment") or {}
+        self.resources: list[Resource] = deployment.get("resources") or []
+        self.pending: list[Mapping[str, Any]] = deployment.get("pending_operations") or []
+        self.live: dict[str, Resource] = {r["urn"]: r for r in self.resources if not r.get("delete")}
+
+    def id(self, urn: str) -> str | None:
+        """The id of a resource in the state; None for components and what is not there."""
+        resource = self.live.get(urn)
+        return resource.get("id") if resource else None
+
+    def holds(self, rules: Rules, token: str, id: str, key: str | None, region: str) -> bool:
+        """Whether a resource of the cloud is in the state, also as one that waits for deletion."""
+        wanted = rules.canonical(token)
+        for resource in self.resources:
+            if rules.canonical(resource["type"]) != wanted:
+                continue
+            outputs = resource.get("outputs") or resource.get("inputs") or {}
+            if id in (resource.get("id"), outputs.get("arn")):
+                return True
+            here = str(outputs.get("region") or "")
+            if (
+                key is not None
+                and rules.key(resource["type"], outputs) == key
+                and (not here or not region or here == region)
+            ):
+                return True
+        return False
+
+    def waiting(self) -> list[Resource]:
+        """What earlier recoveries took in so that the next `up` deletes it."""
+        return [r for r in self.resources if r.get("custom") and name_of(r["urn"]).startswith(RECOVERED)]
+
+    def providers(self) -> list[Resource]:
+        return [r for r in self.live.values() if r["type"].startswith(PROVIDERS)]
+
+    def pending_urns(self) -> list[tuple[str, str]]:
+        """(operation, URN) of what was under way when an update ended."""
+        return [(str(p.get("type")), str((p.get("resource") or {}).get("urn"))) for p in self.pending]
+
+
+def set_aside(exported: Mapping[str, Any], urns: Iterable[str]) -> dict[str, Any]:
+    """A copy of the state in which these resources wait for deletion, as after the create of their replacement.
+
+    That is how the engine writes down a replacement that is half done
+    (https://github.com/pulumi/pulumi/blob/v3.163.0/sdk/go/common/apitype/core.go, ResourceV3.Delete).
+    """
+    wanted, changed = set(urns), deepcopy(dict(exported))
+    for resource in changed["deployment"]["resources"]:
+        if resource["urn"] in wanted:
+            resource["delete"] = True
+    return changed
+
+
+def linked(exported: Mapping[str, Any], urns: Iterable[str]) -> dict[str, Any] | None:
+    """A copy of the state in which imported resources depend on what their inputs name; None when nothing is missing.
+
+    An import writes down no dependencies. The next `up` adds those of resources that the program has; of the others,
+    and before a `destroy`, the engine would delete a network together with what is in it.
+    """
+    changed = deepcopy(dict(exported))
+    resources: list[Resource] = changed["deployment"].get("resources") or []
+    live = {r["urn"]: r for r in resources if not r.get("delete")}
+    by_id: dict[str, list[str]] = {}
+    for urn, resource in live.items():
+        if resource.get("custom") and not resource["type"].startswith(PROVIDERS):
+            for name in {resource.get("id"), (resource.get("outputs") or {}).get("arn")} - {None, ""}:
+                by_id.setdefault(str(name), []).append(urn)
+    added = False
+    for urn in urns:
+        if urn not in live:
+            continue
+        resource = live[urn]
+        known = set(resource.get("dependencies") or ())
+        named = {t for s in strings(resource.get("inputs") or {}, skip=("tags", "tagsAll")) for t in by_id.get(s, ())}
+        for target in sorted(named - known - {urn}):
+            if not _reaches(live, target, urn):
+                resource.setdefault("dependencies", []).append(target)
+                added = True
+    if not added:
+        return None
+    changed["deployment"]["resources"] = ordered(resources)
+    return changed
+
+
+def ordered(resources: list[Resource]) -> list[Resource]:
+    """The resources with everything after what it depends on, else in the order given; the engine insists on it."""
+    by_urn: dict[str, list[Resource]] = {}
+    for resource in resources:
+        by_urn.setdefault(resource["urn"], []).append(resource)
+    out: list[Resource] = []
+    seen: set[int] = set()
+
+    def place(resource: Resource) -> None:
+        if id(resource) in seen:
+            return
+        seen.add(id(resource))
+        for urn in _needs(resource):
+            for other in by_urn.get(urn, ()):
+                place(other)
+        out.append(resource)
+
+    for resource in resources:
+        place(resource)
+    return out
+
+
+def _needs(resource: Resource) -> list[str]:
+    needs = [*(resource.get("dependencies") or ())]
+    for urns in (resource.get("propertyDependencies") or {}).values():
+        needs += urns or ()
+    provider = str(resource.get("provider") or "").rpartition("::")[0]
+    return [urn for urn in (provider, resource.get("parent"), resource.get("deletedWith"), *needs) if urn]
+
+
+def _reaches(live: Mapping[str, Resource], start: str, goal: str) -> bool:
+    todo, seen = [start], set()
+    while todo:
+        urn = todo.pop()
+        if urn == goal:
+            return True
+        if urn not in seen:
+            seen.add(urn)
+            todo += _needs(live[urn]) if urn in live else []
+    return False
+
+
+def provider_for(candidates: Iterable[tuple[str, Mapping[str, Any]]], token: str, region: str) -> str | None:
+    """Of (URN, inputs) of providers, the URN of one of the type's package: that of the region if there is one."""
+    fitting = [(urn, inputs) for urn, inputs in candidates if type_of(urn) == PROVIDERS + token.split(":", 1)[0]]
+    for urn, inputs in fitting:
+        if inputs.get("region") == region:
+            return urn
+    return fitting[0][0] if fitting else None
