@@ -63,6 +63,11 @@ def dotted(path: Path) -> str:
     return out
 
 
+def key_text(key: object) -> str:
+    """A key of any type as text; str() of an integer above 4300 digits would be refused."""
+    return key if isinstance(key, str) else shown(key)
+
+
 def shown(value: Any) -> str:
     """A value as a person wrote it, cut to MAX_VALUE characters; maps and long lists by their size only."""
     if value is HIDDEN:
@@ -101,5 +106,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
     names = list(known)
     by_lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
+    # Swapped letters are the likeliest fault of all, and difflib does not know them: esat is east, not west.
+    close.sort(key=lambda name: sorted(name) != sorted(word.lower()))
     return f" (did you mean {by_lower[close[0]]}?)" if close else ""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, dotted, listed
+from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, dotted, key_text, listed
 
 REGION_KEY: Final = "spillway:region"
 STACK_KEYS: Final = (REGION_KEY, "spillway:global", "spillway:ci")
@@ -22,6 +22,7 @@ STACK_KEYS: Final = (REGION_KEY, "spillway:global", "spillway:ci")
 TOP_LEVEL: Final = ("config", "encryptedkey", "encryptionsalt", "secretsprovider")
 PULUMI_KEYS: Final = ("pulumi:autonaming", "pulumi:disable-default-providers", "pulumi:tags")
 MAX_BYTES: Final = 1_000_000
+DEEPEST: Final = 20
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster; pure Python works as well
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+([eE][-+]?[0-9]+)?")
@@ -173,7 +174,7 @@ def check_document(document: Any) -> tuple[dict[str, Any], list[Fault]]:
     for key in document:
         if key not in TOP_LEVEL:
             hint = did_you_mean(key, (*TOP_LEVEL, *STACK_KEYS))
-            faults.append(Fault((str(key),), f"unknown top-level key{hint}; allowed: {', '.join(TOP_LEVEL)}"))
+            faults.append(Fault((key_text(key),), f"unknown top-level key{hint}; allowed: {', '.join(TOP_LEVEL)}"))
     config = document.get("config")
     if "config" not in document:
         faults.append(Fault(("config",), f"missing; it holds one object under {REGION_KEY}"))
@@ -188,9 +189,9 @@ def check_document(document: Any) -> tuple[dict[str, Any], list[Fault]]:
 def _check_config_keys(config: dict[Any, Any]) -> list[Fault]:
     faults: list[Fault] = []
     for key, value in config.items():
-        path = ("config", str(key))
+        path = ("config", key_text(key))
         if key != REGION_KEY:  # there it is found together with everything else
-            faults += [Fault(("config", *at), why, HIDDEN) for at, why in encrypted_values(value, (str(key),))]
+            faults += [Fault(("config", *at), why, HIDDEN) for at, why in encrypted_values(value, path[1:])]
         if key in STACK_KEYS or key in PULUMI_KEYS:
             continue
         if isinstance(key, str) and key.split(":")[0] in ("aws", "azure-native", "gcp"):
@@ -207,13 +208,15 @@ def _check_config_keys(config: dict[Any, Any]) -> list[Fault]:
 def encrypted_values(value: Any, path: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], str]]:
     """Every `secure:` at any depth. The engine would decrypt it and write it into the state in clear text."""
     found: list[tuple[tuple[str | int, ...], str]] = []
+    if len(path) > DEEPEST:  # no setting lies so deep: the models refuse it, whatever it is
+        return found
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "secure":
                 why = "encrypted values are not allowed: put the name of a secret here, never its value"
                 found.append(((*path, "secure"), why))
             else:
-                found += encrypted_values(item, (*path, str(key)))
+                found += encrypted_values(item, (*path, key_text(key)))
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             found += encrypted_values(item, (*path, index))

@@ -38,7 +38,7 @@ def test_70b_in_16_bits_fits_eight_a100_of_40_gb_with_32_sequences_of_8192_token
 
 
 def test_70b_in_4_bits_does_not_fit_one_24_gb_card_but_does_fit_four() -> None:
-    quantised = {"dtype": "int4", "quantization": "awq"}
+    quantised: dict[str, Any] = {"dtype": "int4", "quantization": "awq"}
     assert not estimate(spec("llama-3.1-70b-instruct", tensorParallel=1, **quantised), A10G).fits
     assert estimate(spec("llama-3.1-70b-instruct", tensorParallel=4, **quantised), A10G).fits
 
@@ -55,7 +55,7 @@ def test_175b_in_8_bits_fits_four_gpus_of_80_gb() -> None:
 
 
 def test_deepseek_r1_in_fp8_fits_eight_h200_and_neither_eight_h100_nor_four_h200() -> None:
-    r1 = {"context": 8192, "concurrency": 32, "dtype": "fp8"}
+    r1: dict[str, Any] = {"context": 8192, "concurrency": 32, "dtype": "fp8"}
     assert estimate(spec("deepseek-r1", tensorParallel=8, **r1), H200).fits
     assert not estimate(spec("deepseek-r1", tensorParallel=8, **r1), GPU_80).fits
     assert not estimate(spec("deepseek-r1", tensorParallel=4, **r1), H200).fits
