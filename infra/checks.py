@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import catalog, cidr
+from infra.fallback import MAX_STEPS
 from infra.faults import HIDDEN, Fault, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ ENDPOINT_ADDRESSES: Final = 10
 TEARDOWN_SECONDS: Final = 8
 """From the end of draining to vLLM's exit: its workers are torn down one after another, 5 to 8 s."""
 RESERVED_TAGS: Final = ("aws:", "spillway:")
+NAME_TAG: Final = "name"
+"""Set by the stack on whatever the console lists by it."""
 
 
 def check(*sections: str) -> Callable[[Check], Check]:
@@ -86,6 +89,11 @@ def _counts(region: RegionConfig) -> Iterator[Fault]:
     pools = region.pools
     if pools.floor > pools.target:
         yield Fault(("pools", "floor"), f"has to be at most target ({pools.target})", pools.floor)
+    if pools.max > pools.floor + MAX_STEPS:
+        why = (
+            f"has to be at most {pools.floor + MAX_STEPS}: floor ({pools.floor}) and the {MAX_STEPS} steps of a policy"
+        )
+        yield Fault(("pools", "max"), why, pools.max)
     if pools.target > pools.max:
         yield Fault(("pools", "target"), f"has to be at most max ({pools.max})", pools.target)
 
@@ -184,6 +192,8 @@ def _tags(region: RegionConfig) -> Iterator[Fault]:
     for key in region.tags:
         if key.lower().startswith(RESERVED_TAGS):
             yield Fault(("tags", key), f"tags that begin with {listed(RESERVED_TAGS)} are set by AWS and by the stack")
+        if key.lower() == NAME_TAG:
+            yield Fault(("tags", key), "set by the stack itself, on each resource its own")
         if key.lower() in seen:
             yield Fault(
                 ("tags", key), f"differs from {seen[key.lower()]} in case only; IAM takes both for the same tag"

@@ -186,12 +186,17 @@ class ModelSpec(Section):
         return self.fit or Fit.model_construct(context_tokens=self.max_model_len, concurrency=self.max_num_seqs)
 
 
+# Each block is a group of its own, whose two metrics come on top of the fallback alarm's five; an alarm takes ten:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create-alarm-on-metric-math-expression.html
+MAX_CAPACITY_BLOCKS: Final = 2
+
+
 class Reservations(Section):
     """Capacity already paid for, used by the on-demand pool."""
 
     capacity_reservations: Listed[ReservationId] = Field(default=(), max_length=50)
     """On-demand capacity reservations by id."""
-    capacity_blocks: Listed[ReservationId] = Field(default=(), max_length=50)
+    capacity_blocks: Listed[ReservationId] = Field(default=(), max_length=MAX_CAPACITY_BLOCKS)
     """Capacity blocks for ML by the id of their reservation."""
     preference: Literal["open", "only", "none"] = "open"
     """open: these first, then ordinary on-demand; only: nothing else; none: leave reservations to others."""

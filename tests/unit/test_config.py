@@ -11,9 +11,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from infra import machine_checks, schema
+from infra import fallback, machine_checks, schema
 from infra.config import REGION_KEY, ConfigError, json_schema, load_all, load_stack_file, parse_region
 from infra.faults import MAX_VALUE, dotted, shown
+from infra.sections import MAX_CAPACITY_BLOCKS
 from tests.unit.stack_data import DROP, ROOT, STACKS, faults, load, region
 
 
@@ -132,6 +133,12 @@ def test_a_model_of_ones_own_needs_its_architecture() -> None:
         ({"scaling.inCpuPercent": 65}, "scaling.inCpuPercent = 65: has to be below cpuPercent (65)"),
         ({"secrets.apiKeys": "spillway/aws-us-east-1/certificate"}, "secrets.apiKeys = <not shown>"),
         ({"tags": {"spillway:stack": "x"}}, "tags.spillway:stack: tags that begin with aws: or spillway:"),
+        ({"tags": {"Name": "x"}}, "tags.Name: set by the stack itself"),
+        ({"pools.max": 21}, "pools.max = 21: has to be at most 20: floor (0) and the 20 steps of a policy"),
+        (
+            {"pools.reservations": {"capacityBlocks": [f"cr-0123456789abcdef{i}" for i in range(3)]}},
+            "pools.reservations.capacityBlocks = [cr-0123456789abcdef0, cr-0123456789abcdef1, ",
+        ),
         ({"pools.reservations": {"preference": "only"}}, "pools.reservations.preference = only: needs at least one id"),
         (
             {
@@ -235,6 +242,20 @@ def test_stacks_that_are_not_regions_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.global.yaml").write_text("config:\n  spillway:global: {}\n")
     assert list(load_all(tmp_path)) == ["aws-us-east-1"]
     assert load_all(tmp_path / "nothing-here") == {}
+
+
+def test_no_more_capacity_blocks_are_allowed_than_the_fallback_can_count() -> None:
+    rule = fallback.Rule(floor=0, out_minutes=2, in_minutes=12, boot_minutes=20, max_on_demand=6)
+    supply = {"GroupInServiceInstances", "GroupPendingInstances"}
+
+    def metrics(alarm: fallback.Alarm, blocks: int) -> int:
+        spot = ((metric.pool == "spot" and metric.metric_name in supply) for metric in alarm.metrics)
+        return len(alarm.metrics) + blocks * sum(spot)
+
+    most = []
+    for alarm in fallback.aws_alarms(rule):
+        most.append(max(blocks for blocks in range(20) if metrics(alarm, blocks) <= 10 or blocks == 0))
+    assert min(most) == MAX_CAPACITY_BLOCKS
 
 
 def test_the_committed_schema_is_fresh() -> None:
