@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
-from tests.support.metric_math import MetricMathError, Series, evaluate
+from tests.support.metric_math import MetricMathError, Series, evaluate, names
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 POLICY = "aws:autoscaling/policy:Policy"
@@ -53,14 +53,17 @@ class Metrics:
     def __init__(self, groups: Iterable[Group]) -> None:
         self._enabled = {group.name: group.enabled_metrics for group in groups}
         self._series: dict[tuple[str, str], Series] = {}
+        self.changes: dict[int, int] = {}
+        """Minute -> how often something was published for it; what was computed from fewer is out of date."""
 
     def publish(self, group: str, minute: int, values: Mapping[str, float]) -> None:
         for name in self._enabled[group].intersection(values):
             self._series.setdefault((group, name), {})[minute] = float(values[name])
+        self.changes[minute] = self.changes.get(minute, 0) + 1
 
-    def read(self, group: str, name: str, first: int, last: int) -> Series:
+    def read(self, group: str, name: str, minutes: Iterable[int]) -> Series:
         series = self._series.get((group, name), {})
-        return {minute: series[minute] for minute in range(first, last + 1) if minute in series}
+        return {minute: series[minute] for minute in minutes if minute in series}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ class MetricAlarm:
     missing: str
     actions: tuple[str, ...]
     state: Literal["OK", "ALARM", "INSUFFICIENT_DATA"] = "INSUFFICIENT_DATA"
+    _known: dict[int, tuple[int, float | None]] = field(default_factory=dict)
 
     def evaluate(self, metrics: Metrics, minute: int) -> list[float]:
         """Set `state` from the points up to `minute`, one a minute; the points that decided are returned, oldest first.
@@ -154,9 +158,15 @@ class MetricAlarm:
         The most recent points that exist decide; only where they are fewer than the evaluation periods, missing ones
         are filled in as `treatMissingData` says.
         """
-        first = minute - self.evaluation_periods - EXTRA_POINTS + 1
-        series = self._value(metrics, first, minute)
-        points = [series[at] for at in sorted(series) if first <= at <= minute][-self.evaluation_periods :]
+        read = range(minute - self.evaluation_periods - EXTRA_POINTS + 1, minute + 1)
+        stale = [at for at in read if metrics.changes.get(at, 0) != self._known.get(at, (0, None))[0]]
+        if stale:  # metric math of this kind never looks across minutes, so each is computed once
+            fresh = self._value(metrics, stale)
+            self._known.update({at: (metrics.changes[at], fresh.get(at)) for at in stale})
+        points: list[float] = []
+        for at in reversed(read):
+            if len(points) < self.evaluation_periods and (point := self._known.get(at, (0, None))[1]) is not None:
+                points.insert(0, point)
         breaching = sum(self.breaches(point, self.threshold) for point in points)
         if len(points) < self.evaluation_periods:
             if self.missing == "breaching":
@@ -169,33 +179,32 @@ class MetricAlarm:
         self.state = "ALARM" if breaching >= self.datapoints_to_alarm else "OK"
         return points
 
-    def _value(self, metrics: Metrics, first: int, last: int) -> Series:
+    def _value(self, metrics: Metrics, minutes: list[int]) -> Series:
         values: dict[str, Series] = {}
-        waiting = []
         for query in self.queries:
             if query.expression is None:
-                values[query.id] = metrics.read(query.group, query.metric_name, first, last)
-            else:
-                waiting.append(query)
-        while waiting:  # an expression may name another one, in any order
-            ready = [query for query in waiting if not _names(query, waiting)]
-            if not ready:
-                raise RegistrationError(
-                    f"{self.name}: the expressions {[query.id for query in waiting]} name each other"
-                )
-            for query in ready:
-                waiting.remove(query)
-                try:
-                    value = evaluate(query.expression or "", values)
-                except MetricMathError as error:
-                    raise RegistrationError(f"{self.name}: {query.id}: {error}") from error
-                values[query.id] = value if isinstance(value, dict) else dict.fromkeys(range(first, last + 1), value)
+                values[query.id] = metrics.read(query.group, query.metric_name, minutes)
+                continue
+            try:
+                value = evaluate(query.expression, values)
+            except MetricMathError as error:
+                raise RegistrationError(f"{self.name}: {query.id}: {error}") from error
+            values[query.id] = value if isinstance(value, dict) else dict.fromkeys(minutes, value)
         return values[next(query.id for query in self.queries if query.returns)]
 
 
-def _names(query: Query, others: list[Query]) -> bool:
-    words = set("".join(c if c.isalnum() or c == "_" else " " for c in query.expression or "").split())
-    return any(other.id in words for other in others)
+def _in_order(alarm: str, queries: Iterable[Query]) -> tuple[Query, ...]:
+    """Metrics first, then each expression after those that it names: they may be registered in any order."""
+    waiting = list(queries)
+    ordered: list[Query] = []
+    while waiting:
+        ids = {query.id for query in waiting}
+        ready = [query for query in waiting if not ids & names(query.expression or "")]
+        if not ready:
+            raise RegistrationError(f"{alarm}: metricQueries: {sorted(ids)} name each other")
+        ordered += ready
+        waiting = [query for query in waiting if query not in ready]
+    return tuple(ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +375,7 @@ def _alarm(values: Mapping[str, Any]) -> MetricAlarm:
         raise RegistrationError(f"{name}: evaluationPeriods = {periods}, datapointsToAlarm = {to_alarm}: out of range")
     return MetricAlarm(
         name,
-        queries,
+        _in_order(name, queries),
         _BREACH[values["comparisonOperator"]],
         float(values["threshold"]),
         periods,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 
 Series = dict[int, float]
 Value = float | Series
+Term = Callable[[Mapping[str, Series]], Value]
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(>=|<=|==|!=|&&|\|\||[-+*/^()<>,\[\]]))")
 _BINARY: Mapping[str, tuple[int, Callable[[float, float], float]]] = {
@@ -43,7 +45,18 @@ class MetricMathError(Exception):
 
 def evaluate(expression: str, values: Mapping[str, Series]) -> Value:
     """The value of `expression` over the series in `values`, by id. Raises MetricMathError."""
-    return _Parser(expression, values).parse()
+    return parse(expression)(values)
+
+
+@cache
+def parse(expression: str) -> Term:
+    """`expression` as a function of the series that it names. Raises MetricMathError."""
+    return _Parser(expression).parse()
+
+
+def names(expression: str) -> frozenset[str]:
+    """The ids that `expression` names."""
+    return frozenset(re.findall(r"\b[a-z]\w*", expression))
 
 
 def _combine(apply: Callable[[float, float], float], left: Value, right: Value) -> Value:
@@ -63,10 +76,10 @@ def _combine(apply: Callable[[float, float], float], left: Value, right: Value) 
 
 
 class _Parser:
-    def __init__(self, expression: str, values: Mapping[str, Series]) -> None:
-        self.expression, self.values = expression, values
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
         self.tokens: list[str] = []
-        position = 0
+        self.at = position = 0
         text = expression.rstrip()
         while position < len(text):
             match = _TOKEN.match(text, position)
@@ -75,13 +88,12 @@ class _Parser:
             token = match.group(match.lastindex or 0)
             self.tokens.append(_SPELLED.get(token, token))
             position = match.end()
-        self.at = 0
 
-    def parse(self) -> Value:
-        value = self.binary(0)
+    def parse(self) -> Term:
+        term = self.binary(0)
         if self.at < len(self.tokens):
             raise MetricMathError(f"{self.expression!r}: unexpected {self.tokens[self.at]!r}")
-        return value
+        return term
 
     def peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
@@ -93,42 +105,53 @@ class _Parser:
         self.at += 1
         return token
 
-    def binary(self, least: int) -> Value:
+    def binary(self, least: int) -> Term:
         left = self.unary()
         while (token := self.peek()) in _BINARY and _BINARY[token][0] >= least:
             self.take()
             rank, apply = _BINARY[token]
-            left = _combine(apply, left, self.binary(rank + 1))
+            left = partial(_apply, apply, left, self.binary(rank + 1))
         return left
 
-    def unary(self) -> Value:
+    def unary(self) -> Term:
         token = self.take()
         if token == "-":
-            return _combine(operator.mul, -1.0, self.binary(6))
+            return partial(_apply, operator.mul, lambda values: -1.0, self.binary(6))
         if token == "(":
-            value = self.binary(0)
+            term = self.binary(0)
             self.take(")")
-            return value
+            return term
         if token[0].isdigit():
-            return float(token)
+            number = float(token)
+            return lambda values: number
         if self.peek() == "(":
             return self.call(token)
-        if token in self.values:
-            return self.values[token]
-        raise MetricMathError(f"{self.expression!r}: no metric or expression has the id {token!r}")
+        if not token[0].islower():
+            raise MetricMathError(f"{self.expression!r}: expected a value, found {token}")
+        return partial(_look_up, self.expression, token)
 
-    def call(self, name: str) -> Value:
+    def call(self, name: str) -> Term:
         self.take("(")
-        arguments = [self.binary(0)]
+        terms = [self.binary(0)]
         while self.peek() == ",":
             self.take()
-            arguments.append(self.binary(0))
+            terms.append(self.binary(0))
         self.take(")")
-        if name == "IF" and len(arguments) == 3:
-            return _choose(*arguments)
-        if name == "ABS" and len(arguments) == 1:
-            return _combine(lambda a, _: abs(a), arguments[0], 0.0)
-        raise MetricMathError(f"{self.expression!r}: {name} with {len(arguments)} arguments is not evaluated here")
+        if name == "IF" and len(terms) == 3:
+            return lambda values: _choose(*(term(values) for term in terms))
+        if name == "ABS" and len(terms) == 1:
+            return lambda values: _combine(lambda a, _: abs(a), terms[0](values), 0.0)
+        raise MetricMathError(f"{self.expression!r}: {name} with {len(terms)} arguments is not evaluated here")
+
+
+def _apply(apply: Callable[[float, float], float], left: Term, right: Term, values: Mapping[str, Series]) -> Value:
+    return _combine(apply, left(values), right(values))
+
+
+def _look_up(expression: str, id: str, values: Mapping[str, Series]) -> Value:
+    if id not in values:
+        raise MetricMathError(f"{expression!r}: no metric or expression has the id {id!r}")
+    return values[id]
 
 
 def _choose(condition: Value, yes: Value, no: Value) -> Value:
