@@ -44,6 +44,36 @@ def end_group(process: subprocess.Popen[str]) -> None:
         process.wait(GRACE_SECONDS)
 
 
+# Waits for the end of its standard input, whose other end only the parent has: it comes when the parent dies, however
+# that happens. (Linux could do this with PR_SET_PDEATHSIG, but only for the child itself, not for what it starts.)
+WATCHDOG = 'read -r _; kill -TERM "-$1"; sleep 2; kill -KILL "-$1"'
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Ends the child's group when this process is killed in a way that no `finally` sees."""
+    reading, writing = os.pipe()
+    try:
+        watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)],
+            stdin=reading,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    try:
+        yield
+    finally:
+        watchdog.kill()  # before its standard input ends, or it would bark
+        watchdog.wait()
+        os.close(writing)
+
+
 def run(
     argv: Sequence[str | Path],
     *,
@@ -57,7 +87,7 @@ def run(
 
     stdout: a file that takes standard output; then only standard error goes to `on_line` and the tail.
     timeout: seconds until the child and its children are ended.
-    Whatever interrupts the caller (Ctrl-C, an exception in `on_line`) ends the whole group first.
+    Whatever interrupts the caller (Ctrl-C, an exception in `on_line`, even SIGKILL) ends the whole group.
     Raises OSError when the program cannot be started.
     """
     process = subprocess.Popen(
@@ -86,12 +116,13 @@ def run(
         if timer is not None:
             timer.daemon = True
             timer.start()
-        for line in stream:
-            text = line.rstrip()
-            tail.append(text)
-            if on_line is not None:
-                on_line(text)
-        process.wait()
+        with _watched(process):
+            for line in stream:
+                text = line.rstrip()
+                tail.append(text)
+                if on_line is not None:
+                    on_line(text)
+            process.wait()
     finally:
         if timer is not None:
             timer.cancel()

@@ -30,7 +30,8 @@ def extra(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 def test_help_names_every_command_and_imports_none() -> None:
     check = (
         "import sys; from spillway.cli import COMMANDS, main; code = main(['--help']);"
-        "heavy = {'rich', 'pulumi', 'pydantic', 'filelock'} | {lazy.target.split(':')[0] for lazy in COMMANDS.values()};"
+        "heavy = {'rich', 'pulumi', 'pydantic', 'filelock'};"
+        "heavy |= {lazy.target.split(':')[0] for lazy in COMMANDS.values()};"
         "print(sorted(heavy & sys.modules.keys())); sys.exit(code)"
     )
     answer = subprocess.run([sys.executable, "-c", check], cwd=REPOSITORY, capture_output=True, text=True, check=True)
