@@ -44,7 +44,7 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Listed = Annotated[tuple[T, ...], BeforeValidator(_as_tuple, json_schema_input_type=list[T])]
+Listed = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 
 Word = Annotated[str, text(r"^[a-z][a-z0-9-]{0,31}$", "a lower-case word of letters, digits and hyphens")]
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/console-account-id.html

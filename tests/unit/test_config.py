@@ -324,3 +324,18 @@ def test_long_values_are_cut() -> None:
 def test_paths_are_shown_with_dots_and_odd_keys_in_quotes() -> None:
     assert dotted(("spillway:region", "pools", "types", 1)) == "spillway:region.pools.types[1]"
     assert dotted(("a b", "c")) == '"a b".c'
+
+
+def test_the_schema_bounds_the_entries_of_lists_as_the_models_do() -> None:
+    definitions = json_schema()["$defs"]
+    lists = [
+        (f"{name}.{key}", option)
+        for name, definition in definitions.items()
+        for key, field in definition["properties"].items()
+        for option in (field, *field.get("anyOf", []))
+        if option.get("type") == "array"
+    ]
+    assert len(lists) == 7
+    for where, field in lists:
+        assert field["items"]["type"] == "string", where
+        assert field["items"]["pattern"], where
