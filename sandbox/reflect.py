@@ -52,7 +52,9 @@ class Reflection:
             raise LookupError(f"{token} is not a type of the installed {self.python_name}")
         module_name, class_name = self._classes[token]
         cls = getattr(importlib.import_module(module_name), class_name)
-        args = getattr(sys.modules[cls.__module__], f"{class_name}Args")
+        home = sys.modules[cls.__module__]
+        # Where a nested type took the name, code generation calls the resource's own arguments InitArgs.
+        args = getattr(home, f"{class_name}InitArgs", None) or getattr(home, f"{class_name}Args")
         inputs, required = self._inputs(args)
         outputs = {name: self.node(hint) for name, hint in _types.resource_types(cls).items()}
         source = inspect.getsource(cls._internal_init)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 Node = dict[str, Any]
 
 

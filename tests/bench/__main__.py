@@ -1,0 +1,86 @@
+"""`make bench`: what a region costs on the sandbox, against a flat program of the same resources, as JSON.
+
+Region and floor take turns within one run, and figures are medians: only the ratios mean something on a noisy machine.
+`preview_ratio` compares with a floor that imports as the region does (no garbage collection meanwhile);
+`preview_ratio_naive` with the floor as anybody would write it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sandbox.project import pulumi_command
+from tests.bench.measure import Measured, measure, median
+from tests.bench.plugin import check_milliseconds, start_seconds
+from tests.support.engine import EngineSandbox
+
+STACK = "aws-us-east-1"
+FLOOR = Path(__file__).parent / "floor"
+QUIET_IMPORTS = "SPILLWAY_FLOOR_QUIET_IMPORTS"
+STEPS = {
+    "preview": ["preview"],
+    "up": ["up", "--yes", "--skip-preview"],
+    "noop_up": ["up", "--yes", "--skip-preview", "--expect-no-changes"],
+    "destroy": ["destroy", "--yes", "--skip-preview", "--ignore-protect"],
+}
+CHECKED = (
+    "aws:autoscaling/group:Group",
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    "aws:cloudwatch/metricAlarm:MetricAlarm",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:ec2/subnet:Subnet",
+)
+
+
+def life(sandbox: EngineSandbox, runs: dict[str, list[Measured]], log: Path, **environment: str) -> None:
+    """Preview, up, no-op up and destroy once, each measured."""
+    for step, arguments in STEPS.items():
+        command = pulumi_command([*arguments, "--non-interactive", "--stack", STACK], sandbox.project)
+        runs[step].append(measure(command, {**sandbox.environment, **environment}, log))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="lives of each program (default: 3)")
+    count = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        programs = {
+            "region": (EngineSandbox(base / "region"), {}),
+            "floor": (EngineSandbox(base / "floor", FLOOR), {QUIET_IMPORTS: "1"}),
+            "floor_naive": (EngineSandbox(base / "naive", FLOOR), {}),
+        }
+        runs: dict[str, dict[str, list[Measured]]] = {name: {step: [] for step in STEPS} for name in programs}
+        for sandbox, _ in programs.values():
+            sandbox.project.ensure_stack(STACK, sandbox.environment)
+        for number in range(count):
+            for name, (sandbox, environment) in programs.items():
+                print(f"run {number + 1} of {count}: {name}", file=sys.stderr)
+                life(sandbox, runs[name], base / f"{name}.log", **environment)
+        region = programs["region"][0]
+        region.up(STACK).ok()
+        samples: dict[str, dict[str, Any]] = {r.token: r.inputs for r in region.resources() if r.token in CHECKED}
+        figures: dict[str, Any] = {
+            name: {step: median(measured) for step, measured in steps.items()} for name, steps in runs.items()
+        }
+        preview = {name: figures[name]["preview"] for name in programs}
+        figures |= {
+            "resources": sum(region.held().values()),
+            "preview_ratio": round(preview["region"]["wall_s"] / preview["floor"]["wall_s"], 3),
+            "preview_ratio_cpu": round(preview["region"]["cpu_s"] / preview["floor"]["cpu_s"], 3),
+            "preview_ratio_naive": round(preview["region"]["wall_s"] / preview["floor_naive"]["wall_s"], 3),
+            "plugin_start_s": start_seconds("aws", base / "plugin", 5),
+            "check_ms": check_milliseconds("aws", base / "plugin", samples),
+            "runs": count,
+        }
+    print(json.dumps(figures, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
