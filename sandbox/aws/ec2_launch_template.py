@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sandbox import rules
-from sandbox.aws import ec2_disks, ec2_launch_rules, formats, quotas, tokens, zones
+from sandbox.aws import ec2_disks, ec2_launch_rules, formats, images, quotas, tokens, zones
 from sandbox.aws.ec2_security import check_groups_in_vpc
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -26,6 +26,27 @@ def unsupported_zone(machine_type: str, zone: str) -> CloudError:
         "Unsupported",
         f"Your requested instance type ({machine_type}) is not supported in your requested Availability Zone ({zone}). "
         f"Please retry your request by not specifying an Availability Zone{choice}.",
+    )
+
+
+def check_image(image: images.MachineImage, machine_type: str) -> None:
+    """Raises CloudError when the image's architecture is not the machine's."""
+    found = quotas.instance_type(machine_type)
+    if found is not None and image.architecture not in found.architectures:
+        raise CloudError(
+            "InvalidParameterValue",
+            f"The architecture '{','.join(found.architectures)}' of the specified instance type does not match the "
+            f"architecture '{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have "
+            "matching architectures, and try again.",
+        )
+
+
+def too_small(image: images.MachineImage, size: int) -> CloudError:
+    """EC2's refusal of a root volume that does not hold the image."""
+    return CloudError(
+        "InvalidBlockDeviceMapping",
+        f"Volume of size {size}GB is smaller than snapshot '{images.snapshot_id(image)}', expect size>= "
+        f"{image.root_gib}GB",
     )
 
 
@@ -145,8 +166,7 @@ class LaunchTemplate(Kind):
                 f"Could not find the specified version {wanted} for the launch template with ID {old.id}.",
             )
 
-    @staticmethod
-    def _check_placed(args: Args, cloud: Cloud) -> None:
+    def _check_placed(self, args: Args, cloud: Cloud) -> None:
         zone = next((z for _, z in args.at("placement.availabilityZone")), None)
         machine_type = args.get("instanceType")
         if zone is not None:
@@ -159,6 +179,7 @@ class LaunchTemplate(Kind):
                 "InvalidParameterValue",
                 f"The following supplied instance types do not exist in region {cloud.region}: [{machine_type}]",
             )
+        self._check_image(args, cloud)
         # All groups of a template are of one VPC, or nothing can be launched with it.
         groups = list(args.get("vpcSecurityGroupIds", []))
         for interface in args.get("networkInterfaces", []):
@@ -167,6 +188,18 @@ class LaunchTemplate(Kind):
         networks = {g["vpcId"] for id in groups for t in tokens.SECURITY_GROUPS if (g := cloud.get(t, id)) is not None}
         for vpc_id in sorted(map(str, networks))[:1]:
             check_groups_in_vpc(cloud, groups, vpc_id)
+
+    @staticmethod
+    def _check_image(args: Args, cloud: Cloud) -> None:
+        """What goes wrong at every launch from an image that the stand-in knows."""
+        image = images.find_image(args.get("imageId", ""), cloud)
+        if image is None:
+            return
+        check_image(image, args.get("instanceType", ""))
+        for mapping in args.get("blockDeviceMappings", []):
+            size = (mapping.get("ebs") or {}).get("volumeSize")
+            if mapping.get("deviceName") == image.root_device and isinstance(size, int) and size < image.root_gib:
+                raise too_small(image, size)
 
     @staticmethod
     def _contents(values: Mapping[str, Any]) -> dict[str, Any]:
