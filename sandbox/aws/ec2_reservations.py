@@ -125,7 +125,7 @@ class CapacityReservation(Kind):
 
 
 # A capacity block is bought by the id of an offering. The stand-in keeps no list of offerings: an offering's id says
-# what it is, in 17 hex digits: machine type (2), zone (2), count (2), days (3), first day since 1970 (4), check digits (4).
+# what it is, in 17 hex digits: machine type (2), zone (2), count (2), days (3), first day since 1970 (4), check (4).
 
 
 def _block_types() -> list[str]:
