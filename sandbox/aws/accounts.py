@@ -136,7 +136,7 @@ def _limit_faults(args: Args) -> Iterator[Fault]:
     yield from one_of(args, "autoAdjustData.autoAdjustType", ("HISTORICAL", "FORECAST"))
     yield from between(args, "autoAdjustData.historicalOptions.budgetAdjustmentPeriod", 1, 60)
     for path, data in args.at("autoAdjustData"):
-        if data.get("autoAdjustType") == "HISTORICAL" and not data.get("historicalOptions"):
+        if data.get("autoAdjustType") == "HISTORICAL" and data.get("historicalOptions") is None:
             yield Fault(f"{path}.historicalOptions", "is required for HISTORICAL")
 
 
@@ -193,8 +193,8 @@ def _notification_faults(args: Args) -> Iterator[Fault]:
             yield Fault(
                 f"{path}.threshold", f"expected more than 0 and at most 15,000,000,000,000, got {shown(threshold)}"
             )
-        emails, topics = alert.get("subscriberEmailAddresses") or [], alert.get("subscriberSnsTopicArns") or []
-        if UNKNOWN not in (emails, topics) and not emails and not topics:
+        emails, topics = alert.get("subscriberEmailAddresses"), alert.get("subscriberSnsTopicArns")
+        if emails in (None, []) and topics in (None, []):
             yield Fault(path, "needs at least one of subscriberEmailAddresses, subscriberSnsTopicArns")
         if isinstance(emails, list) and len(emails) > _MOST_EMAILS:
             yield Fault(

@@ -64,7 +64,7 @@ def group_faults(args: Args) -> Iterator[Fault]:
     yield from exactly_one(args, "mixedInstancesPolicy", "launchTemplate", "launchConfiguration")
     yield from _capacity_faults(args)
     yield from conflicting(args, "vpcZoneIdentifiers", "availabilityZones")
-    if not args["vpcZoneIdentifiers"] and not args["availabilityZones"]:
+    if all(args[key] is None or args[key] == [] for key in ("vpcZoneIdentifiers", "availabilityZones")):
         yield Fault("vpcZoneIdentifiers", "at least one Availability Zone or VPC Subnet is required")
     yield from template_faults(args, "launchTemplate", "id", "name")
     yield from mixed_faults(args)
@@ -197,7 +197,7 @@ def _override_faults(args: Args, path: str) -> Iterator[Fault]:
                 f"{path}[{i}].weightedCapacity", f"expected a whole number from 1 to 999 as text, got {shown(weight)}"
             )
     weighted = [i for i, o in known if o.get("weightedCapacity") is not None]
-    if weighted and len(weighted) != len(overrides):
+    if weighted and len(known) == len(overrides) != len(weighted):
         yield Fault(path, "weightedCapacity must be given for all overrides or for none")
 
 
@@ -285,7 +285,7 @@ def reservation_faults(args: Args) -> Iterator[Fault]:
     )
     yield from arns(args, f"{target}.capacityReservationResourceGroupArns[*]", "resource-groups")
     for path, settings in args.at(base):
-        if not isinstance(settings, Mapping) or not settings.get("capacityReservationTarget"):
+        if not isinstance(settings, Mapping) or settings.get("capacityReservationTarget") in (None, {}):
             continue
         preference = settings.get("capacityReservationPreference")
         if preference in ("none", "default"):

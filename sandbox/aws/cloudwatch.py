@@ -194,7 +194,7 @@ def query_faults(args: Args) -> Iterator[Fault]:
     if len(metrics) > _MOST_QUERIES:
         yield Fault("metricQueries", f"an alarm takes at most {_MOST_QUERIES} metrics, got {len(metrics)}")
     known = [q for q in queries if isinstance(q, Mapping)]
-    ids = [q.get("id") for q in known]
+    ids = [q.get("id") if isinstance(q, Mapping) else UNKNOWN for q in queries]
     complete = len(known) == len(queries) and UNKNOWN not in ids
     for i, query in enumerate(queries):
         if isinstance(query, Mapping):

@@ -16,6 +16,7 @@ from sandbox.aws.registry import AWS
 from sandbox.aws.stamps import name_of, tag_faults, unique_suffix
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Ref, Resource
 from sandbox.rules import between, conflicting, length, matches, one_of, shown
+from sandbox.values import UNKNOWN
 
 RULE: Final = "aws:cloudwatch/eventRule:EventRule"
 TARGET: Final = "aws:cloudwatch/eventTarget:EventTarget"
@@ -335,6 +336,8 @@ def _transformer_faults(args: Args) -> Iterator[Fault]:
         if isinstance(template, str):
             if not 1 <= len(template) <= 8192:
                 yield Fault(f"{path}.inputTemplate", f"expected 1 to 8,192 characters, got {len(template):,}")
+            if paths is UNKNOWN:
+                continue
             known = set(paths) if isinstance(paths, Mapping) else set()
             for name in re.findall(r"<([A-Za-z0-9_.-]+)>", template):
                 if name not in known and not name.startswith("aws.events."):

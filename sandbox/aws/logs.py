@@ -122,7 +122,7 @@ class LogMetricFilter(_InGroup):
         )
         yield from length(args, "metricTransformation.dimensions", 0, 3)
         for path, transformation in args.at("metricTransformation"):
-            if transformation.get("dimensions") and transformation.get("defaultValue") is not None:
+            if transformation.get("dimensions") not in (None, {}) and transformation.get("defaultValue") is not None:
                 yield Fault(f"{path}.defaultValue", "conflicts with dimensions")
         for path, text in args.at("metricTransformation.value"):
             if not text or len(text) > 100:

@@ -338,7 +338,7 @@ def encryption_faults(args: Args, rules: str, default: str = "applyServerSideEnc
     yield from one_of(args, f"{rules}.{default}.sseAlgorithm", ("AES256", "aws:kms", "aws:kms:dsse"))
     yield from one_of(args, f"{rules}.blockedEncryptionTypes[*]", ("NONE", "SSE-C"))
     for path, chosen in args.at(f"{rules}.{default}"):
-        if isinstance(chosen, Mapping) and chosen.get("kmsMasterKeyId") and chosen.get("sseAlgorithm") == "AES256":
+        if isinstance(chosen, Mapping) and chosen.get("kmsMasterKeyId") is not None and chosen.get("sseAlgorithm") == "AES256":
             yield Fault(f"{path}.kmsMasterKeyId", "a key is only for sseAlgorithm aws:kms or aws:kms:dsse")
 
 

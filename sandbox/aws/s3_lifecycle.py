@@ -65,7 +65,7 @@ class _Lifecycle(BucketSetting):
 
 
 def _rule_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
-    if not any(rule.get(action) for action in _ACTIONS):
+    if all(rule.get(action) in (None, []) for action in _ACTIONS):
         yield Fault(path, f"at least one action needs to be specified in a rule: {', '.join(_ACTIONS)}")
     if rule.get("filter") is not None and rule.get("prefix") is not None:
         yield Fault(f"{path}.prefix", "conflicts with filter")
@@ -80,7 +80,7 @@ def _rule_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(f"{path}.expiration", "one of date, days, expiredObjectDeleteMarker must be set, and only one")
         if tagged and expiration.get("expiredObjectDeleteMarker") is True:
             yield Fault(f"{path}.expiration.expiredObjectDeleteMarker", "cannot be used with a filter by tags")
-    if tagged and rule.get("abortIncompleteMultipartUpload"):
+    if tagged and rule.get("abortIncompleteMultipartUpload") is not None:
         yield Fault(f"{path}.abortIncompleteMultipartUpload", "cannot be used with a filter by tags")
     yield from _transition_faults(path, rule)
     yield from _noncurrent_faults(path, rule)
@@ -90,7 +90,7 @@ def _has_tags(chosen: object) -> bool:
     if not isinstance(chosen, Mapping):
         return False
     both = chosen.get("and")
-    return bool(chosen.get("tag")) or (isinstance(both, Mapping) and bool(both.get("tags")))
+    return chosen.get("tag") is not None or (isinstance(both, Mapping) and both.get("tags") not in (None, {}))
 
 
 def _filter_faults(path: str, chosen: Mapping[str, Any]) -> Iterator[Fault]:
@@ -135,7 +135,7 @@ def _transition_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
 def _noncurrent_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
     transitions = rule.get("noncurrentVersionTransitions")
     expiration = rule.get("noncurrentVersionExpiration")
-    if isinstance(expiration, Mapping) and expiration.get("newerNoncurrentVersions") and rule.get("filter") is None:
+    if isinstance(expiration, Mapping) and expiration.get("newerNoncurrentVersions") is not None and rule.get("filter") is None:
         # S3 takes newerNoncurrentVersions only in rules of the newer form, which have a filter (an empty one will do).
         yield Fault(f"{path}.filter", "is required with newerNoncurrentVersions; an empty one stands for all objects")
     if not isinstance(transitions, list) or has_unknown(transitions):
