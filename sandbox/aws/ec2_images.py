@@ -27,7 +27,6 @@ class _Image(Kind):
     unique = ("name",)
     duplicate_code = "InvalidAMIName.Duplicate"
     not_found_code = "InvalidAMIID.NotFound"
-    write_only = ("manageEbsSnapshots", "snapshotWithoutReboot")
 
     def check(self, args: Args) -> Iterable[Fault]:
         yield from rules.matches(args, "name", _NAME, "3 to 128 letters, digits and ()[] ./-'@_")
@@ -165,6 +164,7 @@ class AmiFromInstance(_Image):
 
     token = tokens.AMI_FROM_INSTANCE
     replace_on = ("sourceInstanceId", "snapshotWithoutReboot", "name")
+    write_only = ("snapshotWithoutReboot",)
     sets = ("ebsBlockDevices", "ephemeralBlockDevices")
     references = (Ref("sourceInstanceId", (tokens.INSTANCE,), code="InvalidInstanceID.NotFound", blocks_delete=False),)
 
