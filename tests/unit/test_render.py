@@ -123,8 +123,8 @@ def test_only_disks_that_say_so_become_scratch() -> None:
 
 
 def _storage_run(tmp_path: Path, ebs: int, local: int, **existing: str) -> tuple[int, list[str]]:
-    """Run the AWS script against made-up disks, with every tool that touches a disk replaced by one that only writes down
-    how it was called. `existing`: disk name -> file system that it already holds."""
+    """Run the AWS script against made-up disks, with every tool that touches a disk replaced by one that only writes
+    down how it was called. `existing`: disk name -> file system that it already holds."""
     dev, tools, log = tmp_path / "dev", tmp_path / "bin", tmp_path / "log"
     by_id = dev / "disk" / "by-id"
     by_id.mkdir(parents=True)
@@ -144,7 +144,7 @@ def _storage_run(tmp_path: Path, ebs: int, local: int, **existing: str) -> tuple
     fakes = {
         "findmnt": f"echo {root}p1",
         "lsblk": f'printf "%s part\\n%s disk\\n" {root}p1 {root}',
-        "blkid": f'for k in {kinds or "none=none"}; do [ "${{k%%=*}}" = "${{@: -1}}" ] && echo "${{k#*=}}"; done; exit 0',
+        "blkid": f'for k in {kinds or "-=-"}; do [ "${{k%%=*}}" = "${{@: -1}}" ] && echo "${{k#*=}}"; done; exit 0',
         "mountpoint": "exit 1",
         "udevadm": "exit 0",
         "getent": "exit 1",
