@@ -71,8 +71,10 @@ def test_a_vpc_brings_its_route_table_acl_and_group_and_takes_them_along() -> No
     vpc = cloud.create(tokens.VPC, **VPC)
     table = cloud.get(tokens.DEFAULT_ROUTE_TABLE, vpc["mainRouteTableId"])
     group = cloud.get(tokens.DEFAULT_SECURITY_GROUP, vpc["defaultSecurityGroupId"])
-    assert table is not None and table["vpcId"] == vpc.id
-    assert group is not None and group["name"] == "default"
+    assert table is not None
+    assert table["vpcId"] == vpc.id
+    assert group is not None
+    assert group["name"] == "default"
     assert cloud.get(tokens.DEFAULT_NETWORK_ACL, vpc["defaultNetworkAclId"]) is not None
     cloud.delete(vpc)
     assert cloud.state.resources == {}
@@ -83,8 +85,10 @@ def test_a_vpc_reads_like_one_of_aws() -> None:
     assert vpc["arn"] == f"arn:aws:ec2:us-east-1:123456789012:vpc/{vpc.id}"
     assert re.fullmatch(r"vpc-[0-9a-f]{17}", vpc.id)
     assert vpc["ownerId"] == "123456789012"
-    assert vpc["enableDnsSupport"] is True and vpc["enableDnsHostnames"] is False
-    assert vpc["ipv6CidrBlock"].startswith("2001:db8:") and vpc["ipv6CidrBlock"].endswith("/56")
+    assert vpc["enableDnsSupport"] is True
+    assert vpc["enableDnsHostnames"] is False
+    assert vpc["ipv6CidrBlock"].startswith("2001:db8:")
+    assert vpc["ipv6CidrBlock"].endswith("/56")
     assert vpc["dhcpOptionsId"].startswith("dopt-")
 
 
