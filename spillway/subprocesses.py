@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -44,34 +46,36 @@ def end_group(process: subprocess.Popen[str]) -> None:
         process.wait(GRACE_SECONDS)
 
 
-# Waits for the end of its standard input, whose other end only the parent has: it comes when the parent dies, however
-# that happens. (Linux could do this with PR_SET_PDEATHSIG, but only for the child itself, not for what it starts.)
-WATCHDOG = 'read -r _; kill -TERM "-$1"; sleep 2; kill -KILL "-$1"'
+# How a child is started: beside a watchdog in its process group, which ends the group when its standard input ends. The
+# other end of that is held by the parent alone, so the end comes when the parent dies, however that happens and however
+# early. (Linux's PR_SET_PDEATHSIG reaches only the child itself, not what it starts.)
+LAUNCH = """
+exec 3<&0 </dev/null
+(trap '' TERM; read -r _ <&3; kill -TERM 0; sleep 2; kill -KILL 0) >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
 
 
 @contextmanager
-def _watched(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Ends the child's group when this process is killed in a way that no `finally` sees."""
-    reading, writing = os.pipe()
-    try:
-        watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)],
-            stdin=reading,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
+def _signals_held_back() -> Iterator[None]:
+    """Signals that would raise wait for the end of the block: one that came while a child is being started would leave
+    that child without anybody who knows of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not None  # None: set by other than Python, and then not ours to change
+    }
     try:
         yield
     finally:
-        watchdog.kill()  # before its standard input ends, or it would bark
-        watchdog.wait()
-        os.close(writing)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for arrived in came:
+            signal.raise_signal(arrived)
 
 
 def run(
@@ -90,46 +94,60 @@ def run(
     Whatever interrupts the caller (Ctrl-C, an exception in `on_line`, even SIGKILL) ends the whole group.
     Raises OSError when the program cannot be started.
     """
-    process = subprocess.Popen(
-        [os.fspath(part) for part in argv],
-        env=None if env is None else dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if stdout is None else stdout,
-        stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        end_group(process)
-
-    timer = threading.Timer(timeout, expire) if timeout is not None else None
+    words = [os.fspath(part) for part in argv]
+    if shutil.which(words[0], path=(os.environ if env is None else env).get("PATH", os.defpath)) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    stream = process.stdout if stdout is None else process.stderr
-    assert stream is not None
-    try:
-        if timer is not None:
+    expired = threading.Event()
+    with ExitStack() as cleanup:
+        reading, writing = os.pipe()
+        cleanup.callback(os.close, writing)
+        with _signals_held_back():
+            try:
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", LAUNCH, "sh", *words],
+                    env=None if env is None else dict(env),
+                    cwd=cwd,
+                    stdin=reading,
+                    stdout=subprocess.PIPE if stdout is None else stdout,
+                    stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
+            finally:
+                os.close(reading)
+            stream = process.stdout if stdout is None else process.stderr
+            assert stream is not None
+            cleanup.callback(stream.close)
+            cleanup.callback(_finish, process)
+
+        if timeout is not None:
+
+            def expire() -> None:
+                expired.set()
+                end_group(process)
+
+            timer = threading.Timer(timeout, expire)
             timer.daemon = True
             timer.start()
-        with _watched(process):
-            for line in stream:
-                text = line.rstrip()
-                tail.append(text)
-                if on_line is not None:
-                    on_line(text)
-            process.wait()
-    finally:
-        if timer is not None:
-            timer.cancel()
-        if process.poll() is None:
-            end_group(process)
-        stream.close()
+            cleanup.callback(timer.cancel)
+        for line in stream:
+            text = line.rstrip()
+            tail.append(text)
+            if on_line is not None:
+                on_line(text)
+        process.wait()
     return Finished(process.returncode, tuple(tail), expired.is_set())
+
+
+def _finish(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        end_group(process)
+    else:  # the watchdog, and whatever the child left running
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -91,11 +92,13 @@ def leftovers(root: Path) -> list[Path]:
     return sorted(root.glob(f"{TEMPORARY}*"))
 
 
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # some containers have nobody to reap orphans
-    except psutil.NoSuchProcess:
-        return False
+def at_work(go: Path) -> bool:
+    """Whether a run of the fake Go is still there: by its command line, as process ids are used again."""
+    for line in go_log(go):
+        with suppress(psutil.Error):  # gone, or a zombie where nobody reaps orphans: it has no command line
+            if str(go) in psutil.Process(int(line.split()[0])).cmdline():
+                return True
+    return False
 
 
 # --- the vendor's installer --------------------------------------------------------------------------------
@@ -332,23 +335,25 @@ def test_an_interrupted_build_leaves_nothing_and_ends_its_children(
     process = start()
     wait_for(lambda: any(" build " in line for line in go_log(go)))
     assert leftovers(root)
+    assert at_work(go)
     process.send_signal(number)
     process.communicate(timeout=20)
     assert process.returncode == code
     assert leftovers(root) == []
     assert not (root / cache_key()).exists()
-    wait_for(lambda: not any(alive(int(line.split()[0])) for line in go_log(go)))
+    wait_for(lambda: not at_work(go))
 
 
 def test_what_a_killed_build_left_is_no_engine_and_is_swept_by_the_next(
     tools: Path, root: Path, start: Callable[[], subprocess.Popen[str]]
 ) -> None:
-    go = fake_go(tools, build=f'[ -e "{tools}/again" ] || exec sleep 60')
+    go = fake_go(tools, build=f'[ -e "{tools}/again" ] || sleep 60')
     process = start()
     wait_for(lambda: any(" build " in line for line in go_log(go)))
+    assert at_work(go)
     process.kill()
     process.communicate(timeout=20)
-    wait_for(lambda: not any(alive(int(line.split()[0])) for line in go_log(go)))
+    wait_for(lambda: not at_work(go))
     assert len(leftovers(root)) == 1
     assert find_engine(path=str(tools), root=root) is None
     (tools / "again").touch()
