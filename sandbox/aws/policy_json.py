@@ -310,7 +310,7 @@ def resource_fault(resource: str) -> str:
         return f'{shown(resource)}: partition "{partition}" is not valid'
     if not service:
         return f"{shown(resource)}: the service part of the ARN is empty"
-    if account and not re.fullmatch(r"\d{12}|aws|cloudfront|[\d*?]+|\$\{[^}]+\}", account):
+    if account and not re.fullmatch(r"\d{12}|aws|cloudfront|\d*[*?][\d*?]*|\$\{[^}]+\}", account):
         return f'{shown(resource)}: "{account}" is not an account id'
     if region and not re.fullmatch(r"[a-z0-9*?-]+|\$\{[^}]+\}", region):
         return f'{shown(resource)}: "{region}" is not a region'
