@@ -68,22 +68,24 @@ def deploy(project: Project, environment: dict[str, str], stack: str) -> Deploym
 
 
 def present(console: Console, project: Project, deployments: list[Deployment]) -> None:
-    """The regions as a table: pools, machine types, storage, endpoint."""
-    table = Table(title="What exists now", title_justify="left", show_lines=True)
-    for column in ("stack", "pools", "machine types", "storage per node", "endpoint"):
-        table.add_column(column, overflow="fold")
+    """The regions, one block each: pools, machine types, storage, endpoint."""
+    console.print("[bold]What exists now[/bold]")
     for deployment in deployments:
         pools, endpoint = deployment.outputs["pools"], deployment.outputs["endpoint"]
-        table.add_row(
-            deployment.stack,
-            f"target {pools['target']}, floor {pools['floor']}, max {pools['max']}\n"
-            + "\n".join(pools[kind]["name"] for kind in ("spot", "onDemand")),
-            "\n".join(f"{word}: {', '.join(pools[kind]['types'])}" for kind, word in POOLS.items()),
-            "\n".join(_disks(project, deployment.stack)),
-            f"https://{endpoint['hostname']}:{endpoint['port']}{endpoint['healthPath']}\n"
-            + ", ".join(endpoint["addresses"]),
-        )
-    console.print(table)
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_row("replicas", f"target {pools['target']}, floor {pools['floor']}, max {pools['max']}")
+        for kind, word in POOLS.items():
+            pool = pools[kind]
+            table.add_row(f"{word} pool", f"{pool['name']}: {', '.join(pool['types'])}")
+        for i, disk in enumerate(_disks(project, deployment.stack)):
+            table.add_row("" if i else "storage per node", disk)
+        table.add_row("endpoint", f"{endpoint['hostname']}, TCP {endpoint['port']}")
+        table.add_row("addresses", ", ".join(endpoint["addresses"]))
+        table.add_row("models", deployment.outputs["modelStore"])
+        console.print(f"\n[bold]{deployment.stack}[/bold]")
+        console.print(table)
 
 
 def _disks(project: Project, stack: str) -> list[str]:
