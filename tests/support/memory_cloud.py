@@ -80,11 +80,11 @@ class MemoryCloud:
     def sell_out(self, zone: str, machine_type: str, market: str) -> None:
         self.state.dry.add((zone, machine_type, market))
 
-    def faults(self, token: str, **inputs: Any) -> list[str]:
+    def faults(self, token: str, /, **inputs: Any) -> list[str]:
         """`path: reason` of every value rule that the inputs break."""
         return [f"{fault.path}: {fault.reason}" for fault in self._kind(token).check(Args(inputs))]
 
-    def create(self, token: str, **inputs: Any) -> Resource:
+    def create(self, token: str, /, **inputs: Any) -> Resource:
         """Check and create; a value fault is an AssertionError, a refusal of the cloud a CloudError."""
         kind = self._kind(token)
         self._named(kind, inputs)
@@ -109,7 +109,7 @@ class MemoryCloud:
         kind.after_create(resource, self)
         return self._stored(resource)
 
-    def update(self, old: Resource, **changes: Any) -> Resource:
+    def update(self, old: Resource, /, **changes: Any) -> Resource:
         """Update in place: `changes` on top of the old inputs, None takes a property away."""
         kind = self._kind(old.token)
         inputs = {k: v for k, v in {**old.inputs, **changes}.items() if v is not None}
@@ -134,7 +134,7 @@ class MemoryCloud:
         self.remove(resource.token, resource.id)
         kind.after_delete(resource, self)
 
-    def stand_in(self, token: str, id: str, **outputs: Any) -> Resource:
+    def stand_in(self, token: str, id: str, /, **outputs: Any) -> Resource:
         """Put something there without asking its kind: the neighbour of the type under test."""
         resource = Resource(token, id, self.region, self.account, {}, outputs)
         self.put(resource)
