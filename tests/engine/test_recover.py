@@ -259,16 +259,47 @@ def test_recovery_refuses_while_an_update_runs_on_this_machine(small: EngineSand
         small.kill(running)
 
 
-def test_the_command_says_in_one_line_what_it_cannot_do(tmp_path: Path) -> None:
-    environment = {**os.environ, "SPILLWAY_SANDBOX_DIR": str(tmp_path / "sandbox")}
-    done = subprocess.run(
-        [sys.executable, "-m", "spillway.cli", "recover", "aws-nowhere-1", "--sandbox", "--yes"],
+def command(sandbox: EngineSandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`spillway recover ARGUMENTS --sandbox` as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "spillway.cli", "recover", *arguments, "--sandbox"],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "SPILLWAY_SANDBOX_DIR": str(sandbox.directory)},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_region_killed_in_the_middle_with_an_answer_lost_is_whole_again(sandbox: EngineSandbox) -> None:
+    stack, gateway = "aws-us-east-1", "aws:ec2/natGateway:NatGateway"
+    slow = fault("slow", "aws:lb/loadBalancer:LoadBalancer", seconds=60)
+    sandbox.weather(slow + fault("lose-answer", gateway, times=1).removeprefix("faults:\n"))
+    running = sandbox.start("up", "--yes", "--skip-preview", stack=stack)
+    wait_for(sandbox, gateway, 180)
+    time.sleep(2)
+    sandbox.kill(running)
+    sandbox.weather("")
+    paid = {r.id for r in sandbox.resources() if r.token in (gateway, "aws:ec2/eip:Eip")}
+    done = command(sandbox, stack, "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert gateway in {adopted["type"] for adopted in told["adopted"]}
+    assert told["consistent"]
+    assert not told["toBeDeleted"]
+    sandbox.up(stack).ok()
+    assert Counter(r.token for r in sandbox.resources() if r.urn) == managed(sandbox, stack)
+    assert paid <= {r.id for r in sandbox.resources()}
+    assert changes(sandbox.preview(stack)) == {}
+
+
+def test_the_command_says_in_one_line_what_it_cannot_do(tmp_path: Path) -> None:
+    sandbox = EngineSandbox(tmp_path / "sandbox")
+    done = command(sandbox, "aws-nowhere-1", "--yes")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("spillway: stacks/Pulumi.aws-nowhere-1.yaml: no such stack file")
-    assert "Traceback" not in done.stderr
+    unasked = command(sandbox, "aws-us-east-1")
+    assert unasked.returncode == 1
+    assert unasked.stderr.splitlines()[-1].endswith("add --yes, or --dry-run to look only")
+    assert "Traceback" not in done.stderr + unasked.stderr
