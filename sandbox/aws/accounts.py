@@ -243,7 +243,10 @@ class ServiceQuota(Kind):
             )
         have = cloud.quota(quota.code, quota.default)
         if args["value"] < have:
-            raise CloudError("IllegalArgumentException", f"{quota.name}: the requested value {args['value']:g} must not be below the current {have:g}.")  # fmt: skip
+            raise CloudError(
+                "IllegalArgumentException",
+                f"{quota.name}: the requested value {args['value']:g} must not be below the current {have:g}.",
+            )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         quota = all_quotas().get(args["quotaCode"])

@@ -17,6 +17,8 @@ GROUP: Final = tokens.AUTOSCALING_GROUP
 _MIXED: Final = "mixedInstancesPolicy.launchTemplate"
 _BAD_TEMPLATE: Final = "You must use a valid fully-formed launch template. "
 
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html
+_LINKED_ROLE: Final = "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
 _GROUPS_PER_REGION: Final = ("L-CDE20ADC", 500)
 
@@ -98,7 +100,8 @@ class Group(Kind):
 
     def _wait_for_capacity(self, name: str, args: Args, cloud: Cloud, old: Resource | None) -> None:
         """The provider waits until enough instances are in service, and fails when the group cannot launch them
-        (https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/autoscaling_group#waiting-for-capacity)."""
+        (https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/autoscaling_group#waiting-for-capacity).
+        """
         timeout = str(args.get("waitForCapacityTimeout", "10m"))
         if not duration_seconds(timeout):
             return
@@ -132,7 +135,7 @@ class Group(Kind):
             "predictedCapacity": 0,
             "warmPoolSize": (args.get("warmPool") or {}).get("minSize", 0),
             "serviceLinkedRoleArn": args.get("serviceLinkedRoleArn")
-            or f"arn:aws:iam::{cloud.account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+            or arn("iam", "", cloud.account, f"role/{_LINKED_ROLE}", partition_of=cloud.region),
         }
         if "launchTemplate" in args:
             out["launchTemplate"] = _resolved(args["launchTemplate"], "id", "name", cloud)
@@ -141,8 +144,9 @@ class Group(Kind):
         return out
 
     def before_delete(self, resource: Resource, cloud: Cloud) -> None:
-        """Without forceDelete the provider sets the group to 0 and waits until it is empty: instances protected from scale-in
-        never go (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html)."""
+        """Without forceDelete the provider sets the group to 0 and waits until it is empty: instances protected from
+        scale-in never go
+        (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html)."""
         if resource["forceDelete"]:
             return
         running = sum(launch.launched for launch in launches.launches(resource, cloud))
@@ -150,13 +154,15 @@ class Group(Kind):
             state = f"want exactly 0 healthy instance(s) in Auto Scaling Group, have {running}"
             raise CloudError(
                 "ResourceInUse",
-                f"waiting for Auto Scaling Group ({resource.id}) drained: timeout while waiting for state to become 'ok' "
+                f"waiting for Auto Scaling Group ({resource.id}) drained: timeout while waiting for state to "
+                "become 'ok' "
                 f"(last state: '{state}', timeout: 10m0s)",
             )
         if running and "Terminate" in (resource["suspendedProcesses"] or []):
             raise CloudError(
                 "ResourceInUse",
-                f"waiting for Auto Scaling Group ({resource.id}) drained: the process Terminate is suspended, {running} instance(s) stay",
+                f"waiting for Auto Scaling Group ({resource.id}) drained: the process Terminate is suspended, "
+                f"{running} instance(s) stay",
             )
 
     def after_delete(self, resource: Resource, cloud: Cloud) -> None:
@@ -178,8 +184,8 @@ OWNED: Final = (
 
 
 def owned_id(token: str, name: str, group: str, cloud: Cloud) -> str:
-    """The provider knows a group's policies and hooks by their bare name, which two groups may share: the second one is known
-    as `group/name`, which is the form that the provider's import takes."""
+    """The provider knows a group's policies and hooks by their bare name, which two groups may share: the second one
+    is known as `group/name`, which is the form that the provider's import takes."""
     same = cloud.get(token, name)
     return name if same is None or same["autoscalingGroupName"] == group else f"{group}/{name}"
 
@@ -247,13 +253,21 @@ def _require_one_vpc(args: Args, cloud: Cloud) -> str:
 
 
 def _require_target_groups(args: Args, cloud: Cloud, vpc: str) -> None:
-    """https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html: same VPC, targets by instance."""
+    """https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html: same VPC, targets by
+    instance."""
     for target_arn in args.get("targetGroupArns") or []:
         for target in cloud.find(tokens.TARGET_GROUP, arn=target_arn):
             if (target["targetType"] or "instance") != "instance":
-                raise CloudError("ValidationError", f"Provided Target Groups may not be valid: {target_arn} has targets of type {target['targetType']}")  # fmt: skip
+                raise CloudError(
+                    "ValidationError",
+                    f"Provided Target Groups may not be valid: {target_arn} has targets of type {target['targetType']}",
+                )
             if vpc and target["vpcId"] and target["vpcId"] != vpc:
-                raise CloudError("ValidationError", f"Provided Target Groups may not be valid: {target_arn} is in {target['vpcId']}, the group in {vpc}")  # fmt: skip
+                raise CloudError(
+                    "ValidationError",
+                    f"Provided Target Groups may not be valid: {target_arn} is in {target['vpcId']}, the "
+                    f"group in {vpc}",
+                )
 
 
 def _require_templates(args: Args, cloud: Cloud) -> None:
@@ -284,7 +298,8 @@ def _require_templates(args: Args, cloud: Cloud) -> None:
         if is_mixed and (template["instanceMarketOptions"] or {}).get("marketType") == "spot":
             raise CloudError(
                 "ValidationError",
-                "Incompatible launch template: a mixed instances policy cannot be used with a template that requests Spot "
+                "Incompatible launch template: a mixed instances policy cannot be used with a template that "
+                "requests Spot "
                 f"Instances (InstanceMarketOptions of {template.id}).",
             )
 

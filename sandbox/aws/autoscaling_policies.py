@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
@@ -17,7 +18,8 @@ from sandbox.values import UNKNOWN, has_unknown
 
 POLICY: Final = "aws:autoscaling/policy:Policy"
 
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScalingPolicy.html: what each type needs and what it takes
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScalingPolicy.html: what each type needs and what it
+# takes
 _TYPES: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "SimpleScaling": (
         frozenset({"adjustmentType", "scalingAdjustment"}),
@@ -102,8 +104,9 @@ def _type_faults(args: Args) -> Iterator[Fault]:
 
 
 def step_faults(args: Args) -> Iterator[Fault]:
-    """Steps cover their range without a gap and without an overlap; an open end stands once on each side, and is needed where the
-    steps reach that side (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html)."""
+    """Steps cover their range without a gap and without an overlap; an open end stands once on each side, and is
+    needed where the steps reach that side
+    (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html)."""
     steps = args["stepAdjustments"]
     if not isinstance(steps, list) or has_unknown(steps):
         return
@@ -122,7 +125,7 @@ def step_faults(args: Args) -> Iterator[Fault]:
             return
         intervals.append((low, high, i))
     intervals.sort()
-    for (_, before, _), (after, _, i) in zip(intervals, intervals[1:], strict=False):
+    for (_, before, _), (after, _, i) in itertools.pairwise(intervals):
         if after < before:
             yield Fault(
                 f"stepAdjustments[{i}]",
@@ -205,6 +208,7 @@ def _predictive_faults(args: Args) -> Iterator[Fault]:
             if text is not UNKNOWN and not (str(text).isdecimal() and int(text) <= high):
                 yield Fault(path, f"expected a whole number from 0 to {high:,} as text, got {shown(text)}")
     for path, settings in args.at(base):
-        if isinstance(settings, Mapping) and settings.get("maxCapacityBuffer") is not None:
-            if settings.get("maxCapacityBreachBehavior") != "IncreaseMaxCapacity":
-                yield Fault(f"{path}.maxCapacityBuffer", "is only for maxCapacityBreachBehavior IncreaseMaxCapacity")
+        if not isinstance(settings, Mapping) or settings.get("maxCapacityBuffer") is None:
+            continue
+        if settings.get("maxCapacityBreachBehavior") not in ("IncreaseMaxCapacity", UNKNOWN):
+            yield Fault(f"{path}.maxCapacityBuffer", "is only for maxCapacityBreachBehavior IncreaseMaxCapacity")

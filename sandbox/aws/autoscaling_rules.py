@@ -49,7 +49,8 @@ _DURATION: Final = re.compile(r"0|(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
 
 
 def duration_seconds(text: str) -> float | None:
-    """A Go duration such as `10m` or `1h30m` in seconds, None when it is none (https://pkg.go.dev/time#ParseDuration)."""
+    """A Go duration such as `10m` or `1h30m` in seconds, None when it is none
+    (https://pkg.go.dev/time#ParseDuration)."""
     if not _DURATION.fullmatch(text):
         return None
     unit = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -75,7 +76,10 @@ def group_faults(args: Args) -> Iterator[Fault]:
     yield from reservation_faults(args)
     yield from hook_faults(args, "initialLifecycleHooks[*].")
     names = [name for _, name in args.at("initialLifecycleHooks[*].name")]
-    yield from (Fault("initialLifecycleHooks", f"the name {shown(n)} stands twice") for n in sorted({n for n in names if names.count(n) > 1}))  # fmt: skip
+    yield from (
+        Fault("initialLifecycleHooks", f"the name {shown(n)} stands twice")
+        for n in sorted({n for n in names if names.count(n) > 1})
+    )
     tags = args.get("tags", [])
     yield from length(args, "tags", 0, 50)
     keys = [tag.get("key") for tag in tags if isinstance(tag, Mapping)]
@@ -111,7 +115,8 @@ def _capacity_faults(args: Args) -> Iterator[Fault]:
     for path, text in args.at("waitForCapacityTimeout"):
         if duration_seconds(text) is None:
             yield Fault(path, f"expected a duration such as 10m, or 0 not to wait, got {shown(text)}")
-    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-max-instance-lifetime.html: a day to a year, 0 switches it off
+    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-max-instance-lifetime.html: a day to a year, 0
+    # switches it off
     if args.get("maxInstanceLifetime") != 0:
         yield from between(args, "maxInstanceLifetime", 86_400, 31_536_000, "seconds (or 0)")
 
@@ -169,7 +174,7 @@ def mixed_faults(args: Args) -> Iterator[Fault]:
 
 
 def _override_faults(args: Args, path: str) -> Iterator[Fault]:
-    overrides = next((value for _, value in args.at(path)), [])
+    overrides: Any = next((value for _, value in args.at(path)), [])
     if not isinstance(overrides, list):
         return
     # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html

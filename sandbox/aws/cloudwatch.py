@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
@@ -15,7 +14,7 @@ from sandbox.aws.registry import AWS
 from sandbox.aws.stamps import tag_faults
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Resource
 from sandbox.rules import between, conflicting, length, matches, one_of, shown
-from sandbox.values import UNKNOWN, has_unknown
+from sandbox.values import UNKNOWN
 
 ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 COMPOSITE: Final = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
@@ -43,11 +42,11 @@ _SIZES: Final = (
     "Terabits",
 )
 _UNITS: Final = (
-    "Seconds", "Microseconds", "Milliseconds", *_SIZES, "Percent", "Count", *(f"{s}/Second" for s in _SIZES), "Count/Second",
-    "None",
+    "Seconds", "Microseconds", "Milliseconds", *_SIZES, "Percent", "Count",
+    *(f"{s}/Second" for s in _SIZES), "Count/Second", "None",
 )  # fmt: skip
 _SHORT_PERIODS: Final = (1, 5, 10, 20, 30)
-_ACTIONS: Final = ("alarmActions", "okActions", "insufficientDataActions")
+ACTIONS: Final = ("alarmActions", "okActions", "insufficientDataActions")
 _DAY: Final = 86_400
 _WEEK: Final = 7 * _DAY
 _MOST_QUERIES: Final = 10
@@ -62,7 +61,7 @@ class MetricAlarm(Kind):
 
     token = ALARM
     replace_on = ("name",)
-    sets = ("metricQueries", *_ACTIONS)
+    sets = ("metricQueries", *ACTIONS)
     defaults: ClassVar[Mapping[str, Any]] = {"actionsEnabled": True, "treatMissingData": "missing"}
     autoname = AutoName("name", 255)
     not_found_code = "ResourceNotFound"
@@ -173,10 +172,19 @@ def _period_faults(args: Args) -> Iterator[Fault]:
     for path, namespace in args.at("namespace"):
         if namespace.startswith("AWS/") and args.get("period", 60) < 60:
             yield Fault("period", f"high resolution is for custom metrics, {path} is {namespace}")
-    longest = max((p for pattern in ("period", "metricQueries[*].period", "metricQueries[*].metric.period") for _, p in args.at(pattern) if isinstance(p, int)), default=0)  # fmt: skip
+    longest = max(
+        (
+            p
+            for pattern in ("period", "metricQueries[*].period", "metricQueries[*].metric.period")
+            for _, p in args.at(pattern)
+            if isinstance(p, int)
+        ),
+        default=0,
+    )
     periods = args.get("evaluationPeriods")
     if longest and periods:
-        # "The number of evaluation periods multiplied by the period cannot exceed one day", a week with periods of an hour or more.
+        # "The number of evaluation periods multiplied by the period cannot exceed one day", a week with periods of an
+        # hour or more.
         limit, what = (_WEEK, "seven days") if longest >= 3600 else (_DAY, "one day")
         if longest * periods > limit:
             yield Fault("evaluationPeriods", f"{periods} periods of {longest:,} s are longer than {what}")
@@ -269,7 +277,7 @@ _EC2_ACTION: Final = re.compile(
 _ACTION_SERVICES: Final = ("sns", "autoscaling", "lambda", "ssm", "ssm-incidents", "aiops")
 
 
-def action_faults(args: Args, keys: Iterable[str] = _ACTIONS) -> Iterator[Fault]:
+def action_faults(args: Args, keys: Iterable[str] = ACTIONS) -> Iterator[Fault]:
     """Actions are at most five ARNs of what CloudWatch can call."""
     for key in keys:
         yield from length(args, key, 0, 5)
@@ -279,15 +287,16 @@ def action_faults(args: Args, keys: Iterable[str] = _ACTIONS) -> Iterator[Fault]
             if not is_arn(action) or action.split(":")[2] not in _ACTION_SERVICES:
                 yield Fault(
                     path,
-                    f"expected the ARN of an SNS topic, a scaling policy, a Lambda function or an EC2 action; got {shown(action)}",
+                    "expected the ARN of an SNS topic, a scaling policy, a Lambda function or an EC2 action; "
+                    f"got {shown(action)}",
                 )
             elif is_arn(action, "autoscaling") and not action.split(":", 5)[5].startswith("scalingPolicy:"):
                 yield Fault(path, f"expected the ARN of a scaling policy, got {shown(action)}")
 
 
-def require_actions(args: Args, cloud: Cloud, keys: Iterable[str] = _ACTIONS) -> None:
-    """Topics and scaling policies that an alarm calls exist, in the alarm's region, and are of a kind that an alarm can call.
-    Raises CloudError ValidationError."""
+def require_actions(args: Args, cloud: Cloud, keys: Iterable[str] = ACTIONS) -> None:
+    """Topics and scaling policies that an alarm calls exist, in the alarm's region, and are of a kind that an alarm
+    can call. Raises CloudError ValidationError."""
     for key in keys:
         for action in args.get(key) or []:
             region = action.split(":")[3] if action.startswith("arn:") else ""
@@ -307,138 +316,11 @@ def _require_action(action: str, cloud: Cloud) -> None:
     if not found:
         what = "topic" if token == TOPIC else "scaling policy"
         raise CloudError("ValidationError", f"Invalid alarm action: the {what} {action} does not exist")
-    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html: alarms call simple and step policies
+    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html: alarms call simple and step
+    # policies
     if token == POLICY and found[0]["policyType"] in ("TargetTrackingScaling", "PredictiveScaling"):
         raise CloudError(
             "ValidationError", f"Invalid alarm action: {found[0]['policyType']} policies make their own alarms"
         )
     if token == TOPIC and found[0]["fifoTopic"]:
         raise CloudError("ValidationError", f"Invalid alarm action: {action} is a FIFO topic")
-
-
-_RULE_WORDS: Final = re.compile(r'\s*(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"([^"]+)"|\'([^\']+)\'|([^\s()"\']+))\s*\)|\s*(AND|OR|NOT|TRUE|FALSE|\(|\))')  # fmt: skip
-
-
-def rule_alarms(rule: str) -> tuple[list[str], str]:
-    """(the alarms that an alarm rule names, what is wrong with it)
-    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html)."""
-    position, depth, named, expects_operand = 0, 0, [], True
-    while rule[position:].strip():
-        match = _RULE_WORDS.match(rule, position)
-        if match is None:
-            return named, f"cannot read the rule at {shown(rule[position:].strip())}"
-        position = match.end()
-        word = match.group(5)
-        if word in ("AND", "OR", ")"):
-            if expects_operand:
-                return named, f"expected a state such as ALARM(name) before {word}"
-            depth -= word == ")"
-            expects_operand = word != ")"
-        elif not expects_operand:
-            return named, f"expected AND or OR before {shown(match.group(0).strip())}"
-        elif word == "(":
-            depth += 1
-        elif word != "NOT":
-            if match.group(1):
-                named.append(match.group(2) or match.group(3) or match.group(4))
-            expects_operand = False
-        if depth < 0:
-            return named, "there is a closing parenthesis too many"
-    if depth:
-        return named, "a parenthesis is not closed"
-    return named, "the rule ends where a state is expected" if expects_operand else ""
-
-
-@AWS.kind
-class CompositeAlarm(Kind):
-    token = COMPOSITE
-    replace_on = ("alarmName",)
-    sets = _ACTIONS
-    defaults: ClassVar[Mapping[str, Any]] = {"actionsEnabled": True}
-    not_found_code = "ResourceNotFound"
-
-    def check(self, args: Args) -> Iterable[Fault]:
-        yield from length(args, "alarmName", 1, 255)
-        yield from length(args, "alarmDescription", 0, 1024)
-        yield from length(args, "alarmRule", 1, 10_240)
-        for path, rule in args.at("alarmRule"):
-            named, problem = rule_alarms(rule)
-            if problem:
-                yield Fault(path, problem)
-            elif len(set(named)) > 100:
-                yield Fault(path, f"expected at most 100 alarms in a rule, got {len(set(named))}")
-        yield from between(args, "actionsSuppressor.extensionPeriod", 0, 2**31 - 1, "seconds")
-        yield from between(args, "actionsSuppressor.waitPeriod", 0, 2**31 - 1, "seconds")
-        yield from action_faults(args)
-        yield from tag_faults(args)
-
-    def new_id(self, args: Args, cloud: Cloud) -> str:
-        return str(args["alarmName"])
-
-    def before_create(self, args: Args, cloud: Cloud) -> None:
-        require_actions(args, cloud)
-        names = list(rule_alarms(args["alarmRule"])[0])
-        suppressor = (args.get("actionsSuppressor") or {}).get("alarm")
-        for name in [*names, *([suppressor] if suppressor else [])]:
-            bare = name.rsplit(":alarm:", 1)[-1]
-            if bare == args["alarmName"]:
-                raise CloudError("ValidationError", "An alarm rule cannot name its own alarm")
-            if not cloud.find(ALARM, name=bare) and not cloud.find(COMPOSITE, alarmName=bare):
-                raise CloudError(
-                    "ValidationError", f"Could not save the composite alarm: the alarm {bare} does not exist"
-                )
-
-    def before_update(self, old: Resource, args: Args, cloud: Cloud) -> None:
-        self.before_create(args, cloud)
-
-    def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
-        return {"arn": arn("cloudwatch", cloud.region, cloud.account, f"alarm:{id}")}
-
-
-@AWS.kind
-class Dashboard(Kind):
-    token = "aws:cloudwatch/dashboard:Dashboard"
-    replace_on = ("dashboardName",)
-    json_properties = ("dashboardBody",)
-    taggable = False
-    not_found_code = "ResourceNotFound"
-
-    def check(self, args: Args) -> Iterable[Fault]:
-        yield from matches(args, "dashboardName", r"[A-Za-z0-9_-]{1,255}", "1 to 255 letters, digits, - and _")
-        for path, text in args.at("dashboardBody"):
-            yield from _body_faults(path, text)
-
-    def new_id(self, args: Args, cloud: Cloud) -> str:
-        return str(args["dashboardName"])
-
-    def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
-        return {"dashboardArn": arn("cloudwatch", "", cloud.account, f"dashboard/{id}")}
-
-
-def _body_faults(path: str, text: str) -> Iterator[Fault]:
-    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
-    try:
-        body = json.loads(text)
-    except (ValueError, TypeError) as error:
-        yield Fault(path, f"InvalidParameterInput: the dashboard body is not valid JSON: {error}")
-        return
-    widgets = body.get("widgets") if isinstance(body, dict) else None
-    if not isinstance(widgets, list):
-        yield Fault(path, "InvalidParameterInput: the dashboard body needs a list of widgets")
-        return
-    if len(widgets) > 500:
-        yield Fault(path, f"expected at most 500 widgets, got {len(widgets)}")
-    for i, widget in enumerate(widgets):
-        if has_unknown(widget) or not isinstance(widget, dict):
-            continue
-        if widget.get("type") not in ("metric", "text", "log", "alarm", "explorer", "custom"):
-            yield Fault(
-                path,
-                f"widgets[{i}].type: expected metric, text, log, alarm, explorer or custom; got {shown(widget.get('type'))}",
-            )
-        if "properties" not in widget:
-            yield Fault(path, f"widgets[{i}]: properties is required")
-        for key, low, high in (("x", 0, 23), ("y", 0, 10**6), ("width", 1, 24), ("height", 1, 1000)):
-            value = widget.get(key)
-            if value is not None and not (isinstance(value, int) and low <= value <= high):
-                yield Fault(path, f"widgets[{i}].{key}: expected {low} to {high:,}, got {shown(value)}")

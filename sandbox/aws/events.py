@@ -170,7 +170,10 @@ class EventRule(Kind):
         bus = args.get("eventBusName", _DEFAULT_BUS)
         names = {r["name"] for r in cloud.find(self.token, eventBusName=bus)} | {args.get("name")}
         if len(names) > limit:
-            raise CloudError("LimitExceededException", f"The requested resource exceeds the maximum number allowed: {limit:g} rules per event bus")  # fmt: skip
+            raise CloudError(
+                "LimitExceededException",
+                f"The requested resource exceeds the maximum number allowed: {limit:g} rules per event bus",
+            )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         name = id.rsplit("/", 1)[-1]
@@ -232,8 +235,8 @@ _ROLE_SERVICES: Final = (
     "redshift",
 )
 _OF_SERVICE: Final = {
-    "batchTarget": "batch", "ecsTarget": "ecs", "kinesisTarget": "kinesis", "sqsTarget": "sqs", "redshiftTarget": "redshift",
-    "sagemakerPipelineTarget": "sagemaker", "appsyncTarget": "appsync",
+    "batchTarget": "batch", "ecsTarget": "ecs", "kinesisTarget": "kinesis", "sqsTarget": "sqs",
+    "redshiftTarget": "redshift", "sagemakerPipelineTarget": "sagemaker", "appsyncTarget": "appsync",
 }  # fmt: skip
 
 
@@ -287,7 +290,10 @@ class EventTarget(Kind):
             t["targetId"] for t in cloud.find(self.token, rule=args["rule"], eventBusName=args.get("eventBusName"))
         }
         if len(others | {args.get("targetId")}) > _TARGETS_PER_RULE:
-            raise CloudError("LimitExceededException", f"The requested resource exceeds the maximum number allowed: {_TARGETS_PER_RULE} targets per rule")  # fmt: skip
+            raise CloudError(
+                "LimitExceededException",
+                f"The requested resource exceeds the maximum number allowed: {_TARGETS_PER_RULE} targets per rule",
+            )
         self._judge(args, cloud)
 
     def before_update(self, old: Resource, args: Args, cloud: Cloud) -> None:

@@ -48,7 +48,9 @@ class User(Kind):
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {
-            "arn": arn("iam", "", cloud.account, f"user{args.get('path', '/')}{args['name']}", partition_of=cloud.region),
+            "arn": arn(
+                "iam", "", cloud.account, f"user{args.get('path', '/')}{args['name']}", partition_of=cloud.region
+            ),
             "uniqueId": old["uniqueId"] if old else iam_id("AIDA"),
         }
 
@@ -107,7 +109,9 @@ class UserPolicyAttachment(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from matches(args, "policyArn", r"arn:aws(-[a-z]+)*:iam::(aws|\d{12}):policy/.+", "the ARN of a managed policy")
+        yield from matches(
+            args, "policyArn", r"arn:aws(-[a-z]+)*:iam::(aws|\d{12}):policy/.+", "the ARN of a managed policy"
+        )
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         return f"{args['user']}/{args['policyArn']}"
@@ -168,7 +172,11 @@ class OpenIdConnectProvider(Kind):
         for path, url in args.at("url"):
             parts = urlsplit(url)
             if parts.scheme != "https" or not parts.hostname or parts.query or parts.port or len(url) > 255:
-                yield Fault(path, f"expected a URL with https://, without port and query, of at most 255 characters; got {shown(url)}")
+                yield Fault(
+                    path,
+                    "expected a URL with https://, without port and query, of at most 255 characters; got "
+                    f"{shown(url)}",
+                )
         # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
         yield from length(args, "clientIdLists", 1, 100)
         yield from length(args, "clientIdLists[*]", 1, 255)
@@ -181,7 +189,10 @@ class OpenIdConnectProvider(Kind):
         return arn("iam", "", cloud.account, f"oidc-provider/{host}", partition_of=cloud.region)
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
-        return {"arn": id, "thumbprintLists": args.get("thumbprintLists") or ["2b18947a6a9fc7764fd8b5fb18a863b0c6dac24f"]}
+        return {
+            "arn": id,
+            "thumbprintLists": args.get("thumbprintLists") or ["2b18947a6a9fc7764fd8b5fb18a863b0c6dac24f"],
+        }
 
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html
@@ -213,7 +224,9 @@ class ServiceLinkedRole(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from matches(args, "awsServiceName", r"[\w.-]+\.amazonaws\.com(\.cn)?", "a service principal such as spot.amazonaws.com")
+        yield from matches(
+            args, "awsServiceName", r"[\w.-]+\.amazonaws\.com(\.cn)?", "a service principal such as spot.amazonaws.com"
+        )
         yield from matches(args, "customSuffix", r"[\w+=,.@-]{1,64}", "1 to 64 letters, digits and _+=,.@-")
         if "customSuffix" in args and args.get("awsServiceName") not in (None, "autoscaling.amazonaws.com"):
             yield Fault("customSuffix", f"the service {args['awsServiceName']} takes no suffix")
@@ -227,7 +240,10 @@ class ServiceLinkedRole(Kind):
         name = _linked_name(args)
         taken = [r for token in (self.token, ROLE) for r in cloud.all(token) if r["name"] == name]
         if taken:
-            raise CloudError("InvalidInput", f"Service role name {name} has been taken in this account, please try a different suffix.")
+            raise CloudError(
+                "InvalidInput",
+                f"Service role name {name} has been taken in this account, please try a different suffix.",
+            )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {
@@ -241,6 +257,8 @@ class ServiceLinkedRole(Kind):
 
 def _linked_name(args: Args) -> str:
     service = str(args["awsServiceName"])
-    name = _LINKED.get(service) or "AWSServiceRoleFor" + "".join(part.capitalize() for part in service.split(".")[0].split("-"))
+    name = _LINKED.get(service) or "AWSServiceRoleFor" + "".join(
+        part.capitalize() for part in service.split(".")[0].split("-")
+    )
     suffix = args.get("customSuffix")
     return f"{name}_{suffix}" if suffix else name

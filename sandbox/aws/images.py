@@ -1,4 +1,5 @@
-"""Machine images of the stand-in AWS: the baked ones of the account, what AWS and Canonical publish, and what stacks made."""
+"""Machine images of the stand-in AWS: the baked ones of the account, what AWS and Canonical publish, and what stacks
+made."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def _data() -> Mapping[str, Any]:
     """Read once, on first use: the plugin must start fast."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with _DATA.open(encoding="utf-8") as file:
-        data: Mapping[str, Any] = yaml.load(file, loader)  # noqa: S506 - both loaders are the safe ones
+        data: Mapping[str, Any] = yaml.load(file, loader)
     return data
 
 
@@ -144,8 +145,8 @@ def location(image: MachineImage) -> str:
 
 
 def matching(found: Iterable[MachineImage], name: str, values: Iterable[str]) -> list[MachineImage]:
-    """The images for which a filter holds: any of the values, with the wildcards `*` and `?`. Raises KeyError for a filter that
-    EC2 does not have."""
+    """The images for which a filter holds: any of the values, with the wildcards `*` and `?`. Raises KeyError for a
+    filter that EC2 does not have."""
     wanted = list(values)
 
     def hits(value: str) -> bool:

@@ -14,9 +14,8 @@ from sandbox.aws.stamps import now
 from sandbox.kinds import Args, Cloud, CloudError
 
 NO_RESULTS: Final = "Your query returned no results. Please change your search criteria and try again."
-TOO_MANY: Final = (
-    "Your query returned more than one result. Please try a more specific search criteria, or set `most_recent` attribute to true."
-)
+TOO_MANY: Final = "Your query returned more than one result. Please try a more specific search criteria, "
+    "or set `most_recent` attribute to true."
 
 
 def no_match(what: str) -> CloudError:
@@ -65,8 +64,10 @@ def get_ami(args: Args, cloud: Cloud) -> dict[str, Any]:
     if args.get("mostRecent") and not narrowed and not args.get("allowUnsafeFilter"):
         raise CloudError(
             "MostRecentImageNotFiltered",
-            '"most_recent" is set to "true" and results are not filtered by owner or image ID. With this configuration, a third '
-            "party may introduce a new image which will be returned by this data source. Filter by owner or image ID to avoid "
+            '"most_recent" is set to "true" and results are not filtered by owner or image ID. With this '
+            "configuration, a third "
+            "party may introduce a new image which will be returned by this data source. Filter by owner or "
+            "image ID to avoid "
             "this possibility.",
         )
     found = _select_images(args, cloud)
@@ -81,7 +82,12 @@ def get_ami(args: Args, cloud: Cloud) -> dict[str, Any]:
 def get_ami_ids(args: Args, cloud: Cloud) -> dict[str, Any]:
     """Ids of images, newest first unless sortAscending."""
     ids = [image.id for image in _select_images(args, cloud)]
-    return {**_echo(args), "id": cloud.region, "ids": ids[::-1] if args.get("sortAscending") else ids, "region": cloud.region}
+    return {
+        **_echo(args),
+        "id": cloud.region,
+        "ids": ids[::-1] if args.get("sortAscending") else ids,
+        "region": cloud.region,
+    }
 
 
 def _echo(args: Args) -> dict[str, Any]:
@@ -90,11 +96,14 @@ def _echo(args: Args) -> dict[str, Any]:
 
 @AWS.invoke("aws:index/getAvailabilityZones:getAvailabilityZones")
 def get_availability_zones(args: Args, cloud: Cloud) -> dict[str, Any]:
-    """The region's zones, without those excluded. All zones of the stand-in are `available`, opted-in zones of the region."""
+    """The region's zones, without those excluded. All zones of the stand-in are `available`, opted-in zones of the
+    region."""
     names = list(zones.zone_names(cloud.region))
     state = args.get("state")
     if state is not None and state not in ("available", "information", "impaired", "unavailable", "constrained"):
-        raise CloudError("InvalidParameterValue", f'expected state to be one of ["available" "unavailable" ...], got {state}')
+        raise CloudError(
+            "InvalidParameterValue", f'expected state to be one of ["available" "unavailable" ...], got {state}'
+        )
     if state not in (None, "available"):
         names = []
     for name, values in filter_pairs(args):

@@ -63,7 +63,8 @@ _RESERVATION: Final[Mapping[str, Read]] = {
 
 
 def _narrow(found: Iterable[Resource], args: Args, known: Mapping[str, Read]) -> list[Resource]:
-    """The resources that all filters and tags of a look-up let through. Raises CloudError for a filter that EC2 does not have."""
+    """The resources that all filters and tags of a look-up let through. Raises CloudError for a filter that EC2 does
+    not have."""
     left = list(found)
     for name, values in filter_pairs(args):
         if name.startswith("tag:"):
@@ -90,7 +91,9 @@ def _single(found: list[Resource], what: str) -> Resource:
     return found[0]
 
 
-def _look_up(args: Args, cloud: Cloud, kinds: tuple[str, ...], known: Mapping[str, Read], keys: tuple[str, ...], what: str) -> Resource:
+def _look_up(
+    args: Args, cloud: Cloud, kinds: tuple[str, ...], known: Mapping[str, Read], keys: tuple[str, ...], what: str
+) -> Resource:
     """The one resource whose id and outputs equal the arguments named in `keys` and that the filters let through."""
     found = [r for token in kinds for r in cloud.all(token, region=cloud.region)]
     if "id" in args:
@@ -110,7 +113,11 @@ def _result(args: Args, resource: Resource, cloud: Cloud, **more: Any) -> dict[s
 @AWS.invoke("aws:ec2/getVpc:getVpc")
 def get_vpc(args: Args, cloud: Cloud) -> dict[str, Any]:
     found = _look_up(args, cloud, (tokens.VPC,), _VPC, ("cidrBlock", "dhcpOptionsId", "default"), "EC2 VPC")
-    association = {"associationId": f"vpc-cidr-assoc-{found.id[4:]}", "cidrBlock": found["cidrBlock"], "state": "associated"}
+    association = {
+        "associationId": f"vpc-cidr-assoc-{found.id[4:]}",
+        "cidrBlock": found["cidrBlock"],
+        "state": "associated",
+    }
     return _result(args, found, cloud, cidrBlockAssociations=[association], ownerId=found.account, state="available")
 
 
@@ -145,7 +152,14 @@ def get_launch_template(args: Args, cloud: Cloud) -> dict[str, Any]:
         "monitorings": "monitoring",
         "placements": "placement",
     }
-    same = ("instanceMarketOptions", "metadataOptions", "enclaveOptions", "hibernationOptions", "cpuOptions", "maintenanceOptions")
+    same = (
+        "instanceMarketOptions",
+        "metadataOptions",
+        "enclaveOptions",
+        "hibernationOptions",
+        "cpuOptions",
+        "maintenanceOptions",
+    )
     lists = {plural: [found[single]] if found[single] else [] for plural, single in blocks.items()}
     lists |= {key: [found[key]] if found[key] else [] for key in same}
     return _result(args, found, cloud, **lists)
@@ -155,9 +169,13 @@ def get_launch_template(args: Args, cloud: Cloud) -> dict[str, Any]:
 def get_capacity_block_reservation(args: Args, cloud: Cloud) -> dict[str, Any]:
     found = _look_up(args, cloud, tokens.CAPACITY_RESERVATIONS, _RESERVATION, (), "EC2 Capacity Block Reservation")
     if found.token != tokens.CAPACITY_BLOCK:
-        raise CloudError("InvalidParameterValue", f"{found.id} is an On-Demand Capacity Reservation, not a Capacity Block")
+        raise CloudError(
+            "InvalidParameterValue", f"{found.id} is an On-Demand Capacity Reservation, not a Capacity Block"
+        )
     count = found["instanceCount"] or 0
-    return _result(args, found, cloud, ownerId=found.account, availableInstanceCount=count, reservationType="capacity-block")
+    return _result(
+        args, found, cloud, ownerId=found.account, availableInstanceCount=count, reservationType="capacity-block"
+    )
 
 
 @AWS.invoke("aws:iam/getRole:getRole")
@@ -219,7 +237,9 @@ def get_key(args: Args, cloud: Cloud) -> dict[str, Any]:
 
 @AWS.invoke("aws:sns/getTopic:getTopic")
 def get_topic(args: Args, cloud: Cloud) -> dict[str, Any]:
-    found = [t for t in cloud.find("aws:sns/topic:Topic", name=args["name"]) if tagged(t.outputs, args.get("tags") or {})]
+    found = [
+        t for t in cloud.find("aws:sns/topic:Topic", name=args["name"]) if tagged(t.outputs, args.get("tags") or {})
+    ]
     return _result(args, _single(found, "SNS Topic"), cloud)
 
 
@@ -265,8 +285,9 @@ def get_parameter(args: Args, cloud: Cloud) -> dict[str, Any]:
 
 @AWS.invoke("aws:iam/getPolicyDocument:getPolicyDocument")
 def get_policy_document(args: Args, cloud: Cloud) -> dict[str, Any]:
-    """A policy as JSON, composed from statements and from other documents: sources first, then the own statements, then overrides,
-    which replace statements of the same sid (https://registry.terraform.io/providers/hashicorp/aws/latest/docs/data-sources/iam_policy_document)."""
+    """A policy as JSON, composed from statements and from other documents: sources first, then the own statements,
+    then overrides, which replace statements of the same sid
+    (https://registry.terraform.io/providers/hashicorp/aws/latest/docs/data-sources/iam_policy_document)."""
     statements: list[dict[str, Any]] = []
     for text in _documents(args, "sourceJson", "sourcePolicyDocuments"):
         _add(statements, text, replace=False)
@@ -284,7 +305,12 @@ def get_policy_document(args: Args, cloud: Cloud) -> dict[str, Any]:
     document["Statement"] = statements
     given = {key: value for key, value in args.values.items() if value is not None}
     minified = json.dumps(document, separators=(",", ":"))
-    return {**given, "id": str(zlib.crc32(minified.encode())), "json": json.dumps(document, indent=2), "minifiedJson": minified}
+    return {
+        **given,
+        "id": str(zlib.crc32(minified.encode())),
+        "json": json.dumps(document, indent=2),
+        "minifiedJson": minified,
+    }
 
 
 def _documents(args: Args, single: str, several: str) -> list[str]:
@@ -309,7 +335,12 @@ def _statement(entry: Mapping[str, Any]) -> dict[str, Any]:
     if entry.get("sid"):
         out["Sid"] = entry["sid"]
     out["Effect"] = entry.get("effect") or "Allow"
-    for key, name in (("actions", "Action"), ("notActions", "NotAction"), ("resources", "Resource"), ("notResources", "NotResource")):
+    for key, name in (
+        ("actions", "Action"),
+        ("notActions", "NotAction"),
+        ("resources", "Resource"),
+        ("notResources", "NotResource"),
+    ):
         if entry.get(key):
             out[name] = _one_or_many(sorted(set(entry[key]), reverse=True))
     for key, name in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):

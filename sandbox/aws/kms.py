@@ -45,8 +45,8 @@ def find_key(value: str, cloud: Cloud) -> Resource | None:
 
 
 def require_key(value: str, cloud: Cloud, code: str = "NotFoundException") -> None:
-    """Refuse a key that does not exist, is in another region or is disabled. AWS-managed keys (`alias/aws/...`) and keys of other
-    accounts are not looked up. Raises CloudError with the service's code."""
+    """Refuse a key that does not exist, is in another region or is disabled. AWS-managed keys (`alias/aws/...`) and
+    keys of other accounts are not looked up. Raises CloudError with the service's code."""
     if not value or "alias/aws/" in value:
         return
     if value.startswith("arn:"):
@@ -112,7 +112,8 @@ class Key(Kind):
 
     def _judge(self, args: Args, cloud: Cloud) -> None:
         policy_json.require_principals(args["policy"], cloud, "MalformedPolicyDocumentException")
-        # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html: the account must keep its way in
+        # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html: the account must keep its way
+        # in
         if (
             args["policy"]
             and not args.get("bypassPolicyLockoutSafetyCheck")

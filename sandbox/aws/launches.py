@@ -1,13 +1,14 @@
 """The launches a group would make for its desired capacity: which type, zone and market, and why not another.
 
-The stand-in runs no machines; it answers what the real groups would come to under the current weather and quotas. The answer is
-deterministic: groups in the order they were made, instances one after the other, each in the zone that has the fewest so far
-(zones by name on a tie), and in the zone by the allocation strategy.
+The stand-in runs no machines; it answers what the real groups would come to under the current weather and quotas. The
+answer is deterministic: groups in the order they were made, instances one after the other, each in the zone that has
+the fewest so far (zones by name on a tie), and in the zone by the allocation strategy.
 
-The stand-in knows only whether a pool (type and zone in one market) is sold out. Pools that are not sold out are equally deep,
-so `price-capacity-optimized` and `lowest-price` go by price and `capacity-optimized` and `...-prioritized` by the order
-of the overrides (https://docs.aws.amazon.com/autoscaling/ec2/userguide/allocation-strategies.html). Prices are unknown here:
-the vCPUs of a unit of capacity stand for them, ties by the order of the overrides.
+The stand-in knows only whether a pool (type and zone in one market) is sold out. Pools that are not sold out are
+equally deep, so `price-capacity-optimized` and `lowest-price` go by price and `capacity-optimized` and
+`...-prioritized` by the order of the overrides
+(https://docs.aws.amazon.com/autoscaling/ec2/userguide/allocation-strategies.html). Prices are unknown here: the vCPUs
+of a unit of capacity stand for them, ties by the order of the overrides.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class _Pool:
 
 
 def launches(group: Resource, cloud: Cloud, catalog: Offers | None = None) -> list[Launch]:
-    """The launches of one group, after those of all older groups of its account and region have taken their share of the
-    quotas. `group` may be one that is not stored yet: it then comes last."""
+    """The launches of one group, after those of all older groups of its account and region have taken their share of
+    the quotas. `group` may be one that is not stored yet: it then comes last."""
     return plan(cloud, group.region, catalog, extra=group)[group.id]
 
 
@@ -97,7 +98,7 @@ def plan(
     cloud: Cloud, region: str, catalog: Offers | None = None, *, extra: Resource | None = None
 ) -> dict[str, list[Launch]]:
     """Group name -> launches, for all groups of a region."""
-    groups = [g for g in cloud.all(tokens.AUTOSCALING_GROUP, region=region)]
+    groups = list(cloud.all(tokens.AUTOSCALING_GROUP, region=region))
     if extra is not None:
         known = [g.id for g in groups]
         if extra.id in known:
@@ -233,8 +234,8 @@ def _launch_one(
             attempts.append(attempt)
             if attempt.outcome == LAUNCHED:
                 return Launch(
-                    group.id, number, market, LAUNCHED, attempt.message, pool.machine_type, zone, pool.weight, reservation,
-                    tuple(attempts),
+                    group.id, number, market, LAUNCHED, attempt.message, pool.machine_type, zone, pool.weight,
+                    reservation, tuple(attempts),
                 )  # fmt: skip
     # The first refusal that is not about the zone is what the group's activity history shows last.
     telling = next((a for a in reversed(attempts) if a.outcome != NOT_OFFERED), attempts[-1])
@@ -253,7 +254,8 @@ def _try(
     if not offered:
         return refused(
             NOT_OFFERED,
-            f"Your requested instance type ({machine_type}) is not supported in your requested Availability Zone ({zone}). "
+            f"Your requested instance type ({machine_type}) is not supported in your requested Availability "
+            f"Zone ({zone}). "
             "Please retry your request by not specifying an Availability Zone or choosing another one.",
         )
     quota = quotas.vcpu_quota(machine_type, market)
@@ -270,8 +272,10 @@ def _try(
                 )
             return refused(
                 VCPU_QUOTA,
-                f"You have requested more vCPU capacity than your current vCPU limit of {limit:g} allows for the instance bucket "
-                f"that the specified instance type belongs to ({quota.name}, {quota.code}, {usage.vcpus[quota.code]} in use).",
+                f"You have requested more vCPU capacity than your current vCPU limit of {limit:g} allows for "
+                "the instance bucket "
+                f"that the specified instance type belongs to ({quota.name}, {quota.code}, "
+                f"{usage.vcpus[quota.code]} in use).",
             )
     if must and reservation is None:
         return refused(NO_RESERVATION, f"No capacity reservation for {machine_type} in {zone} has room left.")
@@ -279,12 +283,14 @@ def _try(
         if market == "spot":
             return refused(
                 NO_CAPACITY,
-                f"Could not launch Spot Instances. {NO_CAPACITY} - There is no Spot capacity available that matches your "
+                f"Could not launch Spot Instances. {NO_CAPACITY} - There is no Spot capacity available that "
+                "matches your "
                 f"request ({machine_type} in {zone}).",
             )
         return refused(
             NO_CAPACITY,
-            f"We currently do not have sufficient {machine_type} capacity in the Availability Zone you requested ({zone}). "
+            f"We currently do not have sufficient {machine_type} capacity in the Availability Zone you "
+            f"requested ({zone}). "
             "Our system will be working on provisioning additional capacity.",
         )
     _take(usage, machine_type, market)
@@ -304,8 +310,9 @@ def _take(usage: _Usage, machine_type: str, market: str) -> None:
 def _reservation(
     group: Resource, pool: _Pool, zone: str, market: str, cloud: Cloud, usage: _Usage
 ) -> tuple[Resource | None, bool]:
-    """(the reservation a launch would run in, whether it may only run in one). The group's own preference goes before the launch
-    template's (https://docs.aws.amazon.com/autoscaling/ec2/userguide/use-ec2-capacity-reservations.html). Spot runs in none."""
+    """(the reservation a launch would run in, whether it may only run in one). The group's own preference goes before
+    the launch template's (https://docs.aws.amazon.com/autoscaling/ec2/userguide/use-ec2-capacity-reservations.html).
+    Spot runs in none."""
     if market == "spot":
         return None, False
     own = group["capacityReservationSpecification"] or {}

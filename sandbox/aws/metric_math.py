@@ -126,8 +126,8 @@ class _Parser:
 
 
 def expression_fault(expression: str, ids: Collection[str] | None, own: object = None) -> str:
-    """Why CloudWatch refuses an expression, or "". ids: the ids of all queries of the alarm, None when not all are known yet;
-    own: the id of the expression's own query. Metrics Insights queries (SELECT ...) are not parsed."""
+    """Why CloudWatch refuses an expression, or "". ids: the ids of all queries of the alarm, None when not all are
+    known yet; own: the id of the expression's own query. Metrics Insights queries (SELECT ...) are not parsed."""
     if re.match(r"\s*SELECT\b", expression):
         return ""
     try:

@@ -37,16 +37,19 @@ _HOSTED_ZONES: Final = {
 
 
 def bucket_ref(path: str = "bucket") -> Ref:
-    """A property that names a bucket. S3 drops a bucket's configuration with the bucket, so nothing blocks its deletion."""
+    """A property that names a bucket. S3 drops a bucket's configuration with the bucket, so nothing blocks its
+    deletion."""
     return Ref(path, BUCKETS, by="bucket", code="NoSuchBucket", blocks_delete=False)
 
 
 def name_fault(name: str) -> str:
-    """Why S3 refuses a bucket name, or "" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)."""
+    """Why S3 refuses a bucket name, or ""
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)."""
     if not 3 <= len(name) <= 63:
         return f"expected 3 to 63 characters, {shown(name)} has {len(name)}"
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", name):
-        return f"expected lower-case letters, digits, dots and hyphens, beginning and ending with a letter or digit: {shown(name)}"
+        allowed = "lower-case letters, digits, dots and hyphens, beginning and ending with a letter or digit"
+        return f"expected {allowed}: {shown(name)}"
     if ".." in name:
         return f"must not have two dots in a row: {shown(name)}"
     if re.fullmatch(r"\d+\.\d+\.\d+\.\d+", name):
@@ -90,7 +93,18 @@ class Bucket(Kind):
             args, "bucketPrefix", r"[a-z0-9][a-z0-9.-]{0,36}", "at most 37 lower-case letters, digits, dots, hyphens"
         )
         yield from one_of(args, "bucketNamespace", ("account-regional", "global"))
-        yield from one_of(args, "acl", ("private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "log-delivery-write"))  # fmt: skip
+        yield from one_of(
+            args,
+            "acl",
+            (
+                "private",
+                "public-read",
+                "public-read-write",
+                "aws-exec-read",
+                "authenticated-read",
+                "log-delivery-write",
+            ),
+        )
         yield from conflicting(args, "acl", "grants")
         yield from one_of(args, "accelerationStatus", ("Enabled", "Suspended"))
         yield from one_of(args, "requestPayer", ("Requester", "BucketOwner"))
@@ -167,8 +181,8 @@ def setting_of(bucket: str, tokens: Iterable[str], cloud: Cloud) -> Resource | N
 class BucketSetting(Kind):
     """What configures one bucket: known by the bucket's name."""
 
-    replace_on = ("bucket", "expectedBucketOwner")
-    references = (bucket_ref(),)
+    replace_on: ClassVar[tuple[str, ...]] = ("bucket", "expectedBucketOwner")
+    references: ClassVar[tuple[Ref, ...]] = (bucket_ref(),)
     taggable = False
 
     def check(self, args: Args) -> Iterable[Fault]:
@@ -206,14 +220,16 @@ class BucketPublicAccessBlock(BucketSetting):
 _NARROWING: Final = frozenset(
     {
         "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner", "aws:sourceaccount", "aws:userid",
-        "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
         "s3:dataaccesspointarn", "s3:dataaccesspointaccount",
     }
 )  # fmt: skip
 
 
 def is_public(policy: object) -> bool:
-    """Whether S3 calls a bucket policy public: it allows everybody something, with no condition that narrows them down."""
+    """Whether S3 calls a bucket policy public: it allows everybody something, with no condition that narrows them
+    down."""
     return any(
         s.get("Effect") == "Allow" and _for_everybody(s.get("Principal")) and not _is_narrowed(s.get("Condition"))
         for s in policy_json.statements(policy)
@@ -293,7 +309,8 @@ def _belongs(resource: str, bucket: str) -> bool:
 class _Versioning(BucketSetting):
     def check(self, args: Args) -> Iterable[Fault]:
         yield from super().check(args)
-        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html; Disabled is the provider's word for never set.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html; Disabled is the provider's
+        # word for never set.
         yield from one_of(args, "versioningConfiguration.status", ("Enabled", "Suspended", "Disabled"))
         yield from one_of(args, "versioningConfiguration.mfaDelete", ("Enabled", "Disabled"))
         yield from matches(args, "mfa", r"\S+ \d{6}", "the serial number of the device, a space and its six digits")
@@ -338,7 +355,11 @@ def encryption_faults(args: Args, rules: str, default: str = "applyServerSideEnc
     yield from one_of(args, f"{rules}.{default}.sseAlgorithm", ("AES256", "aws:kms", "aws:kms:dsse"))
     yield from one_of(args, f"{rules}.blockedEncryptionTypes[*]", ("NONE", "SSE-C"))
     for path, chosen in args.at(f"{rules}.{default}"):
-        if isinstance(chosen, Mapping) and chosen.get("kmsMasterKeyId") is not None and chosen.get("sseAlgorithm") == "AES256":
+        if (
+            isinstance(chosen, Mapping)
+            and chosen.get("kmsMasterKeyId") is not None
+            and chosen.get("sseAlgorithm") == "AES256"
+        ):
             yield Fault(f"{path}.kmsMasterKeyId", "a key is only for sseAlgorithm aws:kms or aws:kms:dsse")
 
 
@@ -383,45 +404,3 @@ class BucketOwnershipControls(BucketSetting):
     def check(self, args: Args) -> Iterable[Fault]:
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
         yield from one_of(args, "rule.objectOwnership", ("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"))
-
-
-class _Acl(BucketSetting):
-    replace_on = ("bucket", "expectedBucketOwner")
-
-    def check(self, args: Args) -> Iterable[Fault]:
-        yield from super().check(args)
-        yield from conflicting(args, "acl", "accessControlPolicy")
-        if "acl" not in args and "accessControlPolicy" not in args:
-            yield Fault("acl", "one of acl, accessControlPolicy must be set")
-        yield from one_of(args, "acl", ("private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write"))  # fmt: skip
-        permissions = ("FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP")
-        yield from one_of(args, "accessControlPolicy.grants[*].permission", permissions)
-        yield from one_of(
-            args, "accessControlPolicy.grants[*].grantee.type", ("CanonicalUser", "AmazonCustomerByEmail", "Group")
-        )
-
-    def new_id(self, args: Args, cloud: Cloud) -> str:
-        parts = (args["bucket"], args.get("expectedBucketOwner"), args.get("acl"))
-        return ",".join(part for part in parts if part)
-
-    def before_create(self, args: Args, cloud: Cloud) -> None:
-        super().before_create(args, cloud)
-        # Ownership "bucket owner enforced" is the default of new buckets and switches ACLs off.
-        controls = setting_of(args["bucket"], (OWNERSHIP,), cloud)
-        if controls is None or (controls["rule"] or {}).get("objectOwnership") == "BucketOwnerEnforced":
-            raise CloudError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-        block = setting_of(args["bucket"], (PUBLIC_ACCESS_BLOCK,), cloud)
-        if str(args.get("acl", "")).startswith("public") and (block is None or block["blockPublicAcls"]):
-            raise CloudError(
-                "AccessDenied", "public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access."
-            )
-
-
-@AWS.kind
-class BucketAcl(_Acl):
-    token = "aws:s3/bucketAcl:BucketAcl"
-
-
-@AWS.kind
-class BucketAclV2(_Acl):
-    token = "aws:s3/bucketAclV2:BucketAclV2"

@@ -1,4 +1,4 @@
-"""Objects in buckets, and a bucket's notifications, replication, CORS and access logs."""
+"""Objects in buckets, and a bucket's notifications, replication, CORS, access logs and ACLs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from sandbox.aws.formats import arn, arns, decoded_base64
 from sandbox.aws.iam import role_ref
 from sandbox.aws.messaging import QUEUE, TOPIC
 from sandbox.aws.registry import AWS
-from sandbox.aws.s3 import BUCKETS, OBJECTS, OWNERSHIP, VERSIONING, BucketSetting, bucket_ref, setting_of
+from sandbox.aws.s3 import (
+    BUCKETS,
+    OBJECTS,
+    OWNERSHIP,
+    PUBLIC_ACCESS_BLOCK,
+    VERSIONING,
+    BucketSetting,
+    bucket_ref,
+    setting_of,
+)
 from sandbox.aws.stamps import random_letters, tag_faults
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Ref, Resource
 from sandbox.rules import between, conflicting, length, matches, one_of, shown
@@ -70,7 +79,9 @@ class _Object(Kind):
         for path, name in args.at("metadata"):
             if isinstance(name, Mapping) and any(key != key.lower() for key in name):
                 yield Fault(path, "metadata keys are in lower case")
-        yield from tag_faults(args, most=10)  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+        yield from tag_faults(
+            args, most=10
+        )  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         return f"{args['bucket']}/{args['key']}"
@@ -156,8 +167,14 @@ def _overlap_faults(args: Args) -> Iterator[Fault]:
             if not isinstance(entry, Mapping) or has_unknown(entry):
                 continue
             for other_path, other in seen:
-                if _same_event(entry, other) and _overlaps(entry, other, "filterPrefix") and _overlaps(entry, other, "filterSuffix"):
-                    yield Fault(path, f"Configurations overlap: the same event with overlapping filters stands at {other_path}")
+                if (
+                    _same_event(entry, other)
+                    and _overlaps(entry, other, "filterPrefix")
+                    and _overlaps(entry, other, "filterSuffix")
+                ):
+                    yield Fault(
+                        path, f"Configurations overlap: the same event with overlapping filters stands at {other_path}"
+                    )
             seen.append((path, entry))
 
 
@@ -187,7 +204,12 @@ class BucketReplicationConfig(BucketSetting):
         yield from length(args, "rules", 1, 1000)
         on_off = ("Enabled", "Disabled")
         yield from one_of(args, "rules[*].status", on_off)
-        for key in ("deleteMarkerReplication", "existingObjectReplication", "destination.metrics", "destination.replicationTime"):
+        for key in (
+            "deleteMarkerReplication",
+            "existingObjectReplication",
+            "destination.metrics",
+            "destination.replicationTime",
+        ):
             yield from one_of(args, f"rules[*].{key}.status", on_off)
         yield from arns(args, "rules[*].destination.bucket", "s3")
         yield from one_of(args, "rules[*].destination.storageClass", _STORAGE_CLASSES)
@@ -210,7 +232,9 @@ class BucketReplicationConfig(BucketSetting):
             versioning = setting_of(name, VERSIONING, cloud)
             if versioning is None or (versioning["versioningConfiguration"] or {}).get("status") != "Enabled":
                 code = "InvalidRequest"
-                raise CloudError(code, f"Versioning must be 'Enabled' on {what} to apply a replication configuration: {name}")
+                raise CloudError(
+                    code, f"Versioning must be 'Enabled' on {what} to apply a replication configuration: {name}"
+                )
 
     def before_update(self, old: Resource, args: Args, cloud: Cloud) -> None:
         self.before_create(args, cloud)
@@ -258,3 +282,58 @@ class BucketLogging(_Logging):
 @AWS.kind
 class BucketLoggingV2(_Logging):
     token = "aws:s3/bucketLoggingV2:BucketLoggingV2"
+
+
+class _Acl(BucketSetting):
+    replace_on = ("bucket", "expectedBucketOwner")
+
+    def check(self, args: Args) -> Iterable[Fault]:
+        yield from super().check(args)
+        yield from conflicting(args, "acl", "accessControlPolicy")
+        if "acl" not in args and "accessControlPolicy" not in args:
+            yield Fault("acl", "one of acl, accessControlPolicy must be set")
+        yield from one_of(
+            args,
+            "acl",
+            (
+                "private",
+                "public-read",
+                "public-read-write",
+                "aws-exec-read",
+                "authenticated-read",
+                "bucket-owner-read",
+                "bucket-owner-full-control",
+                "log-delivery-write",
+            ),
+        )
+        permissions = ("FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP")
+        yield from one_of(args, "accessControlPolicy.grants[*].permission", permissions)
+        yield from one_of(
+            args, "accessControlPolicy.grants[*].grantee.type", ("CanonicalUser", "AmazonCustomerByEmail", "Group")
+        )
+
+    def new_id(self, args: Args, cloud: Cloud) -> str:
+        parts = (args["bucket"], args.get("expectedBucketOwner"), args.get("acl"))
+        return ",".join(part for part in parts if part)
+
+    def before_create(self, args: Args, cloud: Cloud) -> None:
+        super().before_create(args, cloud)
+        # Ownership "bucket owner enforced" is the default of new buckets and switches ACLs off.
+        controls = setting_of(args["bucket"], (OWNERSHIP,), cloud)
+        if controls is None or (controls["rule"] or {}).get("objectOwnership") == "BucketOwnerEnforced":
+            raise CloudError("AccessControlListNotSupported", "The bucket does not allow ACLs")
+        block = setting_of(args["bucket"], (PUBLIC_ACCESS_BLOCK,), cloud)
+        if str(args.get("acl", "")).startswith("public") and (block is None or block["blockPublicAcls"]):
+            raise CloudError(
+                "AccessDenied", "public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access."
+            )
+
+
+@AWS.kind
+class BucketAcl(_Acl):
+    token = "aws:s3/bucketAcl:BucketAcl"
+
+
+@AWS.kind
+class BucketAclV2(_Acl):
+    token = "aws:s3/bucketAclV2:BucketAclV2"

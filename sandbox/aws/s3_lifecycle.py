@@ -15,7 +15,8 @@ from sandbox.rules import between, length, matches, one_of, shown
 from sandbox.values import UNKNOWN, has_unknown
 
 _CLASSES: Final = ("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR")
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html: a month before these
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html: a month
+# before these
 _AFTER_A_MONTH: Final = ("STANDARD_IA", "ONEZONE_IA")
 _MOST_RULES: Final = 1000
 _ACTIONS: Final = (
@@ -51,7 +52,9 @@ class _Lifecycle(BucketSetting):
         for key in ("transitions", "noncurrentVersionTransitions"):
             yield from one_of(args, f"rules[*].{key}[*].storageClass", _CLASSES)
         for key in ("expiration", "transitions[*]"):
-            yield from matches(args, f"rules[*].{key}.date", _MIDNIGHT, "a midnight in UTC such as 2027-01-01T00:00:00Z")
+            yield from matches(
+                args, f"rules[*].{key}.date", _MIDNIGHT, "a midnight in UTC such as 2027-01-01T00:00:00Z"
+            )
         ids: list[object] = []
         for path, rule in args.at("rules[*]"):
             if isinstance(rule, Mapping):
@@ -105,7 +108,9 @@ def _filter_faults(path: str, chosen: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(f"{path}.and", "needs at least two conditions")
         low, high = both.get("objectSizeGreaterThan"), both.get("objectSizeLessThan")
         if low is not None and high is not None and low >= high:
-            yield Fault(f"{path}.and.objectSizeLessThan", f"must be more than objectSizeGreaterThan ({low}), got {high}")
+            yield Fault(
+                f"{path}.and.objectSizeLessThan", f"must be more than objectSizeGreaterThan ({low}), got {high}"
+            )
 
 
 def _transition_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
@@ -122,9 +127,15 @@ def _transition_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
         if days is not None and date is not None:
             yield Fault(f"{where}.date", "conflicts with days")
         if days is not None and storage in _AFTER_A_MONTH and days < 30:
-            yield Fault(f"{where}.days", f"'Days' in Transition action must be greater than or equal to 30 for {storage}, got {days}")
+            yield Fault(
+                f"{where}.days",
+                f"'Days' in Transition action must be greater than or equal to 30 for {storage}, got {days}",
+            )
         if isinstance(expires, int) and days is not None and expires <= days:
-            yield Fault(f"{path}.expiration.days", f"must be greater than 'Days' in the Transition action ({days}), got {expires}")
+            yield Fault(
+                f"{path}.expiration.days",
+                f"must be greater than 'Days' in the Transition action ({days}), got {expires}",
+            )
         if storage in seen:
             yield Fault(f"{where}.storageClass", f"{storage} stands twice in one rule")
         seen.add(storage)
@@ -135,7 +146,11 @@ def _transition_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
 def _noncurrent_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
     transitions = rule.get("noncurrentVersionTransitions")
     expiration = rule.get("noncurrentVersionExpiration")
-    if isinstance(expiration, Mapping) and expiration.get("newerNoncurrentVersions") is not None and rule.get("filter") is None:
+    if (
+        isinstance(expiration, Mapping)
+        and expiration.get("newerNoncurrentVersions") is not None
+        and rule.get("filter") is None
+    ):
         # S3 takes newerNoncurrentVersions only in rules of the newer form, which have a filter (an empty one will do).
         yield Fault(f"{path}.filter", "is required with newerNoncurrentVersions; an empty one stands for all objects")
     if not isinstance(transitions, list) or has_unknown(transitions):
@@ -144,7 +159,10 @@ def _noncurrent_faults(path: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
     for i, transition in enumerate(transitions):
         days, storage = transition.get("noncurrentDays"), str(transition.get("storageClass"))
         if isinstance(days, int) and storage in _AFTER_A_MONTH and days < 30:
-            yield Fault(f"{path}.noncurrentVersionTransitions[{i}].noncurrentDays", f"must be at least 30 for {storage}, got {days}")
+            yield Fault(
+                f"{path}.noncurrentVersionTransitions[{i}].noncurrentDays",
+                f"must be at least 30 for {storage}, got {days}",
+            )
         if isinstance(expires, int) and isinstance(days, int) and expires <= days:
             yield Fault(
                 f"{path}.noncurrentVersionExpiration.noncurrentDays",
@@ -160,5 +178,3 @@ class BucketLifecycleConfiguration(_Lifecycle):
 @AWS.kind
 class BucketLifecycleConfigurationV2(_Lifecycle):
     token = "aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2"
-
-

@@ -1,4 +1,5 @@
-"""Secrets Manager: secrets, their versions and policies. A deleted secret keeps its name until its recovery window is over."""
+"""Secrets Manager: secrets, their versions and policies. A deleted secret keeps its name until its recovery window is
+over."""
 
 from __future__ import annotations
 

@@ -66,12 +66,16 @@ class Parameter(Kind):
     def before_create(self, args: Args, cloud: Cloud) -> None:
         kms.require_key(args.get("keyId", ""), cloud, "InvalidKeyId")
         if len(cloud.all(PARAMETER, region=cloud.region)) + 1 > cloud.quota("L-C48A1534", _PER_REGION):
-            raise CloudError("ParameterLimitExceeded", "You have exceeded the number of parameters for this AWS account.")
+            raise CloudError(
+                "ParameterLimitExceeded", "You have exceeded the number of parameters for this AWS account."
+            )
 
     def before_update(self, old: Resource, args: Args, cloud: Cloud) -> None:
         kms.require_key(args.get("keyId", ""), cloud, "InvalidKeyId")
         if old["tier"] == "Advanced" and args.get("tier") == "Standard":
-            raise CloudError("ValidationException", "This parameter uses the advanced-parameter tier, which cannot be downgraded.")
+            raise CloudError(
+                "ValidationException", "This parameter uses the advanced-parameter tier, which cannot be downgraded."
+            )
         if args["type"] != old["type"] and "SecureString" in (args["type"], old["type"]):
             raise CloudError(
                 "HierarchyTypeMismatch", f"The parameter's type cannot change from {old['type']} to {args['type']}."

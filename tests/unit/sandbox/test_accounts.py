@@ -21,7 +21,8 @@ def cloud() -> MemoryCloud:
 
 def alert(**changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
-        "comparisonOperator": "GREATER_THAN", "threshold": 80, "thresholdType": "PERCENTAGE", "notificationType": "ACTUAL",
+        "comparisonOperator": "GREATER_THAN", "threshold": 80, "thresholdType": "PERCENTAGE",
+        "notificationType": "ACTUAL",
         "subscriberEmailAddresses": ["ops@example.com"],
     }  # fmt: skip
     return {k: v for k, v in {**base, **changes}.items() if v is not None}
@@ -55,24 +56,42 @@ def test_a_budget_is_known_by_account_and_name(cloud: MemoryCloud) -> None:
         ({"limitAmount": None}, "limitUnit: needs limitAmount"),
         ({"limitAmount": None, "limitUnit": None}, "limitAmount: one of limitAmount, plannedLimits, autoAdjustData"),
         ({"limitUnit": "dollars"}, "limitUnit: a cost budget's unit is a currency"),
-        ({"budgetType": "RI_UTILIZATION", "limitUnit": "PERCENTAGE"}, "limitAmount: the limit of RI_UTILIZATION is 100"),
+        (
+            {"budgetType": "RI_UTILIZATION", "limitUnit": "PERCENTAGE"},
+            "limitAmount: the limit of RI_UTILIZATION is 100",
+        ),
         ({"plannedLimits": []}, "limitAmount: conflicts with plannedLimits"),
         ({"timePeriodStart": "2026-11"}, "timePeriodStart: expected a time such as"),
         ({"timePeriodStart": "2027-01-01_00:00", "timePeriodEnd": "2026-01-01_00:00"}, "timePeriodEnd: must be after"),
         ({"timeUnit": "CUSTOM"}, "timeUnit: CUSTOM needs timePeriodStart and timePeriodEnd"),
         ({"costFilters": [{"name": "Team", "values": ["a"]}]}, "costFilters[0].name: expected one of"),
         ({"costFilters": [{"name": "Region", "values": []}]}, "costFilters[0].values: must not be empty"),
-        ({"costFilters": [{"name": "TagKeyValue", "values": ["team=a"]}]}, "costFilters[0].values[0]: expected a tag such as"),
-        ({"costTypes": {"useAmortized": True, "useBlended": True}}, "costTypes.useBlended: conflicts with useAmortized"),
+        (
+            {"costFilters": [{"name": "TagKeyValue", "values": ["team=a"]}]},
+            "costFilters[0].values[0]: expected a tag such as",
+        ),
+        (
+            {"costTypes": {"useAmortized": True, "useBlended": True}},
+            "costTypes.useBlended: conflicts with useAmortized",
+        ),
         ({"notifications": [alert(threshold=0)]}, "notifications[0].threshold: expected more than 0"),
         ({"notifications": [alert(comparisonOperator=">")]}, "notifications[0].comparisonOperator: expected one of"),
         ({"notifications": [alert(thresholdType="PERCENT")]}, "notifications[0].thresholdType: expected one of"),
         ({"notifications": [alert(subscriberEmailAddresses=None)]}, "notifications[0]: needs at least one of"),
-        ({"notifications": [alert(subscriberEmailAddresses=["ops"])]}, "notifications[0].subscriberEmailAddresses[0]: expected an e-mail"),
-        ({"notifications": [alert(subscriberSnsTopicArns=[TOPIC, TOPIC + "2"])]}, "notifications[0].subscriberSnsTopicArns: expected at most one"),
+        (
+            {"notifications": [alert(subscriberEmailAddresses=["ops"])]},
+            "notifications[0].subscriberEmailAddresses[0]: expected an e-mail",
+        ),
+        (
+            {"notifications": [alert(subscriberSnsTopicArns=[TOPIC, TOPIC + "2"])]},
+            "notifications[0].subscriberSnsTopicArns: expected at most one",
+        ),
         ({"notifications": [alert(), alert()]}, "notifications[1]: DuplicateRecordException"),
         ({"notifications": [alert(threshold=i + 1) for i in range(11)]}, "notifications: expected a length of 0 to 10"),
-        ({"timeUnit": "DAILY", "notifications": [alert(notificationType="FORECASTED")]}, "notifications[0].notificationType: a daily"),
+        (
+            {"timeUnit": "DAILY", "notifications": [alert(notificationType="FORECASTED")]},
+            "notifications[0].notificationType: a daily",
+        ),
     ],
 )
 def test_a_budget_that_aws_refuses_is_a_fault(cloud: MemoryCloud, changes: dict[str, Any], fault: str) -> None:

@@ -84,7 +84,12 @@ def test_the_arn_stays_through_an_update_and_desired_capacity_follows_the_bounds
 def test_a_group_with_unknown_values_passes_the_value_rules(cloud: MemoryCloud) -> None:
     policy = mixed()
     policy["launchTemplate"]["launchTemplateSpecification"]["launchTemplateId"] = UNKNOWN
-    assert cloud.faults(GROUP, **inputs(vpcZoneIdentifiers=UNKNOWN, mixedInstancesPolicy=policy, targetGroupArns=[UNKNOWN])) == []
+    assert (
+        cloud.faults(
+            GROUP, **inputs(vpcZoneIdentifiers=UNKNOWN, mixedInstancesPolicy=policy, targetGroupArns=[UNKNOWN])
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,11 +113,17 @@ def test_a_group_with_unknown_values_passes_the_value_rules(cloud: MemoryCloud) 
         ({"targetGroupArns": ["tg"]}, "targetGroupArns[0]: expected an ARN"),
         ({"desiredCapacityType": "gpus"}, "desiredCapacityType: expected one of"),
         ({"warmPool": {"poolState": "Cold"}}, "warmPool.poolState: expected one of"),
-        ({"trafficSources": [{"identifier": "x"}], "loadBalancers": ["y"]}, "loadBalancers: conflicts with trafficSources"),
-        ({"tags": [{"key": "aws:x", "value": "y", "propagateAtLaunch": True}]}, "tags[0]: tag keys that begin with aws:"),
+        (
+            {"trafficSources": [{"identifier": "x"}], "loadBalancers": ["y"]},
+            "loadBalancers: conflicts with trafficSources",
+        ),
+        (
+            {"tags": [{"key": "aws:x", "value": "y", "propagateAtLaunch": True}]},
+            "tags[0]: tag keys that begin with aws:",
+        ),
         (
             {"tags": [{"key": "a", "value": "1", "propagateAtLaunch": True}] * 2},
-            "tags[1].key: the tag \"a\" stands twice",
+            'tags[1].key: the tag "a" stands twice',
         ),
         (
             {"instanceMaintenancePolicy": {"minHealthyPercentage": 50, "maxHealthyPercentage": 200}},
@@ -143,14 +154,19 @@ def test_a_group_with_unknown_values_passes_the_value_rules(cloud: MemoryCloud) 
     ],
 )
 def test_a_group_that_the_api_refuses_is_a_fault(cloud: MemoryCloud, changes: dict[str, Any], fault: str) -> None:
-    assert any(line.startswith(fault) for line in cloud.faults(GROUP, **inputs(**changes))), cloud.faults(GROUP, **inputs(**changes))
+    assert any(line.startswith(fault) for line in cloud.faults(GROUP, **inputs(**changes))), cloud.faults(
+        GROUP, **inputs(**changes)
+    )
 
 
 @pytest.mark.parametrize(
     ("policy", "fault"),
     [
         (mixed(spotAllocationStrategy="cheapest"), "instancesDistribution.spotAllocationStrategy: expected one of"),
-        (mixed(onDemandAllocationStrategy="random"), "instancesDistribution.onDemandAllocationStrategy: expected one of"),
+        (
+            mixed(onDemandAllocationStrategy="random"),
+            "instancesDistribution.onDemandAllocationStrategy: expected one of",
+        ),
         (mixed(onDemandPercentageAboveBaseCapacity=101), "onDemandPercentageAboveBaseCapacity: expected 0 to 100"),
         (mixed(spotInstancePools=2), "spotInstancePools: is only for the strategy lowest-price"),
         (mixed(spotMaxPrice="free"), "spotMaxPrice: expected a price"),
@@ -186,7 +202,9 @@ def test_a_template_that_does_not_exist_is_refused(cloud: MemoryCloud) -> None:
 
 
 def test_a_template_version_that_does_not_exist_is_refused(cloud: MemoryCloud) -> None:
-    assert "Could not find the specified version 4" in refusal(cloud, GROUP, **inputs(mixedInstancesPolicy=mixed(version="4")))
+    assert "Could not find the specified version 4" in refusal(
+        cloud, GROUP, **inputs(mixedInstancesPolicy=mixed(version="4"))
+    )
 
 
 def test_a_template_without_an_image_is_refused(cloud: MemoryCloud) -> None:
@@ -203,11 +221,15 @@ def test_a_template_that_asks_for_spot_does_not_go_into_a_mixed_policy(cloud: Me
 
 
 def test_subnets_of_two_vpcs_are_refused(cloud: MemoryCloud) -> None:
-    assert "must be in one VPC" in refusal(cloud, GROUP, **inputs(vpcZoneIdentifiers=["subnet-bbbbbbbb", "subnet-ffffffff"]))
+    assert "must be in one VPC" in refusal(
+        cloud, GROUP, **inputs(vpcZoneIdentifiers=["subnet-bbbbbbbb", "subnet-ffffffff"])
+    )
 
 
 def test_a_subnet_of_another_region_is_refused(cloud: MemoryCloud) -> None:
-    cloud.in_region("us-west-2").stand_in(tokens.SUBNET, "subnet-eeeeeeee", vpcId="vpc-9", availabilityZone="us-west-2a")
+    cloud.in_region("us-west-2").stand_in(
+        tokens.SUBNET, "subnet-eeeeeeee", vpcId="vpc-9", availabilityZone="us-west-2a"
+    )
     assert "ValidationError" in refusal(cloud, GROUP, **inputs(vpcZoneIdentifiers=["subnet-eeeeeeee"]))
 
 
@@ -235,7 +257,9 @@ def test_waiting_for_capacity_that_is_sold_out_fails_as_the_provider_does(cloud:
     assert "waiting for Auto Scaling Group (pool) capacity satisfied" in told
     assert "Failed: Could not launch Spot Instances. InsufficientInstanceCapacity" in told
     told = refusal(
-        cloud, GROUP, **inputs(mixedInstancesPolicy=spot, waitForCapacityTimeout="5m", ignoreFailedScalingActivities=True)
+        cloud,
+        GROUP,
+        **inputs(mixedInstancesPolicy=spot, waitForCapacityTimeout="5m", ignoreFailedScalingActivities=True),
     )
     assert "want at least 2 healthy instance(s) in Auto Scaling Group, have 0', timeout: 5m" in told
     group(cloud, mixedInstancesPolicy=spot, waitForCapacityTimeout="0")
@@ -259,7 +283,8 @@ def test_a_deleted_group_takes_its_policies_and_hooks_along(cloud: MemoryCloud) 
 
 def step(*steps: dict[str, Any], **changes: Any) -> dict[str, Any]:
     base = {
-        "name": "out", "autoscalingGroupName": "pool", "policyType": "StepScaling", "adjustmentType": "ChangeInCapacity",
+        "name": "out", "autoscalingGroupName": "pool", "policyType": "StepScaling",
+        "adjustmentType": "ChangeInCapacity",
         "stepAdjustments": list(steps),
     }  # fmt: skip
     return {k: v for k, v in {**base, **changes}.items() if v is not None}
@@ -315,7 +340,10 @@ def test_step_adjustments_neither_overlap_nor_leave_a_gap(cloud: MemoryCloud, st
         ({"policyType": "Magic"}, "policyType: expected one of"),
         ({"adjustmentType": "Double"}, "adjustmentType: expected one of"),
         ({"minAdjustmentMagnitude": 2}, "minAdjustmentMagnitude: is only for adjustmentType PercentChangeInCapacity"),
-        ({"adjustmentType": "ExactCapacity", "stepAdjustments": [interval("0", None, -1)]}, "stepAdjustments[0].scalingAdjustment"),
+        (
+            {"adjustmentType": "ExactCapacity", "stepAdjustments": [interval("0", None, -1)]},
+            "stepAdjustments[0].scalingAdjustment",
+        ),
         ({"metricAggregationType": "Median"}, "metricAggregationType: expected one of"),
     ],
 )
@@ -373,7 +401,12 @@ def test_a_hook_that_the_api_refuses_is_a_fault(cloud: MemoryCloud, changes: dic
     ],
 )
 def test_a_schedule_that_the_api_refuses_is_a_fault(cloud: MemoryCloud, changes: dict[str, Any], fault: str) -> None:
-    base = {"scheduledActionName": "night", "autoscalingGroupName": "pool", "recurrence": "0 8 * * 1-5", "desiredCapacity": 0}
+    base = {
+        "scheduledActionName": "night",
+        "autoscalingGroupName": "pool",
+        "recurrence": "0 8 * * 1-5",
+        "desiredCapacity": 0,
+    }
     assert cloud.faults(SCHEDULE, **base) == []
     given = {k: v for k, v in {**base, **changes}.items() if v is not None}
     assert any(line.startswith(fault) for line in cloud.faults(SCHEDULE, **given))
@@ -381,14 +414,23 @@ def test_a_schedule_that_the_api_refuses_is_a_fault(cloud: MemoryCloud, changes:
 
 def test_a_schedule_in_the_past_is_refused(cloud: MemoryCloud) -> None:
     group(cloud)
-    told = refusal(cloud, SCHEDULE, scheduledActionName="x", autoscalingGroupName="pool", desiredCapacity=0, startTime="2020-01-01T00:00:00Z")
+    told = refusal(
+        cloud,
+        SCHEDULE,
+        scheduledActionName="x",
+        autoscalingGroupName="pool",
+        desiredCapacity=0,
+        startTime="2020-01-01T00:00:00Z",
+    )
     assert "Given start time is in the past" in told
 
 
 def test_a_tag_resource_writes_on_the_group(cloud: MemoryCloud) -> None:
     group(cloud)
     tag = cloud.create(
-        "aws:autoscaling/tag:Tag", autoscalingGroupName="pool", tag={"key": "a", "value": "b", "propagateAtLaunch": True}
+        "aws:autoscaling/tag:Tag",
+        autoscalingGroupName="pool",
+        tag={"key": "a", "value": "b", "propagateAtLaunch": True},
     )
     assert cloud.get(GROUP, "pool")["tags"] == [{"key": "a", "value": "b", "propagateAtLaunch": True}]  # type: ignore[index]
     cloud.delete(tag)

@@ -33,7 +33,13 @@ def cloud() -> MemoryCloud:
 
 
 def metric(**changes: Any) -> dict[str, Any]:
-    return {"metricName": "GroupDesiredCapacity", "namespace": "AWS/AutoScaling", "period": 60, "stat": "Average", **changes}
+    return {
+        "metricName": "GroupDesiredCapacity",
+        "namespace": "AWS/AutoScaling",
+        "period": 60,
+        "stat": "Average",
+        **changes,
+    }
 
 
 def math(*queries: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -64,7 +70,10 @@ def test_alarms_of_one_metric_and_of_metric_math_are_made(cloud: MemoryCloud) ->
     ("changes", "fault"),
     [
         ({"metricName": None}, "metricName: one of metricName, metricQueries, evaluationCriteria must be set"),
-        ({"metricQueries": [{"id": "a", "metric": metric(), "returnData": True}]}, "metricQueries: conflicts with metricName"),
+        (
+            {"metricQueries": [{"id": "a", "metric": metric(), "returnData": True}]},
+            "metricQueries: conflicts with metricName",
+        ),
         ({"namespace": None}, "namespace: is required with metricName"),
         ({"period": None}, "period: is required with metricName"),
         ({"statistic": None}, "statistic: one of statistic, extendedStatistic"),
@@ -81,7 +90,10 @@ def test_alarms_of_one_metric_and_of_metric_math_are_made(cloud: MemoryCloud) ->
         ({"period": 90}, "period: expected 10, 20, 30 or a multiple of 60"),
         ({"period": 10}, "period: high resolution is for custom metrics"),
         ({"period": 60, "evaluationPeriods": 1441}, "evaluationPeriods: 1441 periods of 60 s are longer than one day"),
-        ({"period": 3600, "evaluationPeriods": 169}, "evaluationPeriods: 169 periods of 3,600 s are longer than seven days"),
+        (
+            {"period": 3600, "evaluationPeriods": 169},
+            "evaluationPeriods: 169 periods of 3,600 s are longer than seven days",
+        ),
         ({"treatMissingData": "zero"}, "treatMissingData: expected one of breaching, notBreaching, ignore, missing"),
         ({"unit": "Tokens"}, "unit: expected one of"),
         ({"name": "x" * 256}, "name: expected a length of 1 to 255"),
@@ -104,13 +116,22 @@ def test_an_alarm_that_cloudwatch_refuses_is_a_fault(cloud: MemoryCloud, changes
     ("queries", "fault"),
     [
         ([{"id": "d", "metric": metric()}], "exactly 1 query must have returnData true, 0 have"),
-        ([{"id": i, "metric": metric(), "returnData": True} for i in "ab"], "exactly 1 query must have returnData true, 2 have"),
+        (
+            [{"id": i, "metric": metric(), "returnData": True} for i in "ab"],
+            "exactly 1 query must have returnData true, 2 have",
+        ),
         ([{"id": "d", "metric": metric(), "returnData": True}] * 2, 'the id "d" stands twice'),
         ([{"id": "Gap", "metric": metric(), "returnData": True}], "expected a lower-case letter"),
         ([{"id": "d", "returnData": True}], "one of expression, metric must be set"),
-        ([{"id": "d", "metric": metric(), "expression": "1", "returnData": True}], "one of expression, metric must be set"),
+        (
+            [{"id": "d", "metric": metric(), "expression": "1", "returnData": True}],
+            "one of expression, metric must be set",
+        ),
         ([{"id": "d", "metric": metric(), "period": 60, "returnData": True}], "period: is for expressions"),
-        ([{"id": "d", "metric": metric(period=45), "returnData": True}], "metric.period: expected 10, 20, 30 or a multiple"),
+        (
+            [{"id": "d", "metric": metric(period=45), "returnData": True}],
+            "metric.period: expected 10, 20, 30 or a multiple",
+        ),
         ([{"id": "d", "metric": metric(stat="mean"), "returnData": True}], "metric.stat: expected one of"),
         ([{"id": "d", "metric": metric(namespace=None), "returnData": True}], "metric.namespace: is required"),
         ([{"id": "e", "expression": "d + 1", "returnData": True}], "no query has the id d"),
@@ -120,7 +141,8 @@ def test_an_alarm_that_cloudwatch_refuses_is_a_fault(cloud: MemoryCloud, changes
             "refers to itself in a circle",
         ),
         (
-            [{"id": f"m{i}", "metric": metric()} for i in range(11)] + [{"id": "e", "expression": "m1", "returnData": True}],
+            [{"id": f"m{i}", "metric": metric()} for i in range(11)]
+            + [{"id": "e", "expression": "m1", "returnData": True}],
             "an alarm takes at most 10 metrics, got 11",
         ),
     ],
@@ -264,7 +286,10 @@ def test_a_schedule_is_a_rate_or_a_cron_expression(schedule: str, fault: str) ->
 
 def test_a_rule_has_a_pattern_or_a_schedule_and_one_way_to_be_off(cloud: MemoryCloud) -> None:
     assert any("one of eventPattern, scheduleExpression" in f for f in cloud.faults(RULE, name="x"))
-    assert any("isEnabled: conflicts with state" in f for f in cloud.faults(RULE, **event({"a": ["b"]}), state="ENABLED", isEnabled=True))
+    assert any(
+        "isEnabled: conflicts with state" in f
+        for f in cloud.faults(RULE, **event({"a": ["b"]}), state="ENABLED", isEnabled=True)
+    )
     assert any(
         "only for the default event bus" in f
         for f in cloud.faults(RULE, name="x", scheduleExpression="rate(5 minutes)", eventBusName="own")
@@ -313,7 +338,10 @@ def test_a_rule_takes_five_targets_that_exist(cloud: MemoryCloud) -> None:
         ({"input": "{"}, "input: expected JSON text"),
         ({"input": "{}", "inputPath": "$.a"}, "inputPath: conflicts with input"),
         ({"inputPath": "a"}, "inputPath: expected a JSON path"),
-        ({"inputTransformer": {"inputTemplate": "<id>"}}, "inputTransformer.inputTemplate: <id> is not among inputPaths"),
+        (
+            {"inputTransformer": {"inputTemplate": "<id>"}},
+            "inputTransformer.inputTemplate: <id> is not among inputPaths",
+        ),
         ({"retryPolicy": {"maximumRetryAttempts": 186}}, "retryPolicy.maximumRetryAttempts: expected 0 to 185"),
         ({"retryPolicy": {"maximumEventAgeInSeconds": 1}}, "retryPolicy.maximumEventAgeInSeconds: expected 60 to"),
         ({"arn": "arn:aws:kinesis:us-east-1:123456789012:stream/a"}, "roleArn: is required for a target of kinesis"),

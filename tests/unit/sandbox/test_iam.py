@@ -34,7 +34,9 @@ def allow(**changes: Any) -> dict[str, Any]:
 
 
 def trust(**changes: Any) -> dict[str, Any]:
-    return allow(**{"Action": "sts:AssumeRole", "Resource": None, "Principal": {"Service": "ec2.amazonaws.com"}, **changes})
+    return allow(
+        **{"Action": "sts:AssumeRole", "Resource": None, "Principal": {"Service": "ec2.amazonaws.com"}, **changes}
+    )
 
 
 TRUST = document(trust())
@@ -57,7 +59,7 @@ def cloud() -> MemoryCloud:
         ("[]", "expected an object"),
         ('{"Version": "2012-10-17", "Version": "2012-10-17", "Statement": []}', "duplicate JSON keys: Version"),
         (document(), "Statement is required"),
-        (json.dumps({"Version": "2012-10-18", "Statement": [allow()]}), "Version \"2012-10-18\""),
+        (json.dumps({"Version": "2012-10-18", "Statement": [allow()]}), 'Version "2012-10-18"'),
         (document(allow(), Statements=[]), 'unknown element "Statements"'),
         (document(allow(Efect="Allow")), 'unknown element "Efect"'),
         (document(allow(Effect="allow")), "Effect: expected Allow or Deny"),
@@ -93,7 +95,11 @@ def test_a_policy_that_iam_refuses_is_a_fault(text: str, fault: str) -> None:
     "text",
     [
         document(allow()),
-        document(allow(Action=["s3:Get*", "ec2:Describe?"], Resource=["arn:aws:s3:::b/*", "arn:aws:iam::123456789012:role/*"])),
+        document(
+            allow(
+                Action=["s3:Get*", "ec2:Describe?"], Resource=["arn:aws:s3:::b/*", "arn:aws:iam::123456789012:role/*"]
+            )
+        ),
         document(allow(Resource="arn:aws:s3:::${aws:PrincipalTag/team}/*")),
         document(allow(Condition={"ForAnyValue:StringLikeIfExists": {"aws:ResourceTag/spillway:stack": ["a*", "b"]}})),
         document(allow(Condition={"Bool": {"aws:SecureTransport": False}, "Null": {"aws:TagKeys": "true"}})),
@@ -115,7 +121,7 @@ def test_a_policy_that_iam_takes_passes(text: object) -> None:
         (trust(Principal={"Service": "ec2"}), 'Invalid principal in policy: "Service":"ec2"'),
         (trust(Principal={"AWS": "somebody"}), 'Invalid principal in policy: "AWS":"somebody"'),
         (trust(Principal={"Servce": "ec2.amazonaws.com"}), "unknown kind"),
-        (trust(Principal={}), "expected \"*\" or an object"),
+        (trust(Principal={}), 'expected "*" or an object'),
     ],
 )
 def test_a_trust_policy_has_a_principal_and_only_sts_actions(statement: dict[str, Any], fault: str) -> None:

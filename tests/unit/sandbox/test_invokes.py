@@ -49,7 +49,9 @@ def test_an_image_is_found_by_its_id(cloud: MemoryCloud) -> None:
 
 
 def test_no_image_is_an_error_in_the_providers_words(cloud: MemoryCloud) -> None:
-    with pytest.raises(CloudError, match="Your query returned no results. Please change your search criteria and try again"):
+    with pytest.raises(
+        CloudError, match=r"Your query returned no results\. Please change your search criteria and try again"
+    ):
         ami(cloud, owners=["self"], filters=[{"name": "tag:spillway:family", "values": ["none"]}])
 
 

@@ -18,12 +18,19 @@ def cloud() -> MemoryCloud:
     cloud = MemoryCloud()
     for zone, subnet in ZONES.items():
         cloud.stand_in(tokens.SUBNET, subnet, vpcId="vpc-1", availabilityZone=zone)
-    cloud.stand_in(tokens.LAUNCH_TEMPLATE, "lt-1", name="node", latestVersion=1, imageId="ami-1", instanceType="p5.48xlarge")
+    cloud.stand_in(
+        tokens.LAUNCH_TEMPLATE, "lt-1", name="node", latestVersion=1, imageId="ami-1", instanceType="p5.48xlarge"
+    )
     return cloud
 
 
 def group(
-    cloud: MemoryCloud, *types: str, name: str = "pool", desired: int = 2, weights: dict[str, str] | None = None, **more: Any
+    cloud: MemoryCloud,
+    *types: str,
+    name: str = "pool",
+    desired: int = 2,
+    weights: dict[str, str] | None = None,
+    **more: Any,
 ) -> list[Launch]:
     distribution = {
         "onDemandPercentageAboveBaseCapacity": more.pop("on_demand", 0),
@@ -55,7 +62,9 @@ def test_launches_spread_over_the_zones(cloud: MemoryCloud) -> None:
 
 
 def test_the_same_question_has_the_same_answer(cloud: MemoryCloud) -> None:
-    assert group(cloud, "p4d.24xlarge", "p5.48xlarge", desired=5) == group(cloud, "p4d.24xlarge", "p5.48xlarge", desired=5)
+    assert group(cloud, "p4d.24xlarge", "p5.48xlarge", desired=5) == group(
+        cloud, "p4d.24xlarge", "p5.48xlarge", desired=5
+    )
 
 
 def test_a_sold_out_type_gives_way_to_the_next_one(cloud: MemoryCloud) -> None:

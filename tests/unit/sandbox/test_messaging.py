@@ -25,7 +25,12 @@ def cloud() -> MemoryCloud:
 
 
 def policy(action: str, resource: str) -> str:
-    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": action, "Resource": resource}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": action,
+        "Resource": resource,
+    }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
@@ -80,7 +85,10 @@ def test_a_topic_policy_speaks_of_its_own_topic(cloud: MemoryCloud) -> None:
         ({"protocol": "https", "endpoint": "http://x"}, "endpoint: https expects a URL"),
         ({"protocol": "sms", "endpoint": "555"}, "endpoint: sms expects a number in E.164 form"),
         ({"protocol": "sqs", "endpoint": "work"}, "endpoint: sqs expects an ARN of sqs"),
-        ({"protocol": "firehose", "endpoint": "arn:aws:firehose:us-east-1:123456789012:deliverystream/x"}, "subscriptionRoleArn"),
+        (
+            {"protocol": "firehose", "endpoint": "arn:aws:firehose:us-east-1:123456789012:deliverystream/x"},
+            "subscriptionRoleArn",
+        ),
         ({"filterPolicy": "x"}, "filterPolicy: expected a JSON document"),
         ({"filterPolicyScope": "MessageBody"}, "filterPolicyScope: needs filterPolicy"),
         ({"protocol": "email", "endpoint": "a@b.c", "rawMessageDelivery": True}, "rawMessageDelivery: is for sqs"),

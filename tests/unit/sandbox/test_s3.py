@@ -147,7 +147,10 @@ def test_a_bucket_with_object_lock_keeps_its_versions(cloud: MemoryCloud) -> Non
 def test_another_account_as_expected_owner_is_refused(bucket: MemoryCloud) -> None:
     with pytest.raises(CloudError, match="AccessDenied"):
         bucket.create(
-            VERSIONING, bucket="models", expectedBucketOwner="210987654321", versioningConfiguration={"status": "Enabled"}
+            VERSIONING,
+            bucket="models",
+            expectedBucketOwner="210987654321",
+            versioningConfiguration={"status": "Enabled"},
         )
 
 
@@ -156,7 +159,10 @@ def test_another_account_as_expected_owner_is_refused(bucket: MemoryCloud) -> No
     [
         ([], "rules: expected one rule, got 0"),
         ([{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES128"}}], "sseAlgorithm: expected one of"),
-        ([{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256", "kmsMasterKeyId": "k"}}], "a key is only for"),
+        (
+            [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256", "kmsMasterKeyId": "k"}}],
+            "a key is only for",
+        ),
         ([{"blockedEncryptionTypes": ["SSE-S3"]}], "blockedEncryptionTypes[0]: expected one of"),
     ],
 )
@@ -181,11 +187,20 @@ def test_the_key_of_an_encryption_must_exist(bucket: MemoryCloud) -> None:
         ({"prefix": "a"}, "prefix: conflicts with filter"),
         ({"filter": {"prefix": "a", "objectSizeGreaterThan": 1}}, "belong into and"),
         ({"filter": {"and": {"prefix": "a"}}}, "needs at least two conditions"),
-        ({"filter": {"and": {"objectSizeGreaterThan": 9, "objectSizeLessThan": 1}}}, "must be more than objectSizeGreaterThan"),
+        (
+            {"filter": {"and": {"objectSizeGreaterThan": 9, "objectSizeLessThan": 1}}},
+            "must be more than objectSizeGreaterThan",
+        ),
         ({"transitions": [{"days": 7, "storageClass": "STANDARD_IA"}]}, "greater than or equal to 30 for STANDARD_IA"),
-        ({"transitions": [{"days": 90, "storageClass": "GLACIER"}]}, "must be greater than 'Days' in the Transition action"),
+        (
+            {"transitions": [{"days": 90, "storageClass": "GLACIER"}]},
+            "must be greater than 'Days' in the Transition action",
+        ),
         ({"transitions": [{"days": 1, "storageClass": "COLD"}]}, "storageClass: expected one of"),
-        ({"transitions": [{"days": 1, "date": "2030-01-01T00:00:00Z", "storageClass": "GLACIER"}]}, "date: conflicts with days"),
+        (
+            {"transitions": [{"days": 1, "date": "2030-01-01T00:00:00Z", "storageClass": "GLACIER"}]},
+            "date: conflicts with days",
+        ),
         ({"transitions": [{"days": d, "storageClass": "GLACIER"} for d in (1, 2)]}, "stands twice in one rule"),
         ({"noncurrentVersionExpiration": {"noncurrentDays": 0}}, "noncurrentDays: expected 1 to"),
         ({"noncurrentVersionExpiration": {"noncurrentDays": 1, "newerNoncurrentVersions": 101}}, "expected 1 to 100"),
@@ -194,7 +209,10 @@ def test_the_key_of_an_encryption_must_exist(bucket: MemoryCloud) -> None:
             "filter: is required with newerNoncurrentVersions",
         ),
         (
-            {"filter": {"tag": {"key": "a", "value": "b"}}, "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1}},
+            {
+                "filter": {"tag": {"key": "a", "value": "b"}},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1},
+            },
             "cannot be used with a filter by tags",
         ),
     ],

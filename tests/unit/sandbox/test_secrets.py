@@ -49,7 +49,9 @@ def test_a_secrets_arn_ends_with_six_random_characters(cloud: MemoryCloud) -> No
         ({"policy": document("s3:GetObject", "*")}, "policy: MalformedPolicyDocument"),
     ],
 )
-def test_a_secret_that_secrets_manager_refuses_is_a_fault(cloud: MemoryCloud, changes: dict[str, Any], fault: str) -> None:
+def test_a_secret_that_secrets_manager_refuses_is_a_fault(
+    cloud: MemoryCloud, changes: dict[str, Any], fault: str
+) -> None:
     found = cloud.faults(SECRET, **{"name": "spillway/key", **changes})
     assert any(line.startswith(fault) for line in found), found
 
