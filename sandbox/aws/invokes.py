@@ -14,8 +14,10 @@ from sandbox.aws.stamps import now
 from sandbox.kinds import Args, Cloud, CloudError
 
 NO_RESULTS: Final = "Your query returned no results. Please change your search criteria and try again."
-TOO_MANY: Final = "Your query returned more than one result. Please try a more specific search criteria, "
+TOO_MANY: Final = (
+    "Your query returned more than one result. Please try a more specific search criteria, "
     "or set `most_recent` attribute to true."
+)
 
 
 def no_match(what: str) -> CloudError:
