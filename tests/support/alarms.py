@@ -361,10 +361,8 @@ def _alarm(values: Mapping[str, Any]) -> MetricAlarm:
         )
     queries = tuple(_query(name, query) for query in values.get("metricQueries") or ())
     if not queries:
-        metric = {key: values.get(key) for key in ("metricName", "namespace", "period", "dimensions")}
-        queries = (
-            _query(name, {"id": "m1", "returnData": True, "metric": {**metric, "stat": values.get("statistic")}}),
-        )
+        single = {"id": "m1", "returnData": True, "metric": {**values, "stat": values.get("statistic")}}
+        queries = (_query(name, single),)
     if sum(query.returns for query in queries) != 1:
         raise RegistrationError(f"{name}: metricQueries: exactly one query must return data")
     if sum(query.expression is None for query in queries) > 10:

@@ -12,6 +12,7 @@ import pulumi
 import pulumi.runtime
 
 from infra.config import AwsRegion, load_stack_file
+from infra.program import build_aws
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
@@ -52,14 +53,12 @@ def stack_config(stack: str) -> AwsRegion:
 
 def registered(config: AwsRegion) -> list[dict[str, Any]]:
     """Every resource that the program registers for this region."""
-    from infra.aws.region import Region, RegionArgs, provider
-
     recorder = Recorder(config.region)
     pulumi.runtime.set_mocks(recorder, project="spillway", stack=config.stack_name, preview=False)
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def build() -> None:
-        Region(config.stack_name, RegionArgs(config), pulumi.ResourceOptions(providers={"aws": provider(config)}))
+        build_aws(config)
 
     build()
     return recorder.resources
