@@ -88,14 +88,14 @@ class Pools(pulumi.ComponentResource):
         self._args = args
         stack = args.scope.stack
         distribution = aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs
-        spot_target = args.target - args.floor
         self.spot_group = self._group(
             "spot",
             naming.pool_name(stack, "spot"),
             "spot",
-            # The desired size is only a start, load moves it; so a new target acts through the minimum.
-            min_size=spot_target,
-            desired_capacity=spot_target,
+            # No desired size: it starts at the minimum, then load moves it, and a larger minimum lifts it. So a new
+            # target acts on a live pool, and no update sends a size that a policy has changed meanwhile.
+            # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html
+            min_size=args.target - args.floor,
             max_size=args.max - args.floor,
             capacity_rebalance=True,
             enabled_metrics=fallback.enabled_metrics("spot"),
@@ -114,7 +114,6 @@ class Pools(pulumi.ComponentResource):
             naming.pool_name(stack, "on-demand"),
             "on-demand",
             min_size=args.floor,
-            desired_capacity=args.floor,
             max_size=args.max,  # enough to stand in for all spot at the highest load
             enabled_metrics=fallback.enabled_metrics("on-demand"),
             capacity_reservation_specification=_reservation(args.reservations),

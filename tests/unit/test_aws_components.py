@@ -134,10 +134,11 @@ def test_egress_is_what_the_stack_file_says(egress: str, gateways: int) -> None:
         assert set(out) == {"balancer-to-nodes", "nodes-to-internet"}
 
 
-def test_the_node_may_touch_its_model_its_secrets_its_groups_and_nothing_else(region: Asked) -> None:
+def test_the_node_may_touch_its_model_its_secrets_its_groups_and_nothing_else() -> None:
+    region = build({"model.revision": "abc123"})
     document = json.loads(region.one("aws:iam/rolePolicy:RolePolicy")["policy"])
     rights = {statement["Sid"]: statement for statement in document["Statement"]}
-    prefix = "models/deepseek-r1-distill-llama-70b/b1c0b44b4369b597ad119a196caf79a9c40e141e/"
+    prefix = "models/deepseek-r1-distill-llama-70b/abc123/"
     bucket = "arn:aws:s3:::spillway-models-123456789012-us-east-1"
     assert rights["ReadModel"]["Resource"] == f"{bucket}/{prefix}*"
     assert rights["ListModel"]["Condition"] == {"StringLike": {"s3:prefix": [prefix, f"{prefix}*"]}}
@@ -189,8 +190,12 @@ def test_groups_name_the_version_that_the_template_has(region: Asked) -> None:
 def test_sizes_follow_target_floor_and_max() -> None:
     asked = build({"pools.target": 3, "pools.floor": 1, "pools.max": 6})
     spot, on_demand = asked.one(GROUP, "pools-spot"), asked.one(GROUP, "pools-on-demand")
-    assert [spot[k] for k in ("minSize", "desiredCapacity", "maxSize")] == [2, 2, 5]
-    assert [on_demand[k] for k in ("minSize", "desiredCapacity", "maxSize")] == [1, 1, 6]
+    assert (spot["minSize"], spot["maxSize"]) == (2, 5)
+    assert (on_demand["minSize"], on_demand["maxSize"]) == (1, 6)
+
+
+def test_pools_start_at_their_minimum_and_no_update_sends_a_desired_size(region: Asked) -> None:
+    assert all("desiredCapacity" not in group for group in region.all(GROUP).values())
 
 
 def test_the_spot_pool_is_all_spot_and_the_other_all_on_demand(region: Asked) -> None:
