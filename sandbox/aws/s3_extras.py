@@ -50,7 +50,7 @@ _CHECKSUMS: Final = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
 
 class _Object(Kind):
     replace_on = ("bucket", "key")
-    write_only = ("content", "contentBase64", "source", "sourceHash", "forceDestroy", "acl", "overrideProvider")
+    write_only: ClassVar[tuple[str, ...]] = ("content", "contentBase64", "source", "sourceHash", "forceDestroy", "acl")
     defaults: ClassVar[Mapping[str, Any]] = {"forceDestroy": False}
     references = (bucket_ref(),)
     autoname = AutoName("key", 1024)
@@ -132,6 +132,7 @@ class BucketObject(_Object):
 @AWS.kind
 class BucketObjectv2(_Object):
     token = OBJECTS[1]
+    write_only = (*_Object.write_only, "overrideProvider")
 
 
 @AWS.kind

@@ -85,13 +85,14 @@ def test_a_deleted_bucket_takes_its_settings_along(bucket: MemoryCloud) -> None:
 
 @pytest.mark.parametrize("token", [POLICY, BLOCK, VERSIONING, ENCRYPTION, LIFECYCLE, OWNERSHIP, OBJECT])
 def test_a_setting_of_a_bucket_that_does_not_exist_is_refused(cloud: MemoryCloud, token: str) -> None:
-    more: dict[str, Any] = {
+    settings: dict[str, dict[str, Any]] = {
         POLICY: {"policy": statement(Effect="Deny")},
         VERSIONING: {"versioningConfiguration": {"status": "Enabled"}},
         ENCRYPTION: {"rules": [{"bucketKeyEnabled": True}]},
         LIFECYCLE: {"rules": [rule()]},
         OWNERSHIP: {"rule": {"objectOwnership": "ObjectWriter"}},
-    }.get(token, {})
+    }
+    more = settings.get(token, {})
     with pytest.raises(CloudError, match="NoSuchBucket"):
         cloud.create(token, bucket="models", **more)
 
