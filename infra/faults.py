@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from spillway.errors import SpillwayError
+
 Path = tuple[str | int, ...]
 
 MAX_VALUE: Final = 80
@@ -23,12 +25,11 @@ HIDDEN: Final = object()
 """Stands for a value that must not be printed because it may be a secret."""
 
 
-class ConfigError(Exception):
+class ConfigError(SpillwayError):
     """Everything that is wrong with one or more stack files; `lines` holds one complete sentence per fault."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self.lines: tuple[str, ...] = tuple(lines)
-        super().__init__("\n".join(self.lines))
+        super().__init__(*lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Provider:
         """Inputs with the automatic name filled in, and everything wrong with them."""
         kind = self.kind(token)
         spec = self.document["resources"][token]
-        if kind.autoname is not None and news.get(kind.autoname.property) is None:
+        if kind.autoname is not None and not _is_named(kind.autoname.property, news):
             news = {**news, kind.autoname.property: self._autoname(kind, olds, urn, seed)}
         faults = list(self.checker.inputs(news, spec["inputs"], spec["required"]))
         if not faults:  # value rules may rely on the shapes
@@ -358,6 +358,11 @@ class _Call:
                 return False
             tx.next(f"fault:{key}")
             return True
+
+
+def _is_named(property: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether the program chose a name, whole or by its beginning: `name` or `namePrefix`."""
+    return inputs.get(property) is not None or inputs.get(f"{property}Prefix") is not None
 
 
 _ZERO: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "map": {}}

@@ -83,10 +83,13 @@ class Group(Kind):
             raise CloudError(
                 "LimitExceeded", f"You've reached the maximum limit of {limit:g} Auto Scaling groups in this region."
             )
+        _require_bounds(args)
         self._judge(args, cloud)
         self._wait_for_capacity(args.get("name") or "", args, cloud, None)
 
     def before_update(self, old: Resource, args: Args, cloud: Cloud) -> None:
+        if _asks_for_capacity(args, old):
+            _require_bounds(args)
         self._judge(args, cloud)
         # An update waits only when it asks for more than there was.
         if any(args[key] != old[key] for key in ("minSize", "desiredCapacity") if args[key] is not None):
@@ -196,13 +199,29 @@ def _zones(args: Args, cloud: Cloud) -> tuple[str, ...]:
     return tuple(sorted(z for z in found or set(args.get("availabilityZones") or []) if z))
 
 
+def _asks_for_capacity(args: Args, old: Resource) -> bool:
+    """Whether an update sends the desired capacity: only when it differs from the one the group was given before."""
+    return bool(args.get("desiredCapacity") != old.inputs.get("desiredCapacity"))
+
+
+def _require_bounds(args: Args) -> None:
+    """A desired capacity that is sent must lie within the bounds that are sent with it."""
+    desired, low, high = args.get("desiredCapacity"), args.get("minSize", 0), args.get("maxSize", 0)
+    if desired is not None and not low <= desired <= high:
+        raise CloudError(
+            "ValidationError",
+            f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}",
+        )
+
+
 def _desired(args: Args, old: Resource | None) -> int:
-    """The capacity given; without one, the old capacity within the new bounds, and the minimum for a new group."""
-    given = args.get("desiredCapacity")
-    if given is not None:
-        return int(given)
-    low, high = args.get("minSize", 0), args.get("maxSize", 0)
-    return int(min(max(old["desiredCapacity"], low), high)) if old else int(low)
+    """The capacity asked for; the minimum when a new group is not asked. An old group keeps its own within the new
+    bounds: the API moves the capacity when a minimum or maximum passes it
+    (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html)."""
+    given, low, high = args.get("desiredCapacity"), args.get("minSize", 0), args.get("maxSize", 0)
+    if old is not None and not _asks_for_capacity(args, old):
+        return int(min(max(old["desiredCapacity"], low), high))
+    return int(low if given is None else given)
 
 
 def _resolved(reference: Mapping[str, Any], id_key: str, name_key: str, cloud: Cloud) -> dict[str, Any]:

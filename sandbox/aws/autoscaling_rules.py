@@ -99,19 +99,9 @@ def _capacity_faults(args: Args) -> Iterator[Fault]:
         "defaultInstanceWarmup",
     ):
         yield from between(args, key, 0, 2**31 - 1)
-    low, high, desired = args.get("minSize"), args.get("maxSize"), args.get("desiredCapacity")
+    low, high = args.get("minSize"), args.get("maxSize")
     if low is not None and high is not None and low > high:
         yield Fault("minSize", f"must be at most maxSize ({high}), got {low}")
-    if desired is not None and low is not None and desired < low:
-        yield Fault(
-            "desiredCapacity",
-            f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}",
-        )
-    if desired is not None and high is not None and desired > high:
-        yield Fault(
-            "desiredCapacity",
-            f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}",
-        )
     for path, text in args.at("waitForCapacityTimeout"):
         if duration_seconds(text) is None:
             yield Fault(path, f"expected a duration such as 10m, or 0 not to wait, got {shown(text)}")

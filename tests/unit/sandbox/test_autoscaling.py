@@ -96,8 +96,6 @@ def test_a_group_with_unknown_values_passes_the_value_rules(cloud: MemoryCloud) 
     ("changes", "fault"),
     [
         ({"minSize": 7}, "minSize: must be at most maxSize (6)"),
-        ({"desiredCapacity": 1}, "desiredCapacity: Desired capacity:1 must be between"),
-        ({"desiredCapacity": 9}, "desiredCapacity: Desired capacity:9 must be between"),
         ({"minSize": -1}, "minSize: expected 0 to"),
         ({"launchTemplate": {"id": "lt-0123456789abcdef0"}}, "launchTemplate: conflicts with mixedInstancesPolicy"),
         ({"mixedInstancesPolicy": None}, "mixedInstancesPolicy: one of mixedInstancesPolicy, launchTemplate"),
@@ -188,6 +186,21 @@ def test_weights_are_given_for_all_overrides_or_for_none(cloud: MemoryCloud) -> 
     assert any("all overrides or for none" in f for f in cloud.faults(GROUP, **inputs(mixedInstancesPolicy=policy)))
     policy["launchTemplate"]["overrides"][0]["weightedCapacity"] = "1000"
     assert any("from 1 to 999" in f for f in cloud.faults(GROUP, **inputs(mixedInstancesPolicy=policy)))
+
+
+@pytest.mark.parametrize("desired", [1, 9])
+def test_a_desired_capacity_that_is_asked_for_lies_within_the_bounds(cloud: MemoryCloud, desired: int) -> None:
+    message = f"Desired capacity:{desired} must be between"
+    with pytest.raises(CloudError, match=message):
+        cloud.create(GROUP, **inputs(desiredCapacity=desired))
+    made = cloud.create(GROUP, **inputs(desiredCapacity=3))
+    with pytest.raises(CloudError, match=message):
+        cloud.update(made, desiredCapacity=desired)
+
+
+def test_a_capacity_that_nobody_asks_for_again_moves_with_the_bounds(cloud: MemoryCloud) -> None:
+    made = cloud.create(GROUP, **inputs(desiredCapacity=2))
+    assert cloud.update(made, minSize=3)["desiredCapacity"] == 3
 
 
 def test_a_second_group_of_the_same_name_is_refused(cloud: MemoryCloud) -> None:
