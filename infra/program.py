@@ -12,6 +12,7 @@ from typing import NoReturn
 import pulumi
 
 from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
+from infra.machine_checks import advice
 
 STACKS = "stacks"
 """`stackConfigDir` of Pulumi.yaml."""
@@ -55,6 +56,8 @@ def build_stack() -> None:
         config = read_region(stack, Path(pulumi.get_root_directory()))
     except ConfigError as error:
         refuse(error.lines)
+    for line in advice(config):  # works, but not as its author may think
+        pulumi.log.warn(f"{STACKS}/Pulumi.{stack}.yaml: {line}")
     build_aws(config)
 
 
