@@ -30,12 +30,12 @@ import typer
 
 from spillway.errors import SpillwayError
 from spillway.recovery.aws_types import RULES as AWS_RULES
-from spillway.recovery.importfile import build, imported_urns, recovered_name
+from spillway.recovery.importfile import build, imported_urns, recovered_name, recovered_urn
 from spillway.recovery.match import Decision, Left, decide, planned
 from spillway.recovery.model import PROVIDERS, Existing, Inventory, Planned, Rules, accounts_of, name_of
-from spillway.recovery.pulumi import Say, Stack, refuse_living
+from spillway.recovery.pulumi import Outcome, Say, Stack, refuse_living
 from spillway.recovery.report import Report
-from spillway.recovery.state import State, linked, set_aside
+from spillway.recovery.state import State, linked, put_in_place
 
 ROUNDS = 6
 """Parts become known when their parents are: a stack is some levels deep, and one that needs more does not converge."""
@@ -119,30 +119,48 @@ def _take_in(
     say: Say,
 ) -> None:
     """Imports what was decided, all at once, and one by one what the engine refused in company."""
-    replaced = [item.urn for item, _ in decision.adopt if item.replaces and item.urn in state.live]
-    if replaced:
-        say(f"setting aside {_count(len(replaced), 'resource')} whose replacement exists")
-        stack.write(set_aside(state.exported, replaced))
-        state = stack.state()
-    adopt, orphans = decision.adopt, decision.orphans
-    say(f"importing {_count(len(adopt) + len(orphans), 'resource')}")
-    outcome = stack.imports(build(adopt, orphans, plan, state))
-    after = stack.state()
+    successors = [pair for pair in decision.adopt if state.taken(pair[0].urn)]
+    adopt = [pair for pair in decision.adopt if pair not in successors]
+    strays = [*decision.orphans, *(resource for _, resource in successors)]
+    say(f"importing {_count(len(adopt) + len(strays), 'resource')}")
+    outcome = stack.imports(build(adopt, strays, plan, state))
+    after = _sound(stack, outcome, state)
     if outcome.code != 0:
         singles: list[tuple[list[tuple[Planned, Existing]], list[Existing]]] = [([pair], []) for pair in adopt]
-        singles += [([], [orphan]) for orphan in orphans]
-        for pairs, strays in singles:
-            if imported_urns(pairs, strays, after):
+        singles += [([], [stray]) for stray in strays]
+        for pairs, alone in singles:
+            if imported_urns(pairs, alone, after):
                 continue
-            alone = stack.imports(build(pairs, strays, plan, after))
-            after = stack.state()
-            if not imported_urns(pairs, strays, after):
-                resource = pairs[0][1] if pairs else strays[0]
-                refused[resource.token, resource.id] = "; ".join(alone.errors)
-    report.adopted += [(item.urn, resource) for item, resource in adopt if item.urn in after.live]
-    tied = linked(after.exported, imported_urns(adopt, orphans, after))
+            outcome = stack.imports(build(pairs, alone, plan, after))
+            after = _sound(stack, outcome, after)
+            if not imported_urns(pairs, alone, after):
+                resource = pairs[0][1] if pairs else alone[0]
+                refused[resource.token, resource.id] = "; ".join(outcome.errors)
+    moves = {recovered_urn(resource, after): (item.urn, item.parent) for item, resource in successors}
+    moves = {urn: place for urn, place in moves.items() if urn in after.live}
+    if moves:
+        say(f"putting {_count(len(moves), 'resource')} in the place of what the plan replaces")
+        stack.write(put_in_place(after.exported, moves))
+        after = stack.state()
+    report.adopted += [
+        (item.urn, resource)
+        for item, resource in decision.adopt
+        if after.id(item.urn) and not _refused(resource, refused)
+    ]
+    tied = linked(after.exported, imported_urns(decision.adopt, decision.orphans, after))
     if tied is not None:
         stack.write(tied)
+
+
+def _sound(stack: Stack, outcome: Outcome, before: State) -> State:
+    """The state after an import; that from before it when the import left one that the engine itself would refuse."""
+    if outcome.code != 0 and outcome.broke_state:
+        stack.write(before.exported)
+    return stack.state()
+
+
+def _refused(resource: Existing, refused: Mapping[tuple[str, str], str]) -> bool:
+    return (resource.token, resource.id) in refused
 
 
 def _count(number: int, noun: str) -> str:

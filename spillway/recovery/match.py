@@ -19,7 +19,8 @@ from spillway.recovery.model import (
 )
 from spillway.recovery.state import State
 
-CREATES = ("create", "create-replacement")
+REPLACE = "replace"
+"""The one step that a preview's JSON has for a replacement, unless --show-replacement-steps asks for all three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def planned(preview: Mapping[str, Any]) -> list[Planned]:
     """What a `pulumi preview --json` would make, in its order: dependencies come first."""
     out = []
     for step in preview.get("steps") or []:
-        if step.get("op") not in CREATES:
+        if step.get("op") not in ("create", REPLACE):
             continue
         new = step.get("newState") or {}
         provider = new.get("provider") or step.get("provider")
@@ -57,7 +58,7 @@ def planned(preview: Mapping[str, Any]) -> list[Planned]:
                 parent=new.get("parent"),
                 provider=provider.rpartition("::")[0] if provider else None,
                 dependencies={k: tuple(v or ()) for k, v in (new.get("propertyDependencies") or {}).items()},
-                replaces=step["op"] == "create-replacement",
+                replaces=step["op"] == REPLACE,
             )
         )
     return out
@@ -73,6 +74,7 @@ class _Matcher:
         self.plan, self.state, self.rules = plan, state, rules
         self.free = [e for e in existing if not state.holds(rules, e.token, e.id, e.key, e.region)]
         self.chosen: dict[str, Existing] = {}
+        self.replaced = {item.urn for item in plan if item.replaces}
         self.tokens = {e.id: rules.canonical(e.token) for e in existing}
         for resource in state.resources:
             if resource.get("id"):
@@ -145,6 +147,8 @@ class _Matcher:
 
     def _id(self, urn: str) -> str | None:
         chosen = self.chosen.get(urn)
+        if chosen is None and urn in self.replaced:
+            return None  # the state's is the old one, which the plan does not want any more
         return chosen.id if chosen else self.state.id(urn)
 
     def _same_neighbours(self, item: Planned, candidate: Existing) -> bool:

@@ -82,6 +82,11 @@ class Outcome:
         return said or list(found) or [line for line in lines if line.strip()][-3:]
 
     @property
+    def broke_state(self) -> bool:
+        """Whether the command wrote a state that does not hang together."""
+        return "snapshot integrity" in "\n".join([self.stdout, *self.tail])
+
+    @property
     def locks(self) -> list[Lock]:
         """The locks that kept the command from running."""
         text = "\n".join([self.stdout, *self.tail])

@@ -52,6 +52,10 @@ class State:
         """What earlier recoveries took in so that the next `up` deletes it."""
         return [r for r in self.resources if r.get("custom") and name_of(r["urn"]).startswith(RECOVERED)]
 
+    def taken(self, urn: str) -> bool:
+        """Whether anything has this URN, be it only something that waits for deletion."""
+        return any(resource["urn"] == urn for resource in self.resources)
+
     def providers(self) -> list[Resource]:
         return [r for r in self.live.values() if r["type"].startswith(PROVIDERS)]
 
@@ -60,16 +64,25 @@ class State:
         return [(str(p.get("type")), str((p.get("resource") or {}).get("urn"))) for p in self.pending]
 
 
-def set_aside(exported: Mapping[str, Any], urns: Iterable[str]) -> dict[str, Any]:
-    """A copy of the state in which these resources wait for deletion, as after the create of their replacement.
+def put_in_place(exported: Mapping[str, Any], moves: Mapping[str, tuple[str, str | None]]) -> dict[str, Any]:
+    """A copy of the state in which resources take the place of others: {URN now: (URN wanted, its parent)}.
 
-    That is how the engine writes down a replacement that is half done
-    (https://github.com/pulumi/pulumi/blob/v3.163.0/sdk/go/common/apitype/core.go, ResourceV3.Delete).
+    What had the wanted URN waits for deletion, as the engine itself writes down a replacement that is half done
+    (https://github.com/pulumi/pulumi/blob/v3.163.0/sdk/go/common/apitype/core.go, ResourceV3.Delete). An import under a
+    URN that other resources depend on leaves a state in the wrong order, hence this way round.
     """
-    wanted, changed = set(urns), deepcopy(dict(exported))
-    for resource in changed["deployment"]["resources"]:
+    changed = deepcopy(dict(exported))
+    resources: list[Resource] = changed["deployment"]["resources"]
+    wanted = {urn for urn, _ in moves.values()}
+    for resource in resources:
         if resource["urn"] in wanted:
             resource["delete"] = True
+    for resource in resources:
+        if resource["urn"] in moves and not resource.get("delete"):
+            resource["urn"], parent = moves[resource["urn"]]
+            if parent is not None:
+                resource["parent"] = parent
+    changed["deployment"]["resources"] = ordered(resources)
     return changed
 
 

@@ -30,7 +30,7 @@ from spillway.recovery.model import UNHANDLED, UNKNOWN, Existing, Planned, accou
 from spillway.recovery.pulumi import Lock, Outcome, refuse_living
 from spillway.recovery.report import Report
 from spillway.recovery.stand_in import SandboxInventory
-from spillway.recovery.state import State, linked, ordered, set_aside
+from spillway.recovery.state import State, linked, ordered, put_in_place
 
 STACK = "urn:pulumi:dev::spillway::pulumi:pulumi:Stack::spillway-dev"
 PROVIDER = "urn:pulumi:dev::spillway::pulumi:providers:aws::here"
@@ -206,7 +206,7 @@ def test_a_preview_is_read_with_components_providers_and_replacements() -> None:
         {"op": "same", "urn": STACK, "newState": {}},
         {"op": "create", "urn": NETWORK, "newState": {"custom": False, "parent": STACK}},
         {
-            "op": "create-replacement",
+            "op": "replace",
             "urn": VPC_PLAN.urn,
             "newState": {
                 "custom": True,
@@ -216,7 +216,6 @@ def test_a_preview_is_read_with_components_providers_and_replacements() -> None:
                 "propertyDependencies": {"tags": None, "vpcId": [STACK]},
             },
         },
-        {"op": "delete-replaced", "urn": VPC_PLAN.urn},
     ]
     network, vpc = planned({"steps": steps})
     assert (network.custom, network.replaces, network.provider) == (False, False, None)
@@ -319,10 +318,14 @@ def test_order_puts_everything_after_what_it_needs(order: list[int], edges: list
     assert all(urns.index(f"u{b}") < urns.index(f"u{a}") for a, b in down)
 
 
-def test_setting_aside_marks_for_deletion_and_leaves_the_given_state_as_it_is() -> None:
-    before = state(owned(aws_types.VPC, "net-vpc", "vpc-0")).exported
-    after = set_aside(before, [VPC_PLAN.urn])
-    assert [r["urn"] for r in after["deployment"]["resources"] if r.get("delete")] == [VPC_PLAN.urn]
+def test_a_successor_takes_the_place_and_what_was_there_waits_for_deletion() -> None:
+    subnet = owned(aws_types.SUBNET, "net-a", "subnet-1", dependencies=[VPC_PLAN.urn])
+    stray = owned(aws_types.VPC, "recovered-vpc-1", "vpc-1")
+    before = state(owned(aws_types.VPC, "net-vpc", "vpc-0"), subnet, stray).exported
+    after = put_in_place(before, {stray["urn"]: (VPC_PLAN.urn, NETWORK)})
+    told = [(r["urn"], r.get("id"), r.get("delete", False)) for r in after["deployment"]["resources"][3:]]
+    assert told == [(VPC_PLAN.urn, "vpc-0", True), (VPC_PLAN.urn, "vpc-1", False), (subnet["urn"], "subnet-1", False)]
+    assert after["deployment"]["resources"][4]["parent"] == NETWORK
     assert not any(r.get("delete") for r in before["deployment"]["resources"])
 
 
