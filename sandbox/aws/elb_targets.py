@@ -240,7 +240,7 @@ class TargetGroup(Kind):
             "interval": 30,
             "port": "traffic-port",
             "protocol": by,
-            "timeout": 10 if by == "TCP" else 6 if network else 5,
+            "timeout": (6 if by == "HTTP" else 10) if network else 5,
         }
         if by != "TCP":
             block |= {"path": "/", "matcher": "200-399" if network else "200"}

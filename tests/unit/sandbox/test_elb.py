@@ -333,7 +333,7 @@ def test_a_target_group_reads_like_one_of_aws() -> None:
     assert made["arnSuffix"] == made.id.rsplit(":", 1)[1]
     assert (made["targetType"], made["deregistrationDelay"], made["preserveClientIp"]) == ("instance", 300, "true")
     assert made["healthCheck"] == {
-        **CHECK, "enabled": True, "healthyThreshold": 3, "unhealthyThreshold": 3, "interval": 30, "timeout": 6,
+        **CHECK, "enabled": True, "healthyThreshold": 3, "unhealthyThreshold": 3, "interval": 30, "timeout": 10,
     }  # fmt: skip
     plain = network().target_group()
     assert (plain["healthCheck"]["protocol"], plain["healthCheck"]["timeout"]) == ("TCP", 10)
