@@ -11,19 +11,20 @@ Spot desired is target - floor. All counts are nodes, all durations minutes.
 OUT   gap >= 1 for `out_minutes`: order what was missing for all of that time. Booting spot counts as supply, so a boot
       of 20 minutes buys nothing. An instance is Pending only once launched; a launch refused for lack of capacity never
       is (docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html).
-LATE  the same without booting spot, for `late_minutes` (two boots): spot that is lost again and again while it boots,
-      or that never gets ready, would hide a gap behind Pending for ever.
+LATE  the same without booting spot, for `late_minutes` (two boots) in which all ordered on-demand serves: spot that is
+      lost again and again while it boots, or that never gets ready, would hide a gap behind Pending for ever.
 IN    surplus >= 1 for `in_minutes`: one node less, if no on-demand node is on its way out yet, and if the region serves
       with one to spare or no on-demand node serves at all. So whichever node the group picks, serving stays where the
       target wants it, and every further node has to be spared for `in_minutes` again.
 
-Why an order is a total (ExactCapacity), not an increment: a step policy adds to the *current* capacity, in which nodes
-that still warm up do not count ("the desired capacity of the group is already 11, so we add only 2",
+Why alarms set a total (ExactCapacity) and do not add: a step policy adds to the *current* capacity, in which nodes that
+still warm up do not count ("the desired capacity of the group is already 11, so we add only 2",
 docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html). The gap has already subtracted them: a
 second loss during the first order's boot would add 1 to 0 and change nothing. The total is right whatever counts as
-current, and saying it again is harmless: an alarm repeats its Auto Scaling action every minute that it stays in ALARM
-(docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html), on metrics that are a minute or two old.
-It is sent only while gap >= 1, which is while it is above the on-demand desired size: an order never lowers that.
+current, and saying it again is harmless, up or down: an alarm repeats its Auto Scaling action every minute that it
+stays in ALARM (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html), on metrics that are a minute
+or two old. Orders are sent only while gap >= 1, which is above the on-demand desired size: they never lower it. The
+window's least shortage, or largest size, chooses the step: what lasted is ordered, and never more than one goes.
 """
 
 from __future__ import annotations
@@ -120,14 +121,13 @@ class State:
     """What `decide` must see again at the next call. Values only; `to_json` and `from_json` are exact inverses.
 
     missing, late: shortage per minute, oldest first, 0 where on-demand covers it already. spared: consecutive minutes
-    in which a node could go. leaving: a node in service was told to go. The rest: the last decision, to repeat it.
+    in which a node could go. The rest: the last decision, to repeat it.
     """
 
     minute: int | None = None
     missing: tuple[int, ...] = ()
     late: tuple[int, ...] = ()
     spared: int = 0
-    leaving: bool = False
     decided: int = 0
     reason: str = Reason.COVERED.value
     text: str = ""
@@ -160,9 +160,9 @@ def gap(seen: Observation, floor: int) -> int:
     return shortage(seen) - (seen.on_demand_desired - floor)
 
 
-def late_gap(seen: Observation, floor: int) -> int:
-    """Nodes that would be missing if no booting spot node ever became ready."""
-    return seen.desired - seen.in_service - (seen.on_demand_desired - floor)
+def is_late(seen: Observation, floor: int) -> bool:
+    """Whether nodes would be missing if no booting spot node ever became ready, all ordered on-demand being ready."""
+    return surplus(seen, floor) <= -1 and seen.on_demand_in_service >= seen.on_demand_desired
 
 
 def surplus(seen: Observation, floor: int) -> int:
@@ -193,20 +193,18 @@ def decide(rule: Rule, state: State, seen: Observation) -> Decision:
     """
     if state.minute is not None and seen.minute <= state.minute:
         return Decision(state.decided, Reason(state.reason), state.text, state)
-    floor, skipped = rule.floor, 0 if state.minute is None else min(seen.minute - state.minute - 1, rule.late_minutes)
-    holes = (0,) * skipped
-    owed = shortage(seen) if gap(seen, floor) >= 1 else 0
-    overdue = seen.desired - seen.in_service if late_gap(seen, floor) >= 1 else 0
+    floor, skipped = rule.floor, 0 if state.minute is None else seen.minute - state.minute - 1
+    holes, owed = (0,) * min(skipped, rule.late_minutes), shortage(seen) if gap(seen, floor) >= 1 else 0
+    overdue = seen.desired - seen.in_service if is_late(seen, floor) else 0
     missing = (*state.missing, *holes, owed)[-rule.out_minutes :]
     late = (*state.late, *holes, overdue)[-rule.late_minutes :]
-    left = state.leaving and seen.on_demand_desired <= state.decided  # the next node is spared from here on
-    run = 1 + (0 if skipped else state.spared) if can_release(seen, floor) and not left else 0
+    left = state.reason == Reason.SPOT_BACK and seen.on_demand_desired <= state.decided  # the next proves itself anew
+    run = 1 + (0 if skipped or left else state.spared) if can_release(seen, floor) else 0
 
     lasting = min(missing) if len(missing) == rule.out_minutes else 0
     lasting_late = min(late) if len(late) == rule.late_minutes else 0
     size, reason, text = _choose(rule, seen, lasting, lasting_late, run)
-    leaving = reason is Reason.SPOT_BACK and seen.on_demand_in_service >= seen.on_demand_desired
-    return Decision(size, reason, text, State(seen.minute, missing, late, run, leaving, size, reason.value, text))
+    return Decision(size, reason, text, State(seen.minute, missing, late, run, size, reason.value, text))
 
 
 def _choose(rule: Rule, seen: Observation, lasting: int, lasting_late: int, run: int) -> tuple[int, Reason, str]:
@@ -301,10 +299,10 @@ class Alarm:
     description: str
     expressions: tuple[Expression, ...]
     evaluation_periods: int
-    adjustment_type: Literal["ExactCapacity", "ChangeInCapacity"]
     steps: tuple[Step, ...]
     warmup_seconds: int
-    aggregation: Literal["Minimum"] = "Minimum"
+    aggregation: Literal["Minimum", "Maximum"] = "Minimum"
+    adjustment_type: Literal["ExactCapacity"] = "ExactCapacity"
     threshold: int = THRESHOLD
     comparison: str = COMPARISON
     treat_missing_data: str = TREAT_MISSING_DATA
@@ -328,50 +326,52 @@ def aws_surplus_expression(floor: int) -> str:
 
 def out_steps(rule: Rule) -> tuple[Step, ...]:
     """A shortage of k sets the group to floor + k, the last step open-ended. Raises ValueError beyond MAX_STEPS."""
+    return _steps(rule, 0)
+
+
+def in_steps(rule: Rule) -> tuple[Step, ...]:
+    """An on-demand size of floor + k is set to one less. Raises ValueError like `out_steps`."""
+    return _steps(rule, -1)
+
+
+def _steps(rule: Rule, change: int) -> tuple[Step, ...]:
     most = rule.max_on_demand - rule.floor
     if most > MAX_STEPS:
         raise ValueError(
             f"max_on_demand = {rule.max_on_demand}: must be at most {rule.floor + MAX_STEPS} on AWS"
             f" (floor {rule.floor} + the {MAX_STEPS} step adjustments a policy may have)"
         )
-    sizes = range(1, most + 1)
-    return tuple(Step(rule.floor + k, str(k - THRESHOLD), None if k == most else str(k + 1 - THRESHOLD)) for k in sizes)
-
-
-IN_STEPS: tuple[Step, ...] = (Step(-1, "0", None),)
-"""A repeated -1 does nothing while the first node terminates: terminating nodes count as capacity when scaling in."""
+    bounds = [(str(k), str(k + 1)) for k in range(most)]  # from the threshold of 1: step k covers the value k + 1
+    return tuple(Step(rule.floor + k + 1 + change, a, b if k < most - 1 else None) for k, (a, b) in enumerate(bounds))
 
 
 def aws_alarms(rule: Rule) -> tuple[Alarm, ...]:
     """The alarms of one region; none when the rule may not order anything. Raises ValueError like `out_steps`.
 
-    Metric math takes a missing value for 0
-    (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html): in a minute in which only one of
-    the groups published, on-demand would look like 0 or all spot like unwanted. GroupMaxSize is at least 1 whenever
-    its group publishes: as a factor it makes such a minute a plain 0.
+    Missing is 0 in math (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html): were one group
+    silent, on-demand would look like none or spot like unwanted. GroupMaxSize is never 0 where its group publishes: as
+    a factor it makes such a minute a plain 0.
     """
     if rule.max_on_demand == rule.floor:
         return ()
     out, late, back = rule.out_minutes, rule.late_minutes, rule.in_minutes
-    shortage_late = "spot_desired - spot_in_service"
+    unready, all_serve = "spot_desired - spot_in_service", "(on_demand_in_service >= on_demand_desired) * "
     spare_line = f"spot_in_service + on_demand_in_service - spot_desired - {rule.floor}"
-    release = f"(surplus >= 1) * (on_demand_desired > {rule.floor}) * (on_demand_terminating < 1) * safe"
+    release = f"(surplus >= 1) * (on_demand_terminating < 1) * safe * (on_demand_desired - {rule.floor})"
     return (
         Alarm(
             key="out",
             description=f"Spot neither in service nor booting for {out} min: on-demand takes over",
-            expressions=_order(aws_gap_expression(rule.floor), "spot_desired - spot_in_service - spot_pending"),
+            expressions=_order(aws_gap_expression(rule.floor), "spot_desired - spot_in_service - spot_pending", ""),
             evaluation_periods=out,
-            adjustment_type="ExactCapacity",
             steps=out_steps(rule),
             warmup_seconds=rule.boot_minutes * 60,
         ),
         Alarm(
             key="late",
             description=f"Spot not in service for {late} min, booting or not: on-demand takes over",
-            expressions=_order(f"{shortage_late} - (on_demand_desired - {rule.floor})", shortage_late),
+            expressions=_order(f"{unready} - (on_demand_desired - {rule.floor})", unready, all_serve),
             evaluation_periods=late,
-            adjustment_type="ExactCapacity",
             steps=out_steps(rule),
             warmup_seconds=rule.boot_minutes * 60,
         ),
@@ -382,19 +382,17 @@ def aws_alarms(rule: Rule) -> tuple[Alarm, ...]:
                 Expression("surplus", aws_surplus_expression(rule.floor), "ordered beyond need"),
                 Expression("spare", spare_line, "in service beyond the target"),
                 Expression("safe", "((spare >= 1) + (on_demand_in_service < 1)) >= 1", "whichever node goes, no harm"),
-                Expression("release", f"(spot_max > 0) * {release}", "one on-demand node may go", True),
+                Expression("release", f"(spot_max > 0) * {release}", "on-demand of which one may go", True),
             ),
             evaluation_periods=back,
-            adjustment_type="ChangeInCapacity",
-            steps=IN_STEPS,
+            steps=in_steps(rule),
             warmup_seconds=rule.boot_minutes * 60,
+            aggregation="Maximum",
         ),
     )
 
 
-def _order(gap_expression: str, shortage_expression: str) -> tuple[Expression, ...]:
-    return (
-        Expression("gap", gap_expression, "missing and not ordered"),
-        Expression("shortage", shortage_expression, "missing"),
-        Expression("order", "(on_demand_max > 0) * (gap >= 1) * shortage", "on-demand to order beyond the floor", True),
-    )
+def _order(gap_line: str, shortage_line: str, only_if: str) -> tuple[Expression, ...]:
+    order = f"(on_demand_max > 0) * {only_if}(gap >= 1) * shortage"
+    lines = Expression("gap", gap_line, "missing and not ordered"), Expression("shortage", shortage_line, "missing")
+    return (*lines, Expression("order", order, "on-demand to order beyond the floor", True))

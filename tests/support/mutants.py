@@ -16,8 +16,8 @@ Resources = list[dict[str, Any]]
 Mutant = Callable[[Iterable[Mapping[str, Any]]], Resources]
 
 
-def mutant(token: str, alarm: str, change: Callable[[dict[str, Any]], None]) -> Mutant:
-    """Apply `change` to the inputs of every resource of type `token` whose name ends in `alarm`."""
+def mutant(token: str, alarm: str, *changes: Callable[[dict[str, Any]], None]) -> Mutant:
+    """Apply `changes` to the inputs of every resource of type `token` whose name ends in `alarm`."""
 
     def mutate(resources: Iterable[Mapping[str, Any]]) -> Resources:
         copied = copy.deepcopy([dict(resource) for resource in resources])
@@ -25,7 +25,8 @@ def mutant(token: str, alarm: str, change: Callable[[dict[str, Any]], None]) -> 
         for resource in copied:
             if resource["type"] == token and str(resource["inputs"].get("name", "")).endswith(alarm):
                 before = copy.deepcopy(resource["inputs"])
-                change(resource["inputs"])
+                for change in changes:
+                    change(resource["inputs"])
                 resource["outputs"] = {**resource["outputs"], **resource["inputs"]}
                 changed += resource["inputs"] != before
         assert changed, f"nothing of {token} {alarm} was changed"
@@ -117,7 +118,7 @@ MUTANTS: Mapping[str, Mutant] = {
         mutant(POLICY, "fallback-out", values(adjustmentType="ChangeInCapacity")),
     ),
     "the total is added to what is desired": mutant(POLICY, "fallback-out", values(adjustmentType="ChangeInCapacity")),
-    "one at a time is a total of one": mutant(
+    "gives back all but one": mutant(
         POLICY,
         "fallback-in",
         lambda inputs: inputs.update(
@@ -130,12 +131,21 @@ MUTANTS: Mapping[str, Mutant] = {
     "orders after 1 minute": mutant(ALARM, "fallback-out", values(evaluationPeriods=1, datapointsToAlarm=1)),
     "orders after any 1 of 2 minutes": mutant(ALARM, "fallback-out", values(datapointsToAlarm=1)),
     "gives back after 1 minute": mutant(ALARM, "fallback-in", values(evaluationPeriods=1, datapointsToAlarm=1)),
-    "gives back two at once": mutant(POLICY, "fallback-in", steps((-2, "0", None))),
+    "gives back two at once": mutant(
+        POLICY, "fallback-in", values(adjustmentType="ChangeInCapacity"), steps((-2, "0", None))
+    ),
     "gives back while the last one still goes": mutant(
         ALARM, "fallback-in", without(r" \* \(on_demand_terminating < 1\)")
     ),
+    "gives back by subtracting": mutant(
+        POLICY, "fallback-in", values(adjustmentType="ChangeInCapacity"), steps((-1, "0", None))
+    ),
+    "gives back by what the first minute held": mutant(POLICY, "fallback-in", values(metricAggregationType="Minimum")),
     "counts ordered nodes as serving": mutant(ALARM, "fallback-in", without(r" \* safe")),
     "waits for less than a boot": mutant(ALARM, "fallback-late", values(evaluationPeriods=5, datapointsToAlarm=5)),
+    "orders for late spot while an order boots": mutant(
+        ALARM, "fallback-late", without(r"\(on_demand_in_service >= on_demand_desired\) \* ")
+    ),
     "waits for ever for booting spot": mutant(ALARM, "fallback-late", line("order", "0 * shortage")),
     "takes a silent on-demand group for empty": mutant(ALARM, "fallback-out", without(r"\(on_demand_max > 0\) \* ")),
     "takes a silent spot group for unwanted": mutant(ALARM, "fallback-in", without(r"\(spot_max > 0\) \* ")),

@@ -54,6 +54,9 @@ def worlds(rule: Rule) -> dict[str, World]:
         "spot lost again in every boot": replace(
             base, spot_market=lambda m: spot if m < lost or (m - lost) % boot else 0
         ),
+        "one lost for good, the other in every boot": replace(
+            base, spot_market=lambda m: spot if m < lost else spot - 1 if (m - lost) % boot else 0
+        ),
         "target raised while short": replace(base, spot_wanted=lambda m: spot if m < lost + 5 else spot + 2),
         "target lowered while on-demand serves": replace(base, spot_wanted=lambda m: spot if m < part else 0),
         "more lost than may be bought": replace(
@@ -63,6 +66,9 @@ def worlds(rule: Rule) -> dict[str, World]:
             base,
             spot_market=lambda m: PLENTY if m < lost or m >= whole else 0,
             on_demand_market=lambda m: rule.floor if m < part else PLENTY,
+        ),
+        "no on-demand at all, spot back": replace(
+            base, spot_market=lambda m: 0 if lost <= m < part else PLENTY, on_demand_market=lambda _: rule.floor
         ),
         "half of on-demand to be had, half of spot back": replace(
             base,

@@ -42,6 +42,9 @@ class Recorder(pulumi.runtime.Mocks):
         return id, outputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        if args.token == "aws:ec2/getCapacityBlockReservation:getCapacityBlockReservation":
+            block = {"instanceType": "p5.48xlarge", "instanceCount": 1, "availabilityZone": f"{self.region}a"}
+            return {**args.args, **block, "endDate": "2026-12-24T11:30:00Z"}, []
         image = {"id": "ami-0123456789abcdef0", "name": "mock", "tags": {}, "rootDeviceName": "/dev/sda1"}
         return {**args.args, **image}, []
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.fallback import (
-    IN_STEPS,
     MAX_STEPS,
     METRICS,
     Decision,
@@ -26,7 +25,8 @@ from infra.fallback import (
     decide,
     enabled_metrics,
     gap,
-    late_gap,
+    in_steps,
+    is_late,
     out_steps,
     shortage,
     spare,
@@ -147,8 +147,8 @@ def test_a_second_on_demand_node_is_not_shed_on_the_strength_of_the_first() -> N
 def test_the_proof_starts_again_even_where_nobody_saw_the_node_terminate() -> None:
     rule = replace(RULE, in_minutes=3)
     seen = constant(3, on_demand_desired=2, on_demand_in_service=2)
-    seen += [replace(one, minute=one.minute + 3) for one in constant(4, on_demand_desired=1, on_demand_in_service=1)]
-    assert [decision.on_demand_desired for decision in follow(rule, seen)] == [2, 2, 1, 1, 1, 1, 0]
+    seen += [replace(one, minute=one.minute + 3) for one in constant(3, on_demand_desired=1, on_demand_in_service=1)]
+    assert [decision.on_demand_desired for decision in follow(rule, seen)] == [2, 2, 1, 1, 1, 0]
 
 
 def test_spot_that_is_lost_in_every_boot_is_replaced_after_two_boots() -> None:
@@ -246,7 +246,7 @@ def test_it_buys_only_what_was_missing_all_the_time(case: tuple[Rule, list[Obser
         extra = decision.on_demand_desired - rule.floor
         bought_now = now is not None and all(gap(o, rule.floor) >= 1 and shortage(o) >= extra for o in now)
         bought_late = late is not None and all(
-            late_gap(o, rule.floor) >= 1 and o.desired - o.in_service >= extra for o in late
+            is_late(o, rule.floor) and o.desired - o.in_service >= extra for o in late
         )
         assert bought_now or bought_late
         assert decision.on_demand_desired <= rule.max_on_demand
@@ -300,7 +300,7 @@ def test_the_state_survives_json(case: tuple[Rule, list[Observation], list[Decis
 def test_a_gap_and_a_surplus_never_come_together(case: tuple[Rule, list[Observation], list[Decision]]) -> None:
     rule, seen, _ = case
     for observation in seen:
-        bought = gap(observation, rule.floor) >= 1 or late_gap(observation, rule.floor) >= 1
+        bought = gap(observation, rule.floor) >= 1 or is_late(observation, rule.floor)
         assert not (bought and surplus(observation, rule.floor) >= 1)
 
 
@@ -385,8 +385,8 @@ def test_the_expressions_are_the_formulas(
             assert known["spare"] == {0: spare(seen, rule.floor)}
     if returned:
         assert returned["out"] == (shortage(seen) if gap(seen, rule.floor) >= 1 else 0)
-        assert returned["late"] == (seen.desired - seen.in_service if late_gap(seen, rule.floor) >= 1 else 0)
-        assert returned["in"] == can_release(seen, rule.floor)
+        assert returned["late"] == (seen.desired - seen.in_service if is_late(seen, rule.floor) else 0)
+        assert max(0, returned["in"]) == (seen.on_demand_desired - rule.floor) * can_release(seen, rule.floor)
 
 
 @given(rules)
@@ -399,14 +399,13 @@ def test_each_alarm_returns_one_series_of_at_most_ten_published_metrics(rule: Ru
         assert alarm.warmup_seconds == rule.boot_minutes * 60
 
 
-def test_a_shortage_of_k_sets_the_group_to_the_floor_and_k_more() -> None:
-    steps = out_steps(replace(RULE, floor=2, max_on_demand=5))
-    assert [(step.adjustment, step.lower, step.upper) for step in steps] == [
-        (3, "0", "1"),
-        (4, "1", "2"),
-        (5, "2", None),
-    ]
-    assert [(step.adjustment, step.lower, step.upper) for step in IN_STEPS] == [(-1, "0", None)]
+def test_a_shortage_of_k_sets_the_group_to_the_floor_and_k_more_and_a_removal_to_one_less() -> None:
+    rule = replace(RULE, floor=2, max_on_demand=5)
+    bounds = [("0", "1"), ("1", "2"), ("2", None)]
+    assert [(step.lower, step.upper) for step in out_steps(rule)] == bounds
+    assert [(step.lower, step.upper) for step in in_steps(rule)] == bounds
+    assert [step.adjustment for step in out_steps(rule)] == [3, 4, 5]
+    assert [step.adjustment for step in in_steps(rule)] == [2, 3, 4]
 
 
 def test_a_region_that_may_buy_nothing_has_no_alarms() -> None:
