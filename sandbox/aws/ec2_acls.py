@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from sandbox import rules
-from sandbox.aws import ec2_defaults, formats, quotas, tokens
+from sandbox.aws import ec2_defaults, formats, quotas, stamps, tokens
 from sandbox.aws.ec2_routes import subnet_vpc
 from sandbox.aws.ec2_security import protocol_number
 from sandbox.aws.formats import ec2_arn
@@ -91,6 +91,7 @@ class NetworkAcl(Kind):
     not_found_code = "InvalidNetworkAclID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
         yield from formats.ids(args, "subnetIds[*]", "subnet")
         yield from _check_inline(args)
@@ -129,6 +130,7 @@ class DefaultNetworkAcl(Kind):
     not_found_code = "InvalidNetworkAclID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "defaultNetworkAclId", "acl")
         yield from formats.ids(args, "subnetIds[*]", "subnet")
         yield from _check_inline(args)

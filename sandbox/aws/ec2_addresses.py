@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox import rules
-from sandbox.aws import formats, quotas, tokens, zones
+from sandbox.aws import formats, quotas, stamps, tokens, zones
 from sandbox.aws.ec2_routes import subnet_vpc
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -64,6 +64,7 @@ class Eip(Kind):
     not_found_code = "InvalidAllocationID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.one_of(args, "domain", ("vpc",))  # EC2-Classic is gone
         yield from formats.ids(args, "instance", "i")
         yield from formats.ids(args, "networkInterface", "eni")
@@ -194,6 +195,7 @@ class NatGateway(Kind):
     not_found_code = "NatGatewayNotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "subnetId", "subnet")
         yield from formats.ids(args, "vpcId", "vpc")
         yield from formats.ids(args, "allocationId", "eipalloc")

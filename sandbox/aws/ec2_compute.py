@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import ec2_disks, ec2_launch_rules, formats, images, launches, quotas, tokens, zones
+from sandbox.aws import ec2_disks, ec2_launch_rules, formats, images, launches, quotas, stamps, tokens, zones
 from sandbox.aws.ec2_launch_template import check_image, too_small, unsupported_zone, vcpus_of, version_of
 from sandbox.aws.ec2_security import check_groups_in_vpc
+from sandbox.aws.ec2_settings import encrypts_by_default, metadata_defaults
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
@@ -166,6 +167,7 @@ class Instance(Kind):
     not_found_code = "InvalidInstanceID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         if "launchTemplate" not in args:
             for key in ("ami", "instanceType"):
                 if key not in args:
@@ -218,6 +220,13 @@ class Instance(Kind):
             if index in seen:
                 yield Fault(path, f"device index {index} is given twice")
             seen.add(index)
+
+    def replace_when(self, old: Args, new: Args) -> Iterator[str]:
+        """New user data makes a new machine where userDataReplaceOnChange says so."""
+        if new.get("userDataReplaceOnChange") is True:
+            for key in ("userData", "userDataBase64"):
+                if old[key] != new[key]:
+                    yield key
 
     @staticmethod
     def effective(args: Args, cloud: Cloud) -> Args:
@@ -343,8 +352,8 @@ class Instance(Kind):
             "instanceInitiatedShutdownBehavior": whole.get(
                 "instanceInitiatedShutdownBehavior", "terminate" if spot else "stop"
             ),
-            "metadataOptions": {**_IMDS, **whole.get("metadataOptions", {})},
-            "rootBlockDevice": self._root(args, old),
+            "metadataOptions": {**_IMDS, **metadata_defaults(cloud), **whole.get("metadataOptions", {})},
+            "rootBlockDevice": self._root(args, cloud, old),
             "disableApiTermination": whole.get("disableApiTermination", False),
         }
 
@@ -354,7 +363,7 @@ class Instance(Kind):
         return {"coreCount": cores, "threadsPerCore": 2, **whole.get("cpuOptions", {})}
 
     @staticmethod
-    def _root(args: Args, old: Resource | None) -> dict[str, Any]:
+    def _root(args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         before = (old["rootBlockDevice"] if old else None) or {}
         given = args.get("rootBlockDevice", {})
         fast = given.get("volumeType", "gp3") == "gp3"
@@ -365,7 +374,7 @@ class Instance(Kind):
             "volumeId": before.get("volumeId") or formats.hex_id("vol"),
             "volumeSize": 8,
             "volumeType": "gp3",
-            "encrypted": False,
+            "encrypted": before.get("encrypted", encrypts_by_default(cloud)),
             **(baseline if fast else {}),
             **given,
         }

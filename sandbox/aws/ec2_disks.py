@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from sandbox import rules
 from sandbox.aws import formats, stamps, tokens, zones
+from sandbox.aws.ec2_settings import encrypts_by_default
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
@@ -137,7 +138,6 @@ class Volume(Kind):
     write_only = ("finalSnapshot", "volumeInitializationRate")
     defaults: ClassVar[Mapping[str, Any]] = {
         "type": "gp2",
-        "encrypted": False,
         "multiAttachEnabled": False,
         "finalSnapshot": False,
     }
@@ -148,6 +148,7 @@ class Volume(Kind):
     not_found_code = "InvalidVolume.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.zone(args, "availabilityZone")
         yield from check_volume(args, type_key="type", size_key="size", default_type="gp2")
         if "size" not in args and "snapshotId" not in args:
@@ -183,10 +184,11 @@ class Volume(Kind):
         kind = args["type"]
         snapshot = find_snapshot(cloud, args["snapshotId"])
         size = args.get("size") or (snapshot["volumeSize"] if snapshot else 0)
-        out = {
+        out: dict[str, Any] = {
             "arn": ec2_arn(cloud, f"volume/{id}"),
             "createTime": old["createTime"] if old else stamps.now(),
             "size": size,
+            "encrypted": bool(args["encrypted"]) or (bool(old["encrypted"]) if old else encrypts_by_default(cloud)),
         }
         if kind == "gp3":
             out |= {
@@ -252,6 +254,7 @@ class _Snapshot(Kind):
     not_found_code = "InvalidSnapshot.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.one_of(args, "storageTier", ("standard", "archive"))
         yield from rules.length(args, "description", 0, 255)
         yield from rules.between(args, "temporaryRestoreDays", 1, 180, "days")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import formats, quotas, tokens
+from sandbox.aws import formats, quotas, stamps, tokens
 from sandbox.aws.ec2_services import GATEWAY_SERVICES, interface_services
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -86,6 +86,7 @@ class VpcEndpoint(Kind):
     not_found_code = "InvalidVpcEndpointId.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
         yield from formats.ids(args, "routeTableIds[*]", "rtb")
         yield from formats.ids(args, "subnetIds[*]", "subnet")

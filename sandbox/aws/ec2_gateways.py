@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sandbox import rules
-from sandbox.aws import ec2_defaults, formats, quotas, tokens
+from sandbox.aws import ec2_defaults, formats, quotas, stamps, tokens
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
@@ -51,6 +51,7 @@ class InternetGateway(Kind):
     not_found_code = "InvalidInternetGatewayID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
 
     def before_create(self, args: Args, cloud: Cloud) -> None:
@@ -123,6 +124,7 @@ class EgressOnlyInternetGateway(Kind):
     not_found_code = "InvalidGatewayID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
 
 
@@ -143,6 +145,7 @@ class VpcDhcpOptions(Kind):
     not_found_code = "InvalidDhcpOptionID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         options = self.replace_on
         if not any(option in args for option in options):
             yield Fault("domainName", f"one of {', '.join(options)} must be set")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import ec2_disks, formats, images, tokens, zones
+from sandbox.aws import ec2_disks, formats, images, stamps, tokens, zones
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Ref, Resource
 
@@ -29,6 +29,7 @@ class _Image(Kind):
     not_found_code = "InvalidAMIID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.matches(args, "name", _NAME, "3 to 128 letters, digits and ()[] ./-'@_")
         yield from rules.length(args, "description", 0, 255)
         yield from ec2_disks.check_mappings(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import formats, tokens
+from sandbox.aws import formats, stamps, tokens
 from sandbox.aws.ec2_security import check_groups_in_vpc
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -34,6 +34,7 @@ class NetworkInterface(Kind):
     not_found_code = "InvalidNetworkInterfaceID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "subnetId", "subnet")
         yield from formats.ids(args, "securityGroups[*]", "sg")
         yield from formats.addresses(args, "privateIp")
@@ -105,6 +106,7 @@ class PlacementGroup(Kind):
     not_found_code = "InvalidPlacementGroup.Unknown"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.length(args, "name", 1, 255)
         yield from rules.one_of(args, "strategy", ("cluster", "partition", "spread"))
         yield from rules.between(args, "partitionCount", 1, 7)
@@ -181,6 +183,7 @@ class KeyPair(Kind):
     not_found_code = "InvalidKeyPair.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.length(args, "keyName", 1, 255)
         for path, value in args.at("publicKey"):
             try:
@@ -189,12 +192,13 @@ class KeyPair(Kind):
                 yield Fault(path, "expected an OpenSSH public key: ssh-rsa or ssh-ed25519, then base64")
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
-        return str(args["keyName"])
+        return stamps.name_of(args, "keyName", "keyNamePrefix")
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         kind, print_ = fingerprint(args["publicKey"])
         return {
             "arn": ec2_arn(cloud, f"key-pair/{id}"),
+            "keyName": id,
             "keyPairId": old["keyPairId"] if old else formats.hex_id("key"),
             "keyType": kind,
             "fingerprint": print_,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sandbox import rules
-from sandbox.aws import ec2_disks, ec2_launch_rules, formats, images, quotas, tokens, zones
+from sandbox.aws import ec2_disks, ec2_launch_rules, formats, images, quotas, stamps, tokens, zones
 from sandbox.aws.ec2_security import check_groups_in_vpc
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -102,6 +102,7 @@ class LaunchTemplate(Kind):
     not_found_code = "InvalidLaunchTemplateId.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.matches(
             args, "name", r"[a-zA-Z0-9().\-/_]{3,128}", "a name of 3 to 128 letters, digits and ().-/_"
         )
@@ -146,13 +147,7 @@ class LaunchTemplate(Kind):
             if value in seen:
                 yield Fault(path, f"{value} is tagged twice")
             seen.add(value)
-        for path, tags in args.at("tagSpecifications[*].tags"):
-            if isinstance(tags, Mapping):
-                if len(tags) > 50:
-                    yield Fault(path, f"at most 50 tags, got {len(tags)}")
-                for name in tags:
-                    if name.startswith("aws:"):
-                        yield Fault(f"{path}.{name}", "keys that begin with aws: are reserved")
+        yield from stamps.tag_faults(args, "tagSpecifications[*].tags")
 
     def before_create(self, args: Args, cloud: Cloud) -> None:
         self._check_placed(args, cloud)
@@ -218,6 +213,7 @@ class LaunchTemplate(Kind):
             default = latest
         return {
             "arn": ec2_arn(cloud, f"launch-template/{id}"),
+            "name": old["name"] if old else stamps.name_of(args),
             "latestVersion": latest,
             "defaultVersion": args.get("defaultVersion", default),
         }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from sandbox import rules
-from sandbox.aws import ec2_defaults, formats, quotas, tokens, zones
+from sandbox.aws import ec2_defaults, formats, quotas, stamps, tokens, zones
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
@@ -42,6 +42,7 @@ class Vpc(Kind):
     not_found_code = "InvalidVpcID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         # A VPC's block is a /16 to /28: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
         yield from rules.cidr(args, "cidrBlock", widest=16, narrowest=28)
         yield from rules.between(args, "ipv4NetmaskLength", 16, 28)
@@ -185,6 +186,7 @@ class Subnet(Kind):
     not_found_code = "InvalidSubnetID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
         # A subnet is a /16 to /28: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
         yield from rules.cidr(args, "cidrBlock", widest=16, narrowest=28)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox import rules
-from sandbox.aws import formats, quotas, tokens, zones
+from sandbox.aws import formats, quotas, stamps, tokens, zones
 from sandbox.aws.ec2_network import vpc_networks
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -30,6 +30,7 @@ class VpcPeeringConnection(Kind):
     not_found_code = "InvalidVpcPeeringConnectionID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
         yield from formats.ids(args, "peerVpcId", "vpc")
         yield from rules.matches(args, "peerOwnerId", formats.ACCOUNT_PATTERN, "an account id of 12 digits")
@@ -101,6 +102,7 @@ class VpcPeeringConnectionAccepter(Kind):
     )
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcPeeringConnectionId", "pcx")
 
     @staticmethod
@@ -168,6 +170,7 @@ class FlowLog(Kind):
     not_found_code = "InvalidFlowLogId.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.exactly_one(args, *_LOG_SOURCES)
         yield from formats.ids(args, "vpcId", "vpc")
         yield from formats.ids(args, "subnetId", "subnet")
@@ -224,6 +227,7 @@ class ManagedPrefixList(Kind):
     not_found_code = "InvalidPrefixListID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from rules.one_of(args, "addressFamily", ("IPv4", "IPv6"))
         yield from rules.between(args, "maxEntries", 1, 1000)
         for path, value in args.at("name"):

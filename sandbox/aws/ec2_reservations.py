@@ -73,6 +73,7 @@ class CapacityReservation(Kind):
     not_found_code = "InvalidCapacityReservationId.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from ec2_launch_rules.machine_type(args)
         yield from formats.zone(args, "availabilityZone")
         yield from rules.one_of(args, "instancePlatform", _PLATFORMS)
@@ -177,6 +178,7 @@ class CapacityBlockReservation(Kind):
     not_found_code = "InvalidCapacityReservationId.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "capacityBlockOfferingId", "cb")
         yield from rules.one_of(args, "instancePlatform", _PLATFORMS)
 

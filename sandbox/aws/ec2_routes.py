@@ -1,4 +1,4 @@
-"""Route tables, routes, and which subnet uses which table."""
+"""Route tables and routes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sandbox import rules
-from sandbox.aws import ec2_defaults, formats, quotas, tokens
+from sandbox.aws import ec2_defaults, formats, quotas, stamps, tokens
 from sandbox.aws.ec2_network import vpc_networks
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -31,7 +31,7 @@ _TARGETS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _other_gateway(value: str) -> bool:
+def is_other_gateway(value: str) -> bool:
     """Targets that the sandbox has no type for: the local route and virtual private gateways."""
     return value == "local" or value.startswith("vgw-")
 
@@ -42,7 +42,7 @@ def _target_refs(prefix: str) -> tuple[Ref, ...]:
             f"{prefix}gatewayId",
             (tokens.INTERNET_GATEWAY,),
             code="InvalidInternetGatewayID.NotFound",
-            accept=_other_gateway,
+            accept=is_other_gateway,
             blocks_delete=False,
         ),
         Ref(
@@ -181,6 +181,7 @@ class RouteTable(Kind):
     not_found_code = "InvalidRouteTableID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "vpcId", "vpc")
         yield from formats.ids(args, "propagatingVgws[*]", "vgw")
         yield from _check_inline(args)
@@ -217,6 +218,7 @@ class DefaultRouteTable(Kind):
     not_found_code = "InvalidRouteTableID.NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.ids(args, "defaultRouteTableId", "rtb")
         yield from _check_inline(args)
 
@@ -271,7 +273,7 @@ class Route(Kind):
     def before_create(self, args: Args, cloud: Cloud) -> None:
         table_id, wanted = args["routeTableId"], self._destination(args)
         siblings = cloud.find(self.token, routeTableId=table_id)
-        table = _table(cloud, table_id)
+        table = route_table(cloud, table_id)
         inline = table["routes"] or [] if table else []
         taken = {self._destination(Args(r.outputs)) for r in siblings}
         taken |= {str(r.get(key)) for r in inline for key in _INLINE_DESTINATIONS if r.get(key)}
@@ -293,7 +295,7 @@ class Route(Kind):
 
     @staticmethod
     def _check_placed(args: Args, cloud: Cloud) -> None:
-        table = _table(cloud, args["routeTableId"])
+        table = route_table(cloud, args["routeTableId"])
         if table is not None:
             _check_placed(cloud, table.id, str(table["vpcId"]), args.values, args["destinationCidrBlock"])
 
@@ -305,97 +307,6 @@ class Route(Kind):
         return {"origin": "CreateRoute", "state": "active"}
 
 
-def _table(cloud: Cloud, id: str) -> Resource | None:
+def route_table(cloud: Cloud, id: str) -> Resource | None:
+    """A route table by its id, whether declared or made with its VPC."""
     return next((t for token in tokens.ROUTE_TABLES if (t := cloud.get(token, id)) is not None), None)
-
-
-@AWS.kind
-class RouteTableAssociation(Kind):
-    """aws_route_table_association."""
-
-    token = tokens.ROUTE_TABLE_ASSOCIATION
-    id_prefix = "rtbassoc-"
-    replace_on = ("subnetId", "gatewayId")
-    references = (
-        Ref("routeTableId", tokens.ROUTE_TABLES, code="InvalidRouteTableID.NotFound"),
-        # Deleting a subnet takes its association along.
-        Ref("subnetId", (tokens.SUBNET,), code="InvalidSubnetID.NotFound", blocks_delete=False),
-        Ref("gatewayId", (tokens.INTERNET_GATEWAY,), code="InvalidInternetGatewayID.NotFound", accept=_other_gateway),
-    )
-    taggable = False
-    not_found_code = "InvalidAssociationID.NotFound"
-
-    def check(self, args: Args) -> Iterable[Fault]:
-        yield from formats.ids(args, "routeTableId", "rtb")
-        yield from formats.ids(args, "subnetId", "subnet")
-        yield from formats.ids(args, "gatewayId", "igw", "vgw")
-        yield from rules.exactly_one(args, "subnetId", "gatewayId")
-
-    def before_create(self, args: Args, cloud: Cloud) -> None:
-        self._check_same_vpc(args, cloud)
-        for key in ("subnetId", "gatewayId"):
-            if key in args and cloud.find(self.token, **{key: args[key]}):
-                raise CloudError(
-                    "Resource.AlreadyAssociated",
-                    f"the specified association for route table {args['routeTableId']} conflicts with an existing "
-                    "association",
-                )
-
-    def before_update(self, old: Resource, args: Args, cloud: Cloud) -> None:
-        self._check_same_vpc(args, cloud)
-
-    @staticmethod
-    def _check_same_vpc(args: Args, cloud: Cloud) -> None:
-        table = _table(cloud, args["routeTableId"])
-        if table is None or "subnetId" not in args:
-            return
-        if subnet_vpc(cloud, args["subnetId"]) != table["vpcId"]:
-            raise CloudError(
-                "InvalidParameterValue",
-                f"route table {table.id} and subnet {args['subnetId']} belong to different networks",
-            )
-
-
-@AWS.kind
-class MainRouteTableAssociation(Kind):
-    """aws_main_route_table_association."""
-
-    token = tokens.MAIN_ROUTE_TABLE_ASSOCIATION
-    id_prefix = "rtbassoc-"
-    replace_on = ("vpcId",)
-    references = (
-        Ref("vpcId", (tokens.VPC,), code="InvalidVpcID.NotFound"),
-        Ref("routeTableId", tokens.ROUTE_TABLES, code="InvalidRouteTableID.NotFound"),
-    )
-    taggable = False
-
-    def check(self, args: Args) -> Iterable[Fault]:
-        yield from formats.ids(args, "vpcId", "vpc")
-        yield from formats.ids(args, "routeTableId", "rtb")
-
-    def before_create(self, args: Args, cloud: Cloud) -> None:
-        table = _table(cloud, args["routeTableId"])
-        if table is not None and table["vpcId"] != args["vpcId"]:
-            raise CloudError(
-                "InvalidParameterValue",
-                f"route table {table.id} and network {args['vpcId']} belong to different networks",
-            )
-
-    def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
-        if old is not None:
-            return {"originalRouteTableId": old["originalRouteTableId"]}
-        vpc = cloud.get(tokens.VPC, args["vpcId"])
-        return {"originalRouteTableId": vpc["mainRouteTableId"] if vpc else ""}
-
-    def after_create(self, resource: Resource, cloud: Cloud) -> None:
-        self._set_main(cloud, resource["vpcId"], resource["routeTableId"])
-
-    def after_delete(self, resource: Resource, cloud: Cloud) -> None:
-        self._set_main(cloud, resource["vpcId"], resource["originalRouteTableId"])
-
-    @staticmethod
-    def _set_main(cloud: Cloud, vpc_id: str, table_id: str) -> None:
-        vpc = cloud.get(tokens.VPC, vpc_id)
-        if vpc is not None:
-            vpc.outputs["mainRouteTableId"] = table_id
-            cloud.put(vpc)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import formats, quotas, tokens, zones
+from sandbox.aws import formats, quotas, stamps, tokens, zones
 from sandbox.aws.ec2_addresses import address_holder
 from sandbox.aws.ec2_security import check_groups_in_vpc
 from sandbox.aws.registry import AWS
@@ -33,6 +33,11 @@ def check_name(args: Args, what: str) -> Iterator[Fault]:
         if isinstance(value, str) and value.startswith("internal-"):
             yield Fault(path, 'cannot begin with "internal-"')
     yield from rules.matches(args, "namePrefix", r"[A-Za-z0-9][A-Za-z0-9-]{0,5}", "up to 6 letters, digits and hyphens")
+
+
+def name_for(args: Args) -> str:
+    """The name given, or one made from the prefix: the provider cuts it at the 32 characters that ELB takes."""
+    return stamps.name_of(args)[:32]
 
 
 def same_set(one: Sequence[Any] | None, other: Sequence[Any] | None) -> bool:
@@ -84,6 +89,7 @@ class LoadBalancer(Kind):
     not_found_code = "LoadBalancerNotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from check_name(args, "load balancer")
         yield from rules.one_of(args, "loadBalancerType", tuple(_SHORT))
         yield from rules.one_of(args, "ipAddressType", ("ipv4", "dualstack", "dualstack-without-public-ipv4"))
@@ -244,11 +250,11 @@ class LoadBalancer(Kind):
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         short = _SHORT[args["loadBalancerType"]]
-        return elb_arn(cloud, f"loadbalancer/{short}/{args['name']}/{random_source.token_hex(8)}")
+        return elb_arn(cloud, f"loadbalancer/{short}/{name_for(args)}/{random_source.token_hex(8)}")
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
-        kind, name = args["loadBalancerType"], args["name"]
-        label = id.rsplit("/", 1)[-1]
+        kind = args["loadBalancerType"]
+        name, label = id.split("/")[-2:]
         suffix = formats.dns_suffix(cloud.region)
         if kind == "application":
             scheme = "internal-" if args["internal"] else ""
@@ -263,6 +269,7 @@ class LoadBalancer(Kind):
         mappings = args.get("subnetMappings") or [{"subnetId": s.id} for s in subnets]
         return {
             "arn": id,
+            "name": name,
             "arnSuffix": id.split(":loadbalancer/", 1)[-1],
             "dnsName": dns_name,
             "zoneId": zones.balancer_zone_id(cloud.region, kind),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sandbox import rules
-from sandbox.aws import formats, quotas, tokens
+from sandbox.aws import formats, quotas, stamps, tokens
 from sandbox.aws.elb_targets import LAYER_7, PROTOCOLS
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
@@ -153,6 +153,7 @@ class Listener(Kind):
     not_found_code = "ListenerNotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.arns(args, "loadBalancerArn", "elasticloadbalancing", "loadbalancer/")
         yield from rules.between(args, "port", 1, 65535)
         yield from rules.one_of(args, "protocol", PROTOCOLS)
@@ -271,6 +272,7 @@ class ListenerRule(Kind):
     not_found_code = "RuleNotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from formats.arns(args, "listenerArn", "elasticloadbalancing", "listener/")
         yield from rules.between(args, "priority", 1, 50000)
         yield from _check_actions(args, "actions")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import formats, quotas, tokens
-from sandbox.aws.elb import check_name, elb_arn
+from sandbox.aws import formats, quotas, stamps, tokens
+from sandbox.aws.elb import check_name, elb_arn, name_for
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Ref, Resource
 
@@ -54,6 +54,7 @@ class TargetGroup(Kind):
     not_found_code = "TargetGroupNotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:
+        yield from stamps.tag_faults(args)
         yield from check_name(args, "target group")
         yield from formats.ids(args, "vpcId", "vpc")
         yield from rules.between(args, "port", 1, 65535)
@@ -196,12 +197,13 @@ class TargetGroup(Kind):
         )
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
-        return elb_arn(cloud, f"targetgroup/{args['name']}/{random_source.token_hex(8)}")
+        return elb_arn(cloud, f"targetgroup/{name_for(args)}/{random_source.token_hex(8)}")
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         protocol, kind = args["protocol"] or "", args["targetType"]
         out: dict[str, Any] = {
             "arn": id,
+            "name": id.split("/")[-2],
             "arnSuffix": id.rsplit(":", 1)[-1],
             "loadBalancerArns": [],
             "healthCheck": self._health_check(args, protocol, kind),

@@ -10,37 +10,25 @@ DHCP_OPTIONS: Final = "aws:ec2/vpcDhcpOptions:VpcDhcpOptions"
 DHCP_ASSOCIATION: Final = "aws:ec2/vpcDhcpOptionsAssociation:VpcDhcpOptionsAssociation"
 SUBNET: Final = "aws:ec2/subnet:Subnet"
 INTERNET_GATEWAY: Final = "aws:ec2/internetGateway:InternetGateway"
-INTERNET_GATEWAY_ATTACHMENT: Final = (
-    "aws:ec2/internetGatewayAttachment:InternetGatewayAttachment"
-)
-EGRESS_ONLY_GATEWAY: Final = (
-    "aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway"
-)
+INTERNET_GATEWAY_ATTACHMENT: Final = "aws:ec2/internetGatewayAttachment:InternetGatewayAttachment"
+EGRESS_ONLY_GATEWAY: Final = "aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway"
 ROUTE_TABLE: Final = "aws:ec2/routeTable:RouteTable"
 DEFAULT_ROUTE_TABLE: Final = "aws:ec2/defaultRouteTable:DefaultRouteTable"
 ROUTE: Final = "aws:ec2/route:Route"
 ROUTE_TABLE_ASSOCIATION: Final = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-MAIN_ROUTE_TABLE_ASSOCIATION: Final = (
-    "aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation"
-)
+MAIN_ROUTE_TABLE_ASSOCIATION: Final = "aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation"
 EIP: Final = "aws:ec2/eip:Eip"
 EIP_ASSOCIATION: Final = "aws:ec2/eipAssociation:EipAssociation"
 NAT_GATEWAY: Final = "aws:ec2/natGateway:NatGateway"
 VPC_ENDPOINT: Final = "aws:ec2/vpcEndpoint:VpcEndpoint"
-VPC_ENDPOINT_ROUTE_TABLE: Final = (
-    "aws:ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation"
-)
-VPC_ENDPOINT_SUBNET: Final = (
-    "aws:ec2/vpcEndpointSubnetAssociation:VpcEndpointSubnetAssociation"
-)
+VPC_ENDPOINT_ROUTE_TABLE: Final = "aws:ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation"
+VPC_ENDPOINT_SUBNET: Final = "aws:ec2/vpcEndpointSubnetAssociation:VpcEndpointSubnetAssociation"
 NETWORK_ACL: Final = "aws:ec2/networkAcl:NetworkAcl"
 DEFAULT_NETWORK_ACL: Final = "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl"
 NETWORK_ACL_RULE: Final = "aws:ec2/networkAclRule:NetworkAclRule"
 NETWORK_ACL_ASSOCIATION: Final = "aws:ec2/networkAclAssociation:NetworkAclAssociation"
 PEERING: Final = "aws:ec2/vpcPeeringConnection:VpcPeeringConnection"
-PEERING_ACCEPTER: Final = (
-    "aws:ec2/vpcPeeringConnectionAccepter:VpcPeeringConnectionAccepter"
-)
+PEERING_ACCEPTER: Final = "aws:ec2/vpcPeeringConnectionAccepter:VpcPeeringConnectionAccepter"
 FLOW_LOG: Final = "aws:ec2/flowLog:FlowLog"
 PREFIX_LIST: Final = "aws:ec2/managedPrefixList:ManagedPrefixList"
 SECURITY_GROUP: Final = "aws:ec2/securityGroup:SecurityGroup"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws import images, tokens
+from sandbox.aws import AWS, images, tokens
 from sandbox.aws.ec2_launch_template import version_of
+from sandbox.kinds import Args
 from sandbox.values import UNKNOWN
 from tests.support.aws_region import IMAGE, check_faults, network, refused
 from tests.support.memory_cloud import MemoryCloud
@@ -185,11 +186,11 @@ def test_what_aws_takes_passes(change: dict[str, Any]) -> None:
         ([{"resourceType": "volume"}] * 2, "tagSpecifications[1].resourceType: volume is tagged twice"),
         (
             [{"resourceType": "volume", "tags": {"aws:x": "y"}}],
-            "tagSpecifications[0].tags.aws:x: keys that begin with aws:",
+            "tagSpecifications[0].tags: tag keys that begin with aws:",
         ),
         (
             [{"resourceType": "volume", "tags": {str(i): "" for i in range(51)}}],
-            "tagSpecifications[0].tags: at most 50",
+            "tagSpecifications[0].tags: expected at most 50 tags",
         ),
     ],
 )
@@ -282,3 +283,11 @@ def test_a_known_image_fits_the_machine_and_its_disk() -> None:
     root = [{"deviceName": ours.root_device, "ebs": {"volumeSize": 59, "volumeType": "gp3"}}]
     with refused("InvalidBlockDeviceMapping", "expect size>= 60GB"):
         cloud.create(tokens.LAUNCH_TEMPLATE, **{**GOOD, "imageId": ours.id}, blockDeviceMappings=root)
+
+
+def test_a_name_may_be_made_from_a_prefix() -> None:
+    cloud = MemoryCloud()
+    kind, inputs = AWS.kinds[tokens.LAUNCH_TEMPLATE], Args({**GOOD, "name": None, "namePrefix": "node-"})
+    name = kind.outputs("lt-1", inputs, cloud, None)["name"]
+    assert name.startswith("node-")
+    assert len(name) == len("node-") + 26

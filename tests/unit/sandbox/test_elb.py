@@ -350,3 +350,13 @@ def test_a_target_groups_name_is_used_once() -> None:
     net.cloud.set_quota("L-B22855CB", 1)
     with refused("TooManyTargetGroups"):
         net.target_group(name="others")
+
+
+def test_a_prefixed_name_is_cut_to_what_elb_takes() -> None:
+    cloud = MemoryCloud()
+    for token, known in ((tokens.LOAD_BALANCER, {"loadBalancerType": "network"}), (tokens.TARGET_GROUP, GROUP)):
+        args = Args({**known, "name": None, "namePrefix": "gpu-"})
+        id = AWS.kinds[token].new_id(args, cloud)
+        name = id.split("/")[-2]
+        assert name.startswith("gpu-")
+        assert len(name) == 30

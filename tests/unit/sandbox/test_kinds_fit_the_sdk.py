@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sandbox import schema
-from sandbox.aws import AWS
+from sandbox.aws import AWS, images, tokens
 from sandbox.values import steps
+from tests.support.aws_region import network
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,54 @@ def test_every_reference_points_at_a_type_that_exists(token: str) -> None:
 def test_a_type_with_tags_in_the_sdk_is_taggable(token: str, document: dict[str, Any]) -> None:
     if "tagsAll" in document["resources"][token]["outputs"]:
         assert AWS.kinds[token].taggable
+
+
+def test_what_kinds_return_are_properties_of_their_types(document: dict[str, Any]) -> None:
+    net = network()
+    cloud = net.cloud
+    cloud.set_quota("L-0263D0A3", 10)
+    image = next(i for i in images.images(cloud) if i.architecture == "x86_64")
+    address, spare = net.addresses(2)
+    cloud.create(tokens.NAT_GATEWAY, subnetId=net.subnets[0].id, allocationId=address.id)
+    cloud.create(tokens.NAT_GATEWAY, vpcId=net.vpc.id, availabilityMode="regional")
+    route = {"routeTableId": net.table.id, "destinationCidrBlock": "0.0.0.0/0", "gatewayId": net.gateway.id}
+    cloud.create(tokens.ROUTE, **route)
+    cloud.create(tokens.MAIN_ROUTE_TABLE_ASSOCIATION, vpcId=net.vpc.id, routeTableId=net.table.id)
+    cloud.create(tokens.VPC_ENDPOINT, vpcId=net.vpc.id, serviceName="com.amazonaws.us-east-1.s3")
+    sts = {"serviceName": "com.amazonaws.us-east-1.sts", "vpcEndpointType": "Interface", "privateDnsEnabled": True}
+    cloud.create(tokens.VPC_ENDPOINT, vpcId=net.vpc.id, subnetIds=[net.subnets[0].id], **sts)
+    rule = {"securityGroupId": net.group.id, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"}
+    cloud.create(tokens.EGRESS_RULE, **rule)
+    template = cloud.create(tokens.LAUNCH_TEMPLATE, name="node", imageId=image.id, instanceType="t3.micro")
+    machine = cloud.create(tokens.INSTANCE, subnetId=net.subnets[0].id, launchTemplate={"id": template.id})
+    nic = cloud.create(tokens.NETWORK_INTERFACE, subnetId=net.subnets[0].id)
+    cloud.create(tokens.EIP_ASSOCIATION, allocationId=spare.id, networkInterfaceId=nic.id)
+    volume = cloud.create(tokens.VOLUME, availabilityZone="us-east-1a", size=10)
+    cloud.create(tokens.SNAPSHOT, volumeId=volume.id)
+    cloud.create(tokens.AMI_FROM_INSTANCE, name="baked", sourceInstanceId=machine.id)
+    cloud.create(tokens.PLACEMENT_GROUP, name="close", strategy="cluster")
+    balancer, group = net.balancer(), net.target_group()
+    forward = [{"type": "forward", "targetGroupArn": group.id}]
+    listener = {"loadBalancerArn": balancer.id, "port": 443, "protocol": "TCP", "defaultActions": forward}
+    cloud.create(tokens.LISTENER, **listener)
+    other = cloud.create(tokens.VPC, cidrBlock="10.99.0.0/16")
+    cloud.create(tokens.PEERING, vpcId=net.vpc.id, peerVpcId=other.id)
+    cloud.create(tokens.NETWORK_ACL, vpcId=net.vpc.id)
+    reservation = {"instanceType": "t3.micro", "instancePlatform": "Linux/UNIX", "availabilityZone": "us-east-1a"}
+    cloud.create(tokens.CAPACITY_RESERVATION, **reservation, instanceCount=1)
+
+    strange = {
+        f"{resource.token}: {key}"
+        for resource in cloud.state.resources.values()
+        for key in resource.outputs
+        if key not in document["resources"][resource.token]["outputs"]
+        and key not in document["resources"][resource.token]["inputs"]
+    }
+    assert strange == set()
+    # A program that reads these would otherwise see an empty value where AWS has one.
+    for resource in cloud.state.resources.values():
+        spec = document["resources"][resource.token]["outputs"]
+        if "arn" in spec:
+            assert resource["arn"], resource.token
+        if "ownerId" in spec:
+            assert resource["ownerId"], resource.token
