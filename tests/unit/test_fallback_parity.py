@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from infra import naming
 from infra.fallback import Observation, Rule, State, decide
 from tests.support import wire
-from tests.support.alarms import ALARM, GROUP, POLICY, GroupState, read_region
+from tests.support.alarms import ALARM, GROUP, POLICY, GroupState, StepPolicy, read_region
 from tests.support.mutants import MUTANTS
 from tests.support.parity import PLENTY, differences, first_difference, worlds
 from tests.support.registered import ROOT, registered, stack_config
@@ -313,3 +313,71 @@ def test_a_group_that_has_never_published_is_neither_bought_for_nor_shed() -> No
             control.publish(seen, spot=spot, on_demand=on_demand)
             control.region.minute(minute, {wire.ON_DEMAND: group})
         assert group.desired == 3
+
+
+# --- Where the documentation leaves room ----------------------------------------------------------------------------
+
+
+class NewestPoint(StepPolicy):
+    """Should a policy choose its step by the newest point of the window, not by all of them."""
+
+    def adjustment(self, points: list[float], threshold: float) -> int | None:
+        return super().adjustment(points[-1:], threshold)
+
+
+class Otherwise(ByAlarms):
+    """Auto Scaling with other answers: `vague` names what it does not do though this evaluator does."""
+
+    vague: frozenset[str] = frozenset()
+
+    def minute(self, minute: int, seen: Observation | None, group: GroupState) -> int:
+        if "refuse a scale-in during a scale-out" in self.vague:
+            group.scaling_out = False
+        if "leave warming nodes out" in self.vague:
+            group.warming = 0
+        if "count terminating nodes" in self.vague:
+            group.terminating = 0
+        return super().minute(minute, seen, group)
+
+
+@pytest.mark.parametrize(
+    "vague",
+    [
+        {"choose by the whole window"},
+        {"refuse a scale-in during a scale-out"},
+        {"leave warming nodes out"},
+        {"count terminating nodes"},
+        {
+            "choose by the whole window",
+            "refuse a scale-in during a scale-out",
+            "leave warming nodes out",
+            "count terminating nodes",
+        },
+    ],
+    ids=lambda vague: " and ".join(sorted(vague)) if len(vague) == 1 else "nothing of it",
+)
+def test_the_goals_hold_whatever_auto_scaling_does_where_its_documentation_is_vague(vague: set[str]) -> None:
+    def alarms() -> ByAlarms:
+        region = read_region(wire.resources(QUICK))
+        if "choose by the whole window" in vague:
+            region.policies = {arn: NewestPoint(*_fields(policy)) for arn, policy in region.policies.items()}
+        control = Otherwise(region, wire.SPOT, wire.ON_DEMAND)
+        control.vague = frozenset(vague)
+        return control
+
+    traces = {name: run(world, alarms()) for name, world in worlds(QUICK).items()}
+    for late in ("", ", metrics a minute late"):
+        assert bought(traces["first boot" + late]) == [(0, 0)]
+        assert [size for _, size in bought(traces["all spot lost for good" + late])] == [0, 2]
+        assert [size for _, size in bought(traces["all spot lost, back in two parts" + late])] == [0, 2, 1, 0]
+        assert [size for _, size in bought(traces["one lost, the other during the order's boot" + late])] == [0, 1, 2]
+        assert len(bought(traces["spot back for a minute at a time" + late])) == 2
+        assert len(bought(traces["one lost while the other flaps" + late])) == 2
+    for name, trace in traces.items():
+        for entry in trace:
+            if entry.ordered < entry.seen.on_demand_desired and not name.endswith("late"):
+                assert entry.serving > entry.target or entry.seen.on_demand_in_service == 0, name
+
+
+def _fields(policy: StepPolicy) -> list[Any]:
+    return [getattr(policy, name) for name in policy.__dataclass_fields__]
