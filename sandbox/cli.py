@@ -180,12 +180,12 @@ def weather_quota(
 
 @weather_app.command("fault")
 def weather_fault(
-    kind: Annotated[str, typer.Argument(help="throttle, fail, lose-answer or slow.")],
+    kind: Annotated[str, typer.Argument(help="throttle, fail, lose-answer, slow or slow-answer.")],
     operation: Annotated[str, typer.Option(help="create, read, update, delete, invoke or *.")] = "*",
     type_: Annotated[str, typer.Option("--type", help="Type token or pattern, such as aws:autoscaling/*.")] = "*",
     name: Annotated[str, typer.Option(help="Logical name or pattern.")] = "*",
     times: Annotated[int | None, typer.Option(help="How many calls it strikes; all when left out.")] = None,
-    seconds: Annotated[float, typer.Option(help="For slow: seconds before the answer.")] = 1.0,
+    seconds: Annotated[float, typer.Option(help="For slow and slow-answer: how long.")] = 1.0,
     message: Annotated[str | None, typer.Option(help="For fail: `Code: text` of the refusal.")] = None,
     cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
 ) -> None:

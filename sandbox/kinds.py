@@ -192,6 +192,10 @@ class Kind:
         """Value rules. Pure; unknown values are skipped (use `args.at`, `args.get`)."""
         return ()
 
+    def replace_when(self, old: Args, new: Args) -> Iterable[str]:
+        """Changed paths that replace the resource only because of their values (a subnet taken from a balancer)."""
+        return ()
+
     def new_id(self, args: Args, cloud: Cloud) -> str:
         return f"{self.id_prefix}{random_source.token_hex(9)[:17]}"
 

@@ -89,6 +89,7 @@ class Project:
     def environment(self, engine: Engine, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables for a command in the sandbox: the caller's without anything that leads to an account."""
         kept = {k: v for k, v in (base if base is not None else os.environ).items() if not _DROPPED.match(k)}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # program and plugins start anew each time: a second without bytecode
         environment = engine.environment(kept)
         environment["PATH"] = os.pathsep.join([str(Path(sys.prefix) / "bin"), environment["PATH"]])
         environment.update(

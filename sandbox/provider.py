@@ -120,6 +120,7 @@ class Provider:
             if olds.get("region") and self._region(news) not in (olds["region"], ""):
                 changes["region"] = "update"
             patterns = (*patterns, "region")
+        patterns = (*patterns, *kind.replace_when(Args(old_inputs), Args(news)))
         return DiffResult(changes, differ.replacing(changes, patterns), kind.delete_before_replace)
 
     @staticmethod
@@ -345,8 +346,10 @@ class _Call:
                 raise CloudError(code, message or code)
 
     def after(self) -> None:
-        """Raises LostAnswer when the weather swallows the answer of a call that was carried out."""
+        """After a call that was carried out. Raises LostAnswer when the weather swallows its answer."""
         for key, fault in self._faults:
+            if fault.kind == "slow-answer" and self._strikes(key, fault.times):
+                time.sleep(fault.seconds)
             if fault.kind == "lose-answer" and self._strikes(key, fault.times):
                 raise LostAnswer(f"connection reset by peer: the answer of {self._what} was lost")
 

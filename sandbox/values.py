@@ -9,8 +9,9 @@ data, so the marks are taken off at the door and put back on the way out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from google.protobuf import struct_pb2
@@ -113,12 +114,12 @@ def _encode_plain(target: struct_pb2.Value, value: Any, path: str, secrets: set[
         target.number_value = value
     elif isinstance(value, str):
         target.string_value = value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         target.struct_value.SetInParent()
         for k, v in value.items():
             if v is not None:
                 _encode(target.struct_value.fields[k], v, join(path, k), secrets)
-    elif isinstance(value, Sequence):
+    elif isinstance(value, list | tuple):
         target.list_value.SetInParent()
         for i, v in enumerate(value):
             _encode(target.list_value.values.add(), v, f"{path}[{i}]", secrets)
@@ -131,7 +132,7 @@ _PLAIN_KEY: Final = re.compile(r"^[A-Za-z_$][A-Za-z0-9_$]*$")
 
 def join(path: str, key: str) -> str:
     """One step down in a property path, quoted as Pulumi quotes keys that are not identifiers."""
-    if _PLAIN_KEY.match(key):
+    if key.isidentifier() or _PLAIN_KEY.match(key):  # the first is faster, the second knows the dollar sign
         return f"{path}.{key}" if path else key
     quoted = '["' + key.replace("\\", "\\\\").replace('"', '\\"') + '"]'
     return path + quoted
@@ -141,7 +142,7 @@ def has_unknown(value: Any) -> bool:
     """Whether any leaf of the value is unknown."""
     if value is UNKNOWN:
         return True
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(has_unknown(v) for v in value.values())
     if isinstance(value, list):
         return any(has_unknown(v) for v in value)
@@ -151,8 +152,9 @@ def has_unknown(value: Any) -> bool:
 _STEP: Final = re.compile(r"\[\*\]|\[(\d+)\]|\[\"((?:[^\"\\]|\\.)*)\"\]|\.?([^.\[\]]+)")
 
 
-def steps(path: str) -> list[str | int | None]:
-    """`a.b[0][*]` -> ["a", "b", 0, None]; None stands for any element of a list (or any value of a map)."""
+@lru_cache(maxsize=16384)
+def steps(path: str) -> tuple[str | int | None, ...]:
+    """`a.b[0][*]` -> ("a", "b", 0, None); None stands for any element of a list (or any value of a map)."""
     out: list[str | int | None] = []
     for match in _STEP.finditer(path):
         index, quoted, key = match.groups()
@@ -164,7 +166,7 @@ def steps(path: str) -> list[str | int | None]:
             out.append(quoted.replace('\\"', '"').replace("\\\\", "\\"))
         else:
             out.append(key)
-    return out
+    return tuple(out)
 
 
 def select(values: Any, pattern: str) -> Iterator[tuple[str, Any]]:
@@ -173,7 +175,7 @@ def select(values: Any, pattern: str) -> Iterator[tuple[str, Any]]:
     yield from _select(values, steps(pattern), "")
 
 
-def _select(value: Any, rest: list[str | int | None], path: str) -> Iterator[tuple[str, Any]]:
+def _select(value: Any, rest: tuple[str | int | None, ...], path: str) -> Iterator[tuple[str, Any]]:
     if not rest:
         if value is not None:
             yield path, value
@@ -186,13 +188,13 @@ def _select(value: Any, rest: list[str | int | None], path: str) -> Iterator[tup
         if isinstance(value, list):
             for i, item in enumerate(value):
                 yield from _select(item, tail, f"{path}[{i}]")
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             for key, item in value.items():
                 yield from _select(item, tail, join(path, key))
     elif isinstance(head, int):
         if isinstance(value, list) and head < len(value):
             yield from _select(value[head], tail, f"{path}[{head}]")
-    elif isinstance(value, Mapping) and head in value:
+    elif isinstance(value, dict) and head in value:
         yield from _select(value[head], tail, join(path, head))
 
 
@@ -214,7 +216,7 @@ def path_above(path: str, pattern: str) -> bool:
     return len(concrete) < len(wanted) and _agree(concrete, wanted)
 
 
-def _agree(concrete: list[str | int | None], wanted: list[str | int | None]) -> bool:
+def _agree(concrete: tuple[str | int | None, ...], wanted: tuple[str | int | None, ...]) -> bool:
     return all(w is None or c == w for c, w in zip(concrete, wanted, strict=False))
 
 
@@ -230,7 +232,7 @@ def spread_secrets(secrets: Iterable[str], inputs: Mapping[str, Any], outputs: M
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """(path, value) of everything that is neither a map nor a list."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, join(path, key))
     elif isinstance(value, list):

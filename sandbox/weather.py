@@ -9,7 +9,8 @@
 
 Names are shell patterns (`*` when left out). A fault strikes `times` calls (every call when left out):
 throttle (the API refuses and the provider retries, up to 10 attempts), fail (refused with `message`), lose-answer (the
-call is carried out and its answer lost), slow (`seconds` before the answer).
+call is carried out and its answer lost), slow (`seconds` before the call is carried out), slow-answer (`seconds`
+after).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Operation = Literal["check", "create", "read", "update", "delete", "invoke", "*"]
-FaultKind = Literal["throttle", "fail", "lose-answer", "slow"]
+FaultKind = Literal["throttle", "fail", "lose-answer", "slow", "slow-answer"]
 
 
 class _Entry(BaseModel):

@@ -1,6 +1,6 @@
 """Calls Check on a running plugin; a process of its own, as the wire messages must not meet Pulumi's SDK.
 
-    python check_client.py PORT CALLS < {"token": "hex of the inputs"}
+python check_client.py PORT CALLS < {"token": "hex of the inputs"}
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m tests.bench.make_floor        (deploys the region on a temporary sandbox, then writes tests/bench/floor)
 
-The result is committed and read in review, like any other source. It is the yardstick of `make bench`: what the engine and the
-SDK cost for these resources when no component, no config and no check of ours is in the way.
+The result is committed and read in review, like any other source. It is the yardstick of `make bench`: what the engine
+and the SDK cost for these resources when no component, no config and no check of ours is in the way.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ STACK = "aws-us-east-1"
 TARGET = Path(__file__).parent / "floor" / "infra" / "__main__.py"
 GIVEN = re.compile(r"[a-z]+-[0-9a-f]{17}|arn:aws:[^\"' ]+")
 """What the cloud gave: random ids, and ARNs."""
-HEAD = '''"""{stack}, flat: every resource with literal inputs, no components, no config. Written by tests/bench/make_floor.py."""
-# ruff: noqa: E501
+HEAD = '''"""{stack}, flat: literal inputs, no components, no config. Written by tests/bench/make_floor.py."""
+# ruff: noqa: E501, F401
 # fmt: off
 
 import gc
@@ -50,7 +50,8 @@ class Writer:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
-        self._names: dict[str, str] = {}  # value the cloud gave -> expression
+        self._given: dict[str, str] = {}  # value the cloud gave -> expression
+        self._named: dict[str, str] = {}  # id that is a name -> expression
 
     def line(self, number: int, resource: Mapping[str, Any]) -> str:
         token = resource["type"]
@@ -58,13 +59,15 @@ class Writer:
         spec = self._document["resources"][token]["inputs"]
         inputs = {k: v for k, v in resource["inputs"].items() if not k.startswith("__")}
         arguments = ", ".join(
-            f"{_snake(key)}={self._source(value, spec[key])}" for key, value in sorted(inputs.items())
+            f"{_snake(key)}={repr(value) if key in ('tags', 'name') else self._source(value, spec[key])}"
+            for key, value in sorted(inputs.items())
         )
         variable = f"r{number}"
         for output in ("arn", "id"):
             value = resource["id"] if output == "id" else resource["outputs"].get(output)
             if isinstance(value, str) and GIVEN.fullmatch(value):
-                self._names.setdefault(value, f"{variable}.{output}")
+                self._given.setdefault(value, f"{variable}.{output}")
+        self._named.setdefault(resource["id"], f"{variable}.id")
         logical = resource["urn"].rsplit("::", 1)[-1]
         return f'{variable} = aws.{module}.{name}("{logical}", {arguments}, opts=O)'
 
@@ -83,13 +86,13 @@ class Writer:
         return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
 
     def _text(self, text: str) -> str:
-        if text in self._names:
-            return self._names[text]
-        known = sorted((v for v in self._names if v in text), key=len, reverse=True)
+        if text in self._given or text in self._named:
+            return self._given.get(text) or self._named[text]
+        known = sorted((v for v in self._given if v in text), key=len, reverse=True)
         if not known:
             return repr(text)
         parts = re.split("(" + "|".join(map(re.escape, known)) + ")", text)
-        return "pulumi.Output.concat(" + ", ".join(self._names.get(p, repr(p)) for p in parts if p) + ")"
+        return "pulumi.Output.concat(" + ", ".join(self._given.get(p, repr(p)) for p in parts if p) + ")"
 
 
 def _snake(name: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,22 +44,18 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
 
 
 def _watch(pid: int, peak: list[float]) -> None:
-    while True:
-        try:
-            root = psutil.Process(pid)
-            family = [root, *root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        resident = 0
-        for member in family:
-            try:
-                resident += member.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        if root.status() == psutil.STATUS_ZOMBIE:
-            return
-        peak[0] = max(peak[0], resident / 2**20)
-        time.sleep(SAMPLE_SECONDS)
+    """Sample the memory of a process and its descendants until it is gone."""
+    try:
+        root = psutil.Process(pid)
+        while root.status() != psutil.STATUS_ZOMBIE:
+            resident = 0
+            for member in [root, *root.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    resident += member.memory_info().rss
+            peak[0] = max(peak[0], resident / 2**20)
+            time.sleep(SAMPLE_SECONDS)
+    except psutil.NoSuchProcess:
+        return
 
 
 def median(runs: Sequence[Measured]) -> dict[str, float]:

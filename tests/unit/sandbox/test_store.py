@@ -38,9 +38,14 @@ def test_what_was_put_is_found_by_id_and_by_output(tmp_path: Path) -> None:
 
 def test_a_failed_call_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with pytest.raises(RuntimeError), store.transaction(write=True) as tx:
-        tx.put("aws", vpc("a"))
-        raise RuntimeError
+
+    def fail() -> None:
+        with store.transaction(write=True) as tx:
+            tx.put("aws", vpc("a"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with store.transaction(write=False) as tx:
         assert tx.all("aws") == []
 

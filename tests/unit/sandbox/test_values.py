@@ -88,7 +88,7 @@ def test_an_unknown_branch_is_reported_once_as_unknown() -> None:
     ],
 )
 def test_paths_are_taken_apart_as_pulumi_writes_them(path: str, expected: list[Any]) -> None:
-    assert steps(path) == expected
+    assert steps(path) == tuple(expected)
 
 
 def test_an_unknown_has_no_truth() -> None:

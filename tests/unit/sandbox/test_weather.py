@@ -38,7 +38,7 @@ def test_the_last_quota_that_fits_wins() -> None:
     ],
 )
 def test_a_faulty_file_says_where(text: str, says: str) -> None:
-    with pytest.raises(WeatherError, match="weather.yaml") as caught:
+    with pytest.raises(WeatherError, match=r"weather\.yaml") as caught:
         parse(text)
     assert says in str(caught.value)
 
