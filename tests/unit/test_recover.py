@@ -312,7 +312,9 @@ def test_two_that_name_each_other_do_not_make_a_circle() -> None:
 @given(st.permutations(range(6)), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
 def test_order_puts_everything_after_what_it_needs(order: list[int], edges: list[tuple[int, int]]) -> None:
     down = [(a, b) for a, b in edges if a > b]  # no circles
-    resources = [{"urn": f"u{n}", "type": "t", "dependencies": [f"u{b}" for a, b in down if a == n]} for n in order]
+    resources: list[dict[str, Any]] = [
+        {"urn": f"u{n}", "type": "t", "dependencies": [f"u{b}" for a, b in down if a == n]} for n in order
+    ]
     urns = [r["urn"] for r in ordered(resources)]
     assert sorted(urns) == sorted(r["urn"] for r in resources)
     assert all(urns.index(f"u{b}") < urns.index(f"u{a}") for a, b in down)
@@ -595,7 +597,7 @@ def test_ec2_is_asked_by_tag_and_only_for_what_still_exists() -> None:
             ]
         },
     }
-    script = []
+    script: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
     for listing in aws.EC2:
         filters = [BY_TAG, *({"Name": n, "Values": list(v)} for n, v in listing.filters)]
         script.append((listing.operation, answers.get(listing.operation, {}), {"Filters": filters}))
@@ -611,7 +613,7 @@ def test_ec2_is_asked_by_tag_and_only_for_what_still_exists() -> None:
     assert (aws_types.INGRESS_RULE, "sgr-1") in found
     assert (aws_types.EGRESS_RULE, "sgr-2") in found
     association = found[aws_types.ASSOCIATION, "subnet-1/rtb-1"]
-    assert (association.key, association.parents) == ("subnet-1", {"subnet-1", "rtb-1"})
+    assert (association.key, association.parents) == ("subnet-1", frozenset({"subnet-1", "rtb-1"}))
 
 
 def test_groups_are_listed_by_tag_and_one_that_is_being_deleted_is_left() -> None:
@@ -700,7 +702,7 @@ def test_targets_of_a_rule_and_confirmed_subscriptions_of_a_topic_are_listed() -
     assert (target.token, target.id, target.parents) == (
         aws_types.EVENT_TARGET,
         "interruptions/topic",
-        {"interruptions"},
+        frozenset({"interruptions"}),
     )
     topic = Existing(aws_types.TOPIC, "arn:aws:sns:us-east-1:1:topic", "topic")
     one = {"Protocol": "email", "Endpoint": "a@example.com", "SubscriptionArn": "PendingConfirmation"}
