@@ -563,7 +563,7 @@ BY_TAG = {"Name": "tag:spillway:stack", "Values": [AWS_STACK]}
 
 
 def test_ec2_is_asked_by_tag_and_only_for_what_still_exists() -> None:
-    answers = {
+    answers: dict[str, dict[str, Any]] = {
         "describe_vpcs": {"Vpcs": [{"VpcId": "vpc-1", "Tags": aws_tags("vpc")}]},
         "describe_subnets": {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "Tags": aws_tags("a")}]},
         "describe_route_tables": {
