@@ -35,6 +35,14 @@ def is_aws_managed(policy_arn: str) -> bool:
     return _AWS_MANAGED.fullmatch(policy_arn) is not None
 
 
+def name_faults(args: Args, longest: int) -> Iterable[Fault]:
+    """A name, or the beginning of one to which the provider adds 26 characters.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+    yield from conflicting(args, "name", "namePrefix")
+    for key, most in (("name", longest), ("namePrefix", longest - 26)):
+        yield from matches(args, key, f"{NAME_CHARS}{{1,{most}}}", f"1 to {most} letters, digits and _+=,.@-")
+
+
 def path_faults(args: Args) -> Iterable[Fault]:
     yield from matches(args, "path", _PATH, "a path that begins and ends with a slash")
     yield from length(args, "path", 1, 512)
@@ -85,14 +93,7 @@ class Role(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from conflicting(args, "name", "namePrefix")
-        yield from matches(args, "name", NAME_CHARS + "{1,64}", "1 to 64 letters, digits and _+=,.@-")
-        yield from matches(
-            args,
-            "namePrefix",
-            NAME_CHARS + "{1,38}",
-            "1 to 38 letters, digits and _+=,.@-",
-        )
+        yield from name_faults(args, 64)
         yield from path_faults(args)
         # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
         yield from matches(
@@ -175,14 +176,7 @@ class RolePolicy(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from conflicting(args, "name", "namePrefix")
-        yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
-        yield from matches(
-            args,
-            "namePrefix",
-            NAME_CHARS + "{1,102}",
-            "1 to 102 letters, digits and _+=,.@-",
-        )
+        yield from name_faults(args, 128)
         yield from policy_json.policy_faults(args, "policy", policy_json.INLINE_ROLE)
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
@@ -268,14 +262,7 @@ class Policy(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from conflicting(args, "name", "namePrefix")
-        yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
-        yield from matches(
-            args,
-            "namePrefix",
-            NAME_CHARS + "{1,102}",
-            "1 to 102 letters, digits and _+=,.@-",
-        )
+        yield from name_faults(args, 128)
         yield from path_faults(args)
         yield from length(args, "description", 0, 1000)
         yield from policy_json.policy_faults(args, "policy", policy_json.MANAGED)
@@ -315,14 +302,7 @@ class InstanceProfile(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from conflicting(args, "name", "namePrefix")
-        yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
-        yield from matches(
-            args,
-            "namePrefix",
-            NAME_CHARS + "{1,102}",
-            "1 to 102 letters, digits and _+=,.@-",
-        )
+        yield from name_faults(args, 128)
         yield from path_faults(args)
         yield from matches(args, "role", NAME_CHARS + "{1,64}", "the name of a role (not its ARN)")
         yield from tag_faults(args)

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from sandbox.aws import policy_json
 from sandbox.aws.formats import arn
-from sandbox.aws.iam import NAME_CHARS, ROLE, count_attachments, path_faults, policy_arn_ref
+from sandbox.aws.iam import NAME_CHARS, ROLE, count_attachments, name_faults, path_faults, policy_arn_ref
 from sandbox.aws.registry import AWS
 from sandbox.aws.stamps import iam_id, name_of, now, random_letters, tag_faults
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Ref, Resource
-from sandbox.rules import conflicting, length, matches, one_of, shown
+from sandbox.rules import length, matches, one_of, shown
 
 USER: Final = "aws:iam/user:User"
 USER_ATTACHMENT: Final = "aws:iam/userPolicyAttachment:UserPolicyAttachment"
@@ -88,8 +88,7 @@ class UserPolicy(Kind):
     not_found_code = "NoSuchEntity"
 
     def check(self, args: Args) -> Iterable[Fault]:
-        yield from conflicting(args, "name", "namePrefix")
-        yield from matches(args, "name", NAME_CHARS + "{1,128}", "1 to 128 letters, digits and _+=,.@-")
+        yield from name_faults(args, 128)
         yield from policy_json.policy_faults(args, "policy", policy_json.INLINE_USER)
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
