@@ -71,7 +71,7 @@ class Events(pulumi.ComponentResource):
         topic_policy = aws.sns.TopicPolicy(
             f"{name}-events",
             arn=topic.arn,
-            policy=policy(self._topic_statements(scope.arn("sns", topic_name), rules)),
+            policy=policy(self._topic_statements(scope.arn("sns", topic_name))),
             opts=self._child,
         )
         for label, (description, pattern) in patterns.items():
@@ -94,24 +94,27 @@ class Events(pulumi.ComponentResource):
         self.topic_arn = topic.arn
         self.register_outputs({"topicArn": self.topic_arn})
 
-    def _topic_statements(self, topic: str, rules: dict[str, str]) -> list[dict[str, Any]]:
+    def _topic_statements(self, topic: str) -> list[dict[str, Any]]:
         scope = self._args.scope
         alarms = [scope.arn("cloudwatch", f"alarm:{alarm}") for alarm in self._args.alarms]
-        return [
-            {
+
+        def publish(service: str) -> dict[str, Any]:
+            return {
                 "Sid": service,
                 "Effect": "Allow",
                 "Principal": {"Service": f"{service}.amazonaws.com"},
                 "Action": "sns:Publish",
                 "Resource": topic,
-                "Condition": {"ArnEquals": {"aws:SourceArn": sources}},
             }
-            for service, sources in (
-                ("events", [scope.arn("events", f"rule/{rule}") for rule in rules.values()]),
-                ("cloudwatch", alarms),
-            )
-            if sources
-        ] + [
+
+        # Rules cannot be held to their ARN here: "You can't use Condition blocks in Amazon SNS topic policies for
+        # EventBridge"; nothing would arrive, and only the rule's FailedInvocations would tell.
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html (Amazon SNS permissions)
+        allowed = [publish("events")]
+        if alarms:
+            allowed.append(publish("cloudwatch") | {"Condition": {"ArnEquals": {"aws:SourceArn": alarms}}})
+        return [
+            *allowed,
             {
                 "Sid": "TlsOnly",
                 "Effect": "Deny",
@@ -119,7 +122,7 @@ class Events(pulumi.ComponentResource):
                 "Action": "sns:Publish",
                 "Resource": topic,
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
+            },
         ]
 
     def _budget(self) -> None:
