@@ -69,7 +69,7 @@ def build_aws(config: RegionConfig) -> None:
     from infra.aws.provider import provider
 
     account = provider(config)
-    from infra.aws.lookups import NotFound, find_block, find_image
+    from infra.aws.lookups import NotFound, check_block, find_block, find_image
     from infra.aws.region import Region, RegionArgs
 
     gc.freeze()
@@ -78,6 +78,8 @@ def build_aws(config: RegionConfig) -> None:
     try:
         image = find_image(config.image, account)
         blocks = tuple(find_block(block, account) for block in config.pools.reservations.capacity_blocks)
+        for block in blocks:
+            check_block(block, config)
     except NotFound as error:
         refuse([f"{STACKS}/Pulumi.{config.stack_name}.yaml: {error}"])
     region = Region(

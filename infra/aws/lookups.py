@@ -13,14 +13,16 @@ import pulumi
 import pulumi_aws as aws
 
 if TYPE_CHECKING:
+    from infra.config import AwsRegion
     from infra.sections import Image
 
 FAMILY_TAG: Final = "spillway:family"
 VERSION_TAG: Final = "spillway:version"
+BLOCKS_KEY: Final = "spillway:region.pools.reservations.capacityBlocks"
 
 
 class NotFound(Exception):
-    """Something that the stack file names is not in the account; the text is one line."""
+    """Something that the stack file names is not in the account, or of no use to it; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,25 @@ def find_block(reservation: str, provider: pulumi.ProviderResource) -> CapacityB
     try:
         found = aws.ec2.get_capacity_block_reservation(id=reservation, opts=pulumi.InvokeOptions(provider=provider))
     except Exception as error:  # as above
-        where = "spillway:region.pools.reservations.capacityBlocks"
-        raise NotFound(f"{where}: no capacity block {reservation}: {reason(error)}") from None
+        raise NotFound(f"{BLOCKS_KEY}: no capacity block {reservation}: {reason(error)}") from None
     return CapacityBlock(
         reservation, found.instance_type, found.availability_zone, found.instance_count, found.end_date
     )
+
+
+def check_block(block: CapacityBlock, config: AwsRegion) -> None:
+    """Refuse a block that the region has no subnet for, or whose machines the model was not checked against.
+
+    Both are known only from the account, and here nothing is registered yet. Raises NotFound.
+    """
+    if block.zone not in config.zones:
+        zones = ", ".join(config.zones)
+        raise NotFound(f"{BLOCKS_KEY} = {block.id}: is in {block.zone}; has to be in one of the stack's zones: {zones}")
+    if block.machine_type not in config.all_types:
+        types = ", ".join(config.all_types)
+        raise NotFound(
+            f"{BLOCKS_KEY} = {block.id}: holds {block.machine_type}; has to be one of the pools' types: {types}"
+        )
 
 
 def reason(error: Exception) -> str:

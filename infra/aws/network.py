@@ -84,8 +84,8 @@ class Network(pulumi.ComponentResource):
         s3 = self._s3_endpoint(tables)
         self._security_groups()
         routes = self._interface_endpoints() if args.egress == "endpoints" else self._nat(layout, public, tables)
-        self._egress_rules(s3)
-        self.egress = [s3, *routes]
+        # Without its association a subnet uses the VPC's main table, which leads nowhere.
+        self.egress = [s3, *routes, *self._associations, *self._egress_rules(s3)]
         self.register_outputs({"vpcId": self.vpc_id})
 
     def _public_edge(self, layout: Sequence[ZoneSubnets]) -> dict[str, aws.ec2.Subnet]:
@@ -128,6 +128,7 @@ class Network(pulumi.ComponentResource):
     def _node_subnets(self, layout: Sequence[ZoneSubnets]) -> dict[str, aws.ec2.RouteTable]:
         name, scope, child = self._name, self._args.scope, self._child
         tables: dict[str, aws.ec2.RouteTable] = {}
+        associations: list[pulumi.Resource] = []
         ids: dict[str, pulumi.Output[str]] = {}
         for zone in layout:
             letter = zone.zone[-1]
@@ -147,11 +148,14 @@ class Network(pulumi.ComponentResource):
                 tags=scope.tags("network", f"nodes-{letter}"),
                 opts=child,
             )
-            aws.ec2.RouteTableAssociation(
-                f"{name}-nodes-{letter}", subnet_id=subnet.id, route_table_id=table.id, opts=child
+            associations.append(
+                aws.ec2.RouteTableAssociation(
+                    f"{name}-nodes-{letter}", subnet_id=subnet.id, route_table_id=table.id, opts=child
+                )
             )
             ids[zone.zone] = subnet.id
         self.node_subnet_ids = ids
+        self._associations = associations
         return tables
 
     def _s3_endpoint(self, tables: Mapping[str, aws.ec2.RouteTable]) -> aws.ec2.VpcEndpoint:
@@ -313,11 +317,12 @@ class Network(pulumi.ComponentResource):
             ),
         ]
 
-    def _egress_rules(self, s3: aws.ec2.VpcEndpoint) -> None:
+    def _egress_rules(self, s3: aws.ec2.VpcEndpoint) -> list[pulumi.Resource]:
         # DNS and time come from the VPC itself (link-local), which security groups do not filter.
         # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
         if self._args.egress == "endpoints":
-            self._rule("nodes-to-endpoints", self._nodes, "out", "AWS services", peer=self._endpoints)
-            self._rule("nodes-to-s3", self._nodes, "out", "Model bucket", prefix_list=s3.prefix_list_id)
-        else:
-            self._rule("nodes-to-internet", self._nodes, "out", "AWS services over TLS", cidr=ANYWHERE)
+            return [
+                self._rule("nodes-to-endpoints", self._nodes, "out", "AWS services", peer=self._endpoints),
+                self._rule("nodes-to-s3", self._nodes, "out", "Model bucket", prefix_list=s3.prefix_list_id),
+            ]
+        return [self._rule("nodes-to-internet", self._nodes, "out", "AWS services over TLS", cidr=ANYWHERE)]

@@ -194,6 +194,9 @@ class Pools(pulumi.ComponentResource):
             # EC2 status checks and the node's own SetInstanceHealth. Never ELB: that looks at /readyz, and an
             # overloaded or draining node is unready without being ill.
             health_check_type="EC2",
+            # Counts from InService, so after the launch hook: a node that reports its own failure within it has to pass
+            # ShouldRespectGracePeriod=false.
+            # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceHealth.html
             health_check_grace_period=args.grace_seconds,
             # Without it `up` waits for nodes that are in service, and fails where there is no capacity: then the
             # fallback would not exist when it is needed.
@@ -224,6 +227,9 @@ class Pools(pulumi.ComponentResource):
                 # reset it. initialLifecycleHooks act at creation only; later changes come through the LifecycleHook
                 # resources below.
                 ignore_changes=["desiredCapacity", "initialLifecycleHooks"],
+                # The group is emptied first: deregistration, then the end of machines that take minutes to shut down;
+                # the provider's own limit of 10 minutes is close to that.
+                custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),
         )
         for hook, (transition, seconds, result) in hooks.items():

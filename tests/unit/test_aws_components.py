@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pytest
 
 from infra import fallback
-from infra.aws.lookups import CapacityBlock, MachineImage, image_filters, reason
+from infra.aws.lookups import CapacityBlock, MachineImage, NotFound, check_block, image_filters, reason
 from infra.aws.pools import closing_time
 from infra.sections import Image
 from tests.unit.stack_data import load
@@ -224,6 +225,31 @@ def test_groups_do_not_wait_for_capacity_and_never_judge_nodes_by_readiness(regi
         assert "instanceRefresh" not in group
 
 
+@pytest.mark.parametrize("egress", ["nat", "endpoints"])
+def test_pools_wait_for_their_nodes_way_out_and_have_time_to_empty(
+    egress: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: dict[str, Any] = {}
+    register: Any = pulumi.runtime.mocks.MockMonitor.RegisterResource
+
+    def record(monitor: Any, request: Any) -> Any:
+        if request.type == GROUP:
+            requests[request.name] = request
+        return register(monitor, request)
+
+    monkeypatch.setattr(pulumi.runtime.mocks.MockMonitor, "RegisterResource", record)
+    build({"network.egress": egress})
+    way_out = {"nat": ["nodes-a-nat", "nodes-to-internet"], "endpoints": ["nodes-to-endpoints", "nodes-to-s3", "ssm"]}
+    for pool in requests.values():
+        before = {tuple(urn.split("::")[-2:]) for urn in pool.dependencies}
+        names = {name.removeprefix("aws-us-east-1-network-") for _, name in before}
+        assert names >= {"s3", *way_out[egress]}
+        associated = {name for token, name in before if token.endswith(":RouteTableAssociation")}
+        assert associated == {f"aws-us-east-1-network-nodes-{zone}" for zone in "abcd"}
+        assert pool.customTimeouts.delete == "30m"
+    assert len(requests) == 2
+
+
 def test_hooks_hold_the_first_nodes_and_every_later_one_alike(region: Asked) -> None:
     resources = region.all("aws:autoscaling/lifecycleHook:LifecycleHook")
     for label in ("spot", "on-demand"):
@@ -306,14 +332,11 @@ def test_the_bucket_is_private_and_refuses_plain_http(region: Asked) -> None:
     assert rule["noncurrentVersionExpiration"] == {"newerNoncurrentVersions": 2, "noncurrentDays": 1}
 
 
-def test_events_reach_the_topic_from_their_own_rules_only(region: Asked) -> None:
+def test_events_and_our_own_alarms_reach_the_topic(region: Asked) -> None:
     document = json.loads(region.one("aws:sns/topicPolicy:TopicPolicy")["policy"])
-    allowed = {
-        s["Sid"]: s["Condition"]["ArnEquals"]["aws:SourceArn"] for s in document["Statement"] if s["Sid"] != "TlsOnly"
-    }
-    rules = {rule["name"] for rule in region.all("aws:cloudwatch/eventRule:EventRule").values()}
-    assert {arn.rpartition("/")[2] for arn in allowed["events"]} == rules
-    assert len(allowed["cloudwatch"]) == 3
+    allowed = {s["Sid"]: s.get("Condition") for s in document["Statement"] if s["Effect"] == "Allow"}
+    assert allowed["events"] is None, "EventBridge delivers nothing through a statement with a condition"
+    assert len(allowed["cloudwatch"]["ArnEquals"]["aws:SourceArn"]) == 3
     details = [
         json.loads(r["eventPattern"])["detail-type"][0]
         for r in region.all("aws:cloudwatch/eventRule:EventRule").values()
@@ -367,6 +390,15 @@ def test_a_capacity_block_in_a_zone_without_subnets_is_refused() -> None:
     elsewhere = CapacityBlock(BLOCK.id, BLOCK.machine_type, "us-east-1f", 4, BLOCK.end)
     with pytest.raises(ValueError, match=r"is in us-east-1f; the stack has subnets in us-east-1a"):
         build({"pools.reservations": {"capacityBlocks": [BLOCK.id]}}, (elsewhere,))
+
+
+def test_a_capacity_block_that_the_region_cannot_use_is_refused_before_anything_is_registered() -> None:
+    config = load({"pools.reservations": {"capacityBlocks": [BLOCK.id]}})
+    check_block(BLOCK, config)
+    with pytest.raises(NotFound, match=r"capacityBlocks = cr-0123456789abcdef0: is in us-east-1f; .* us-east-1a"):
+        check_block(replace(BLOCK, zone="us-east-1f"), config)
+    with pytest.raises(NotFound, match=r"holds p5en\.48xlarge; has to be one of the pools' types: p4d\.24xlarge"):
+        check_block(replace(BLOCK, machine_type="p5en.48xlarge"), config)
 
 
 def test_efa_gives_each_machine_type_its_own_template_and_layout() -> None:
