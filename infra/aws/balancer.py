@@ -95,6 +95,7 @@ class Balancer(pulumi.ComponentResource):
                 port="traffic-port",
                 path=READY_PATH,
                 matcher="200",
+                # These checks do not speak TLS 1.3: a node that takes nothing older is never healthy.
                 # Two failures 5 s apart: out within about 10 s, the shortest that the API allows.
                 # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html
                 interval=5,
