@@ -168,10 +168,12 @@ def _tracking_faults(args: Args) -> Iterator[Fault]:
     yield from one_of(args, f"{base}.predefinedMetricSpecification.predefinedMetricType", _TRACKED)
     for path, metric in args.at(f"{base}.predefinedMetricSpecification"):
         needs_label = metric.get("predefinedMetricType") == "ALBRequestCountPerTarget"
-        if needs_label and not metric.get("resourceLabel"):
+        if needs_label and metric.get("resourceLabel") in (None, ""):
             yield Fault(f"{path}.resourceLabel", "is required for ALBRequestCountPerTarget")
     for path, metric in args.at(f"{base}.customizedMetricSpecification"):
         single = [k for k in ("metricName", "namespace", "statistic") if metric.get(k) is not None]
+        if metric.get("metrics") is UNKNOWN:
+            continue
         if metric.get("metrics"):
             if single:
                 yield Fault(f"{path}.{single[0]}", "conflicts with metrics")

@@ -133,7 +133,7 @@ class LaunchTemplate(Kind):
         for path, mapping in args.at(f"{key}[*]"):
             if not isinstance(mapping, Mapping):
                 continue
-            given = [name for name in ("ebs", "virtualName", "noDevice") if mapping.get(name)]
+            given = [name for name in ("ebs", "virtualName", "noDevice") if Args(mapping).get(name)]
             if len(given) > 1:
                 yield Fault(
                     f"{path}.{given[1]}", f"conflicts with {given[0]}: a device is one of ebs, virtualName, noDevice"

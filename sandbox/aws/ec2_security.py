@@ -74,7 +74,7 @@ def _inline(args: Args, key: str) -> Iterator[Fault]:
         faults += check_group_ids(rule, "securityGroups[*]")
         faults += rules.matches(rule, "description", DESCRIPTION, "up to 255 letters, digits and ._-:/()#,@[]+=&;{}!$*")
         sources = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups", "self")
-        if not any(value.get(source) for source in sources):
+        if not any(rule.is_unknown(source) or value.get(source) for source in sources):
             faults.append(Fault("cidrBlocks", f"one of {', '.join(sources)} must be set"))
         for fault in faults:
             yield Fault(f"{path}.{fault.path}", fault.reason)

@@ -166,7 +166,8 @@ class TargetGroup(Kind):
                 yield Fault(path, f"is only for TCP and TLS target groups, this is {protocol}")
             # The interval needs termination off:
             # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#unhealthy-target-draining
-            if state.get("enableUnhealthyConnectionTermination") is True and state.get("unhealthyDrainingInterval"):
+            interval = Args(state).get("unhealthyDrainingInterval")
+            if state.get("enableUnhealthyConnectionTermination") is True and interval:
                 yield Fault(
                     f"{path}.unhealthyDrainingInterval",
                     "can only be set when enableUnhealthyConnectionTermination is false",

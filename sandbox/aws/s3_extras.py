@@ -181,7 +181,7 @@ def _overlap_faults(args: Args) -> Iterator[Fault]:
 
 def _same_event(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     pairs = ((a, b) for a in one.get("events") or [] for b in other.get("events") or [])
-    return any(a == b or (a.split(":")[1] == b.split(":")[1] and ("*" in a or "*" in b)) for a, b in pairs)
+    return any(a == b or (a.split(":")[1:2] == b.split(":")[1:2] and ("*" in a or "*" in b)) for a, b in pairs)
 
 
 def _overlaps(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:
