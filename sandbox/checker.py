@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -83,6 +84,8 @@ class Checker:
         else:
             if not isinstance(value, _PYTHON[kind]) or (kind != "boolean" and isinstance(value, bool)):
                 yield Fault(path, f"expected {_ARTICLE[kind]}, got {shown(value)}")
+            elif isinstance(value, float) and not math.isfinite(value):
+                yield Fault(path, f"expected a finite number, got {shown(value)}")
             elif "enum" in node and not node["open"] and value not in node["enum"]:
                 allowed = [str(v) for v in node["enum"]]
                 close = difflib.get_close_matches(str(value), allowed, n=1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from pathlib import Path
+import sys
 from typing import Annotated, Any
 
 import typer
 
-from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
-from sandbox.project import Project, pulumi_command, stack_of
+from sandbox.clouds import DISTRIBUTIONS, VARIABLE, dismantle, is_sandbox, registry, sandbox_dir
+from sandbox.project import Project, prepare, pulumi_command
 from spillway.errors import SpillwayError
 
 app = typer.Typer(no_args_is_help=True, help="Stand-in clouds: deploy with no account, no credentials and no network.")
@@ -36,15 +36,13 @@ def run(context: typer.Context) -> None:
     from spillway.engine import ensure_engine
 
     arguments = context.args[1:] if context.args[:1] == ["--"] else context.args
-    if not arguments:
+    if not any(arguments[:1]):
         raise typer.BadParameter("name a command after --, for example: spillway sandbox run -- pulumi stack ls")
     project = Project(sandbox_dir())
     environment = project.environment(ensure_engine(Console(stderr=True)))
     project.sync()
     if arguments[0] == "pulumi":
-        stack = stack_of(arguments)
-        if stack is not None and arguments[1:3] != ["stack", "init"] and arguments[1:3] != ["stack", "rm"]:
-            project.ensure_stack(stack, environment)
+        prepare(arguments[1:], project, environment)
         arguments = pulumi_command(arguments[1:], project)
     program = shutil.which(arguments[0], path=environment["PATH"])
     if program is None:
@@ -82,17 +80,14 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
     if not directory.exists():
         typer.echo(f"{directory}: nothing there")
         return
-    if not _is_sandbox(directory):
-        raise SpillwayError(f"SPILLWAY_SANDBOX_DIR = {directory}: holds no sandbox; not deleted")
+    if not is_sandbox(directory):  # never delete what this program did not make, whatever the variable says
+        raise SpillwayError(f"{VARIABLE} = {directory}: holds no sandbox; not deleted")
     if not yes:
+        if not sys.stdin.isatty():
+            raise SpillwayError(f"reset deletes {directory}: add --yes")
         typer.confirm(f"Delete {directory} with everything the stand-in clouds hold?", abort=True)
-    shutil.rmtree(directory)
-    typer.echo(f"{directory}: deleted")
-
-
-def _is_sandbox(directory: Path) -> bool:
-    """Never delete a directory that this program did not make, whatever the variable says."""
-    return (directory / "project" / "Pulumi.yaml").exists() or (directory / "clouds.sqlite3").exists()
+    left = dismantle(directory)
+    typer.echo(f"{directory}: deleted" + (f", but for what is not the sandbox's: {', '.join(left)}" if left else ""))
 
 
 @app.command()
@@ -138,8 +133,8 @@ def delete(id: Annotated[str, typer.Argument(help="Id of the resource, as `show`
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=lambda name: name)  # NaN and Infinity are no JSON
+    except (ValueError, RecursionError):
         return text
 
 

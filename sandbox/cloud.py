@@ -28,14 +28,14 @@ class WeatherFile:
         """The weather, None when there is no file. Raises weather.WeatherError for a faulty one."""
         try:
             stat = self.path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._stamp, self._weather = None, None
             return None
         stamp = (stat.st_mtime_ns, stat.st_size)
         if stamp != self._stamp:
-            from sandbox.weather import parse  # pydantic costs start time; fair weather needs none
+            from sandbox.weather import load  # pydantic costs start time; fair weather needs none
 
-            self._weather = parse(self.path.read_text(), self.path.name)
+            self._weather = load(self.path)
             self._stamp = stamp
         return self._weather
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import shutil
 from pathlib import Path
 
 from sandbox.kinds import Registry
+from spillway.errors import SpillwayError
 
 DISTRIBUTIONS = {"aws": "pulumi-aws"}
 """Pulumi package -> the distribution on PyPI whose schema the stand-in enforces."""
@@ -18,6 +21,70 @@ def registry(package: str) -> Registry:
     return found
 
 
+VARIABLE = "SPILLWAY_SANDBOX_DIR"
+_TAG = ".gitignore"
+_TAG_TEXT = "# A sandbox of Spillway: `spillway sandbox reset` deletes it.\n*\n"
+_CONTENTS = re.compile(
+    r"\.?\.gitignore(\.\d+)?|\.lock|project|backend|home|logs|\.?weather\.yaml(\.\d+)?|"
+    r"(clouds|weather)\.sqlite3(-wal|-shm|-journal)?"
+)
+"""All that a sandbox makes in its directory; whatever else lies there is somebody's."""
+_BY_HAND = {"weather.yaml"}
+"""What a person may put there before the first command."""
+
+
 def sandbox_dir() -> Path:
-    """`$SPILLWAY_SANDBOX_DIR`, or `.sandbox/` in the working directory."""
-    return Path(os.environ.get("SPILLWAY_SANDBOX_DIR") or ".sandbox").absolute()
+    """`$SPILLWAY_SANDBOX_DIR`, or `.sandbox/` in the working directory. Raises SpillwayError when that is a file."""
+    directory = Path(os.environ.get(VARIABLE) or ".sandbox").absolute()
+    if directory.exists() and not directory.is_dir():
+        raise SpillwayError(f"{VARIABLE} = {directory}: has to be a directory, and is not")
+    return directory
+
+
+def is_sandbox(directory: Path) -> bool:
+    """Whether this program made the directory."""
+    try:
+        tagged = (directory / _TAG).read_text(errors="replace") == _TAG_TEXT
+    except OSError:
+        tagged = False
+    return tagged or any((directory / mark).exists() for mark in ("clouds.sqlite3", "project/copied.json"))
+
+
+def claim(directory: Path) -> None:
+    """Make the directory and tag it (which also hides it from git), or see that it is a sandbox already.
+
+    Raises SpillwayError for a directory with other things in it: `home/` of a sandbox in `/` would be everybody's, and
+    `reset` would take it away.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if is_sandbox(directory):
+        return
+    others = [e for e in directory.iterdir() if e.name not in _BY_HAND and not e.name.startswith(f".{_TAG}.")]
+    if others and not is_sandbox(directory):  # asked again: another process may have just made it
+        raise SpillwayError(f"{VARIABLE} = {directory}: holds other things; name a new or an empty directory")
+    write_whole(directory / _TAG, _TAG_TEXT)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write only what changed, whole or not at all: another command may be reading."""
+    if path.exists() and path.read_text(errors="replace") == text:
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def dismantle(directory: Path) -> list[str]:
+    """Delete what a sandbox made, and the directory when nothing else is in it; returns what was left."""
+    left = []
+    entries = sorted(directory.iterdir(), key=lambda entry: entry.name == _TAG)  # last: interrupted, it stays a sandbox
+    for entry in entries:
+        if not _CONTENTS.fullmatch(entry.name):
+            left.append(entry.name)
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    if not left:
+        (directory.unlink if directory.is_symlink() else directory.rmdir)()
+    return left

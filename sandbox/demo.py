@@ -132,8 +132,8 @@ def main() -> int:
     console = Console()
     errors = Console(stderr=True)
     started = time.monotonic()
-    project = Project(sandbox_dir())
     try:
+        project = Project(sandbox_dir())
         environment = project.environment(ensure_engine(errors))
         project.sync()
         with errors.status("Reading the schema of the cloud SDKs (once per SDK version)"):

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sandbox.clouds import claim, write_whole
 from sandbox.store import STRIKES
-from sandbox.weather import Weather, WeatherError, parse
-from spillway.errors import SpillwayError
+from sandbox.weather import Weather, load, parse
 
 FILE = "weather.yaml"
 
 
 def read(directory: Path) -> Weather:
-    """The weather of a sandbox; fair when there is no file. Raises SpillwayError for a faulty file."""
-    path = directory / FILE
-    try:
-        return parse(path.read_text() if path.exists() else "", str(path))
-    except WeatherError as error:
-        raise SpillwayError(*str(error).splitlines()) from None
+    """The weather of a sandbox; fair when there is no file. Raises WeatherError for a faulty file."""
+    return load(directory / FILE) or Weather()
 
 
 def add(directory: Path, section: str, entry: dict[str, Any]) -> None:
-    """Append one entry to a section (`soldOut`, `quotas`, `faults`). Raises SpillwayError when it is not allowed."""
+    """Append one entry to a section (`soldOut`, `quotas`, `faults`). Raises WeatherError when it is not allowed."""
     data = read(directory).model_dump(by_alias=True, exclude_defaults=True)
     entries = [*data.get(section, ()), entry]
     data[section] = entries
     text = yaml.safe_dump({key: [dict(e) for e in value] for key, value in data.items()}, sort_keys=False)
-    try:
-        parse(text, f"{section}")
-    except WeatherError as error:
-        raise SpillwayError(*str(error).splitlines()) from None
-    directory.mkdir(parents=True, exist_ok=True)
-    draft = directory / f".{FILE}.{os.getpid()}"
-    draft.write_text(text)
-    draft.replace(directory / FILE)
+    parse(text, "weather")
+    claim(directory)
+    write_whole(directory / FILE, text)
 
 
 def clear(directory: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Iterable
 from concurrent import futures
 from pathlib import Path
@@ -23,6 +24,7 @@ from sandbox.kinds import CloudError, Fault
 from sandbox.protos import plugin_pb2, provider_pb2, provider_pb2_grpc
 from sandbox.provider import LostAnswer, Provider
 from sandbox.values import Decoded, decode, encode, spread_secrets
+from spillway.errors import SpillwayError
 
 _OPTIONS = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
 _CHANGES = provider_pb2.DiffResponse
@@ -202,6 +204,29 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return encode(outputs, {*spread_secrets(secrets, inputs, outputs), *always, *kind.secret_outputs})
 
 
+class OneLine(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Whatever goes wrong reaches the engine as one line, and not as a traceback in the middle of its display."""
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return handler.unary_unary(request, context)
+            except SpillwayError as error:  # the weather file, the clouds' file
+                _abort(context, grpc.StatusCode.FAILED_PRECONDITION, "; ".join(error.lines))
+            except Exception as error:
+                if context.code() is not None:  # the handler's own refusal, on its way out
+                    raise
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                told = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+                _abort(context, grpc.StatusCode.INTERNAL, f"a fault of the sandbox itself: {told}")
+
+        return grpc.unary_unary_rpc_method_handler(call, handler.request_deserializer, handler.response_serializer)
+
+
 def _token(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
@@ -221,11 +246,16 @@ def _nested(value: Any) -> Any:
 
 
 def _failures(faults: Iterable[Fault]) -> list[Any]:
-    return [provider_pb2.CheckFailure(property=f.path, reason=f"{f.path}: {f.reason}") for f in faults]
+    return [provider_pb2.CheckFailure(property=f.path, reason=_line(f"{f.path}: {f.reason}")) for f in faults]
+
+
+def _line(text: str) -> str:
+    """A message with a person's own line breaks in it, as one line."""
+    return " ".join(text.split("\n")) if "\n" in text else text
 
 
 def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:
-    context.abort(code, message)
+    context.abort(code, _line(message))
     raise AssertionError("abort returns nothing")
 
 
@@ -251,7 +281,7 @@ def serve(package: str) -> None:
     except RuntimeError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         sys.exit(1)
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=_OPTIONS)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), interceptors=(OneLine(),), options=_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.kinds import Resource
+from spillway.errors import SpillwayError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
@@ -65,15 +66,22 @@ class Store:
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Transaction]:
-        """One transaction; it is rolled back when the block raises. Writers wait for each other up to a minute."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        """One transaction; it is rolled back when the block raises. Writers wait for each other up to a minute.
+
+        Raises SpillwayError when the file is not what it should be, locked for longer, or cannot be written.
+        """
         try:
-            yield Transaction(connection)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield Transaction(connection)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            hint = "" if isinstance(error, sqlite3.OperationalError) else "; `spillway sandbox reset` starts anew"
+            raise SpillwayError(f"{self.path}: {error}{hint}") from error
 
 
 class Transaction:

@@ -16,12 +16,16 @@ after).
 from __future__ import annotations
 
 import fnmatch
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-Operation = Literal["check", "create", "read", "update", "delete", "invoke", "*"]
+from sandbox.rules import shown
+from spillway.errors import SpillwayError
+
+Operation = Literal["create", "read", "update", "delete", "invoke", "*"]
 FaultKind = Literal["throttle", "fail", "lose-answer", "slow", "slow-answer"]
 
 
@@ -43,7 +47,7 @@ class Quota(_Entry):
 
     region: str = "*"
     name: str
-    value: float = Field(ge=0)
+    value: float = Field(ge=0, allow_inf_nan=False)
 
 
 class ApiFault(_Entry):
@@ -54,8 +58,8 @@ class ApiFault(_Entry):
     name: str = "*"
     kind: FaultKind
     times: int | None = Field(default=None, ge=1)
-    seconds: float = Field(default=1.0, ge=0, le=600)
-    message: str = "InternalError: An internal error has occurred."
+    seconds: float = Field(default=1.0, ge=0, le=600, allow_inf_nan=False)
+    message: str = Field(default="InternalError: An internal error has occurred.", pattern=r"^[^\r\n]*\S[^\r\n]*$")
 
 
 class Weather(BaseModel):
@@ -92,20 +96,54 @@ def _hit(value: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(value, pattern)
 
 
-class WeatherError(ValueError):
+class WeatherError(SpillwayError):
     """A weather file that says what nobody can mean; one line per fault."""
+
+
+def load(path: Path) -> Weather | None:
+    """The weather of a file, None when there is none. Raises WeatherError."""
+    try:
+        return parse(path.read_text("utf-8"), str(path))
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise WeatherError(f"{path}: byte {error.start}: not UTF-8 text") from None
+    except OSError as error:
+        raise WeatherError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def parse(text: str, name: str = "weather.yaml") -> Weather:
     """Raises WeatherError with the file, key, value and what is allowed."""
     try:
-        data: Any = yaml.safe_load(text) or {}
-        return Weather.model_validate(data)
+        data: Any = yaml.safe_load(text)
+        return Weather.model_validate({} if data is None else data)
     except yaml.YAMLError as error:
         raise WeatherError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        lines = [
-            f"{name}: {'.'.join(map(str, e['loc'])) or 'top level'} = {e['input']!r}: {e['msg']}"
-            for e in error.errors()
-        ]
-        raise WeatherError("\n".join(lines)) from None
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, ValidationError):  # a date or a tag that is none
+            raise WeatherError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise WeatherError(*(f"{name}: {_fault(e)}" for e in error.errors())) from None
+
+
+_WORDS = {
+    "missing": "is required",
+    "tuple_type": "has to be a list",
+    "string_type": "has to be text",
+    "model_type": "has to be a map",
+    "string_pattern_mismatch": "has to be one line of text",
+    "finite_number": "has to be a number, and not infinite",
+}
+
+
+def _fault(error: Any) -> str:
+    """One of pydantic's errors: key, value and what is allowed."""
+    where = ".".join(map(str, error["loc"])) or "top level"
+    value = "" if error["type"] == "missing" else f" = {shown(error['input'])}"
+    section = _SECTIONS.get(str(error["loc"][0])) if len(error["loc"]) > 1 else Weather
+    known = [f.alias or name for name, f in section.model_fields.items()] if section else []
+    if error["type"] in ("extra_forbidden", "invalid_key"):
+        return f"{where}{value}: unknown key; allowed are {', '.join(known)}"
+    return f"{where}{value}: {_WORDS.get(error['type'], error['msg'].replace('Input should', 'has to'))}"
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {"soldOut": SoldOut, "quotas": Quota, "faults": ApiFault}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import forecast
-from sandbox.weather import WeatherError, parse
+from sandbox.weather import WeatherError, load, parse
 from spillway.errors import SpillwayError
 
 
@@ -29,10 +29,18 @@ def test_the_last_quota_that_fits_wins() -> None:
     ("text", "says"),
     [
         ("soldout: []", "soldout"),
-        ("soldOut: [{zone: a, market: sport}]", "soldOut.0.market = 'sport'"),
+        ("soldOut: [{zone: a, market: sport}]", 'soldOut.0.market = "sport": has to be '),
         ("quotas: [{name: Q, value: -1}]", "quotas.0.value = -1"),
-        ("faults: [{kind: explode}]", "faults.0.kind = 'explode'"),
+        ("faults: [{kind: explode}]", 'faults.0.kind = "explode": has to be '),
         ("faults: [{kind: fail, times: 0}]", "faults.0.times = 0"),
+        ("faults: [{times: 3}]", "faults.0.kind: is required"),
+        ("faults: [{kind: fail, typ: x}]", 'faults.0.typ = "x": unknown key; allowed are cloud, operation, type'),
+        ("faults: [{kind: fail, operation: check}]", "faults.0.operation"),
+        ("faults: [{kind: fail, message: ''}]", "has to be one line of text"),
+        ("quotas: [{name: Q, value: .inf}]", "and not infinite"),
+        ("soldOut: {zone: a}", "has to be a list"),
+        ("soldOut: 2026-13-45", "not valid YAML"),
+        ("1: 2", "unknown key; allowed are soldOut, quotas, faults"),
         ("faults: {", "not valid YAML"),
         ("- a", "top level"),
     ],
@@ -41,6 +49,18 @@ def test_a_faulty_file_says_where(text: str, says: str) -> None:
     with pytest.raises(WeatherError, match=r"weather\.yaml") as caught:
         parse(text)
     assert says in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "weather.yaml"
+    assert load(path) is None
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(SpillwayError, match=r"weather\.yaml: byte 0: not UTF-8 text"):
+        load(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SpillwayError, match=r"weather\.yaml: cannot be read: Is a directory"):
+        load(path)
 
 
 def test_entries_are_added_read_and_cleared(tmp_path: Path) -> None:
