@@ -131,7 +131,7 @@ class Schedule(Kind):
         sizes = {key: args.get(key, _NO_CHANGE) for key in ("minSize", "maxSize", "desiredCapacity")}
         for key in sizes:
             yield from between(args, key, _NO_CHANGE, 2**31 - 1)
-        if all(key not in args or size == _NO_CHANGE for key, size in sizes.items()):
+        if all(not args.is_unknown(key) and size == _NO_CHANGE for key, size in sizes.items()):
             yield Fault("desiredCapacity", "one of minSize, maxSize, desiredCapacity must be set")
         low, high, desired = sizes["minSize"], sizes["maxSize"], sizes["desiredCapacity"]
         if _NO_CHANGE not in (low, high) and low > high:

@@ -205,6 +205,8 @@ class NatGateway(Kind):
         yield from rules.one_of(args, "availabilityMode", ("zonal", "regional"))
         yield from rules.conflicting(args, "secondaryPrivateIpAddressCount", "secondaryPrivateIpAddresses")
         yield from rules.between(args, "secondaryPrivateIpAddressCount", 1, 31)
+        if args.is_unknown("availabilityMode") or args.is_unknown("connectivityType"):
+            return  # what the rest says depends on both
         if args.get("availabilityMode", "zonal") == "regional":
             # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateways-regional.html
             for key in ("subnetId", "allocationId", "privateIp", "secondaryAllocationIds"):

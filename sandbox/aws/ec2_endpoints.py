@@ -104,7 +104,8 @@ class VpcEndpoint(Kind):
         yield from rules.exactly_one(args, "serviceName", "resourceConfigurationArn", "serviceNetworkArn")
         yield from formats.arns(args, "resourceConfigurationArn", "vpc-lattice", "resourceconfiguration/")
         yield from formats.arns(args, "serviceNetworkArn", "vpc-lattice", "servicenetwork/")
-        yield from self._check_type(args)
+        if not args.is_unknown("vpcEndpointType"):
+            yield from self._check_type(args)
 
     @staticmethod
     def _check_type(args: Args) -> Iterable[Fault]:

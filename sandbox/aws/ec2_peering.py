@@ -181,7 +181,7 @@ class FlowLog(Kind):
         yield from rules.one_of(args, "destinationOptions.fileFormat", ("plain-text", "parquet"))
         yield from formats.arns(args, "logDestination")
         yield from formats.arns(args, "iamRoleArn", "iam", "role/")
-        kind = args.get("logDestinationType", "cloud-watch-logs")
+        kind = "" if args.is_unknown("logDestinationType") else args.get("logDestinationType", "cloud-watch-logs")
         if "logDestination" not in args:
             yield Fault("logDestination", "is required")
         if kind == "cloud-watch-logs":
@@ -189,7 +189,7 @@ class FlowLog(Kind):
                 yield Fault("iamRoleArn", "is required when logDestinationType is cloud-watch-logs")
             if "destinationOptions" in args:
                 yield Fault("destinationOptions", "can only be set when logDestinationType is s3")
-        elif "iamRoleArn" in args:
+        elif kind and "iamRoleArn" in args:
             yield Fault("iamRoleArn", f"cannot be set when logDestinationType is {kind}")
         transit = "transitGatewayId" in args or "transitGatewayAttachmentId" in args
         if transit and args.get("maxAggregationInterval", 600) != 60:

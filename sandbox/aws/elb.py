@@ -110,9 +110,10 @@ class LoadBalancer(Kind):
         yield from formats.ids(args, "subnetMappings[*].allocationId", "eipalloc")
         yield from formats.addresses(args, "subnetMappings[*].privateIpv4Address")
         yield from formats.ids(args, "securityGroups[*]", "sg")
-        kind = args.get("loadBalancerType", "application")
-        yield from self._check_type(args, kind)
-        yield from self._check_mappings(args, kind)
+        if not args.is_unknown("loadBalancerType"):
+            kind = args.get("loadBalancerType", "application")
+            yield from self._check_type(args, kind)
+            yield from self._check_mappings(args, kind)
 
     @staticmethod
     def _check_type(args: Args, kind: str) -> Iterator[Fault]:
@@ -156,7 +157,7 @@ class LoadBalancer(Kind):
             yield Fault("subnetMappings", "allocationId must be set for every subnet or for none")
         for i, mapping in enumerate(entries):
             if mapping.get("privateIpv4Address") is not None and not (
-                kind == "network" and args.get("internal") is True
+                kind == "network" and (args.get("internal") is True or args.is_unknown("internal"))
             ):
                 yield Fault(
                     f"subnetMappings[{i}].privateIpv4Address", "is only for internal load balancers of type network"

@@ -162,7 +162,7 @@ class TargetGroup(Kind):
         for path, state in args.at("targetHealthStates[*]"):
             if not isinstance(state, Mapping):
                 continue
-            if protocol not in ("TCP", "TLS"):
+            if protocol not in ("TCP", "TLS") and not args.is_unknown("protocol"):
                 yield Fault(path, f"is only for TCP and TLS target groups, this is {protocol}")
             # The interval needs termination off:
             # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#unhealthy-target-draining

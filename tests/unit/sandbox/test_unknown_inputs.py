@@ -18,6 +18,24 @@ REQUESTS = {"predefinedMetricType": "ALBRequestCountPerTarget", "resourceLabel":
 @pytest.mark.parametrize(
     ("token", "inputs"),
     [
+        (
+            "aws:ec2/vpcEndpoint:VpcEndpoint",
+            {"vpcId": UNKNOWN, "serviceName": "com.amazonaws.us-east-1.sts", "vpcEndpointType": UNKNOWN},
+        ),
+        ("aws:ec2/natGateway:NatGateway", {"connectivityType": UNKNOWN, "subnetId": UNKNOWN}),
+        ("aws:ec2/natGateway:NatGateway", {"availabilityMode": UNKNOWN, "vpcId": UNKNOWN}),
+        (
+            "aws:ec2/flowLog:FlowLog",
+            {"vpcId": UNKNOWN, "trafficType": "ALL", "logDestinationType": UNKNOWN, "logDestination": UNKNOWN},
+        ),
+        (
+            "aws:lb/loadBalancer:LoadBalancer",
+            {"loadBalancerType": UNKNOWN, "subnetMappings": [{"subnetId": UNKNOWN, "allocationId": UNKNOWN}]},
+        ),
+        (
+            "aws:autoscaling/schedule:Schedule",
+            {"scheduledActionName": "a", "autoscalingGroupName": "g", "recurrence": "0 0 * * *", "maxSize": UNKNOWN},
+        ),
         ("aws:ec2/securityGroup:SecurityGroup", {"ingress": [{**GROUP, "cidrBlocks": UNKNOWN}]}),
         (
             "aws:ec2/launchTemplate:LaunchTemplate",
