@@ -69,7 +69,8 @@ def _about(owner: type[BaseModel] | None, field: FieldInfo | None) -> str:
     if inner is not None:
         return f"a map with {listed(f.alias or n for n, f in inner.model_fields.items()).replace(' or ', ' and ')}"
     choice = _choice(field.annotation)
-    return "; ".join(part for part in (words or choice, about[:1].lower() + about[1:]) if part)
+    about = about if about[1:2].isupper() else about[:1].lower() + about[1:]  # AWS stays AWS
+    return "; ".join(part for part in (words or choice, about) if part)
 
 
 def _allowed(kind: str, ctx: Mapping[str, Any], field: FieldInfo | None, value: Any, key: bool = False) -> str:
