@@ -65,6 +65,9 @@ def _is_pulumi(pid: int) -> bool:
     return "pulumi" in name and not state.startswith("Z")  # a zombie was killed, its parent only has not noticed
 
 
+_UNREADABLE = "failed to load checkpoint"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a command ended."""
@@ -124,8 +127,34 @@ class Stack:
 
     def state(self) -> State:
         """The state as it is, secrets encrypted. Raises SpillwayError when there is no such stack."""
-        exported: Mapping[str, Any] = json.loads(self.must("reading the state", "stack", "export"))
+        outcome = self.run("stack", "export")
+        if outcome.code != 0 and _UNREADABLE in "\n".join(outcome.errors) and self._drop_half_written():
+            outcome = self.run("stack", "export")
+        if outcome.code != 0:
+            raise failed(self.name, "reading the state", outcome)
+        exported: Mapping[str, Any] = json.loads(outcome.stdout)
         return State(exported)
+
+    def _drop_half_written(self) -> bool:
+        """Removes attribute files of the state that a kill left empty; whether there were any.
+
+        A file backend replaces the state itself at once, but writes the `.attrs` file beside it in place
+        (https://github.com/google/go-cloud/blob/master/blob/fileblob/attrs.go), and cannot read the state while that
+        is not JSON. It holds nothing but content type and checksum; without one the backend does well.
+        """
+        folder = self._folder("stacks")
+        broken = [p for p in folder.glob(f"**/{self.name}.json*.attrs") if not _is_json(p)] if folder else []
+        for path in broken:
+            path.unlink(missing_ok=True)
+            self._say(f"removed {path.name}, half written when the update was killed")
+        return bool(broken)
+
+    def _folder(self, kind: str) -> Path | None:
+        """A folder of a file backend, `stacks` or `locks`; None for another backend."""
+        url = str(json.loads(self.must("reading the backend", "whoami", "--json")).get("url") or "")
+        if urlparse(url).scheme != "file":
+            return None
+        return Path(unquote(url.removeprefix("file://").partition("?")[0])).expanduser() / ".pulumi" / kind
 
     def write(self, exported: Mapping[str, Any]) -> None:
         """Replaces the state; the engine refuses one that does not hang together."""
@@ -181,10 +210,9 @@ class Stack:
 
     def locks(self) -> list[Lock]:
         """The stack's locks without touching it; only a file backend shows them, others give none."""
-        url = str(json.loads(self.must("reading the backend", "whoami", "--json")).get("url") or "")
-        if urlparse(url).scheme != "file":
+        folder = self._folder("locks")
+        if folder is None:
             return []
-        folder = Path(unquote(url.removeprefix("file://").partition("?")[0])).expanduser() / ".pulumi" / "locks"
         found = []
         for file in sorted(folder.glob(f"**/{self.name}/*.json")):
             try:
@@ -193,6 +221,14 @@ class Stack:
             except (OSError, ValueError, KeyError):
                 continue  # released while we looked
         return found
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def refuse_living(stack: str, locks: list[Lock], *, force: bool) -> None:

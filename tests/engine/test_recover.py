@@ -136,6 +136,15 @@ def test_a_killed_update_whose_create_went_through_is_adopted(small: EngineSandb
     all_is_well(small)
 
 
+def test_an_attribute_file_that_a_kill_left_empty_does_not_keep_the_state_closed(small: EngineSandbox) -> None:
+    small.up("one").ok()
+    (attributes,) = (small.project.backend / ".pulumi" / "stacks").glob("**/one.json.attrs")
+    attributes.write_text("")
+    assert "failed to load checkpoint" in small.pulumi("stack", "export", stack="one").failed().text
+    recovered(small)
+    all_is_well(small)
+
+
 def test_a_killed_plugin_does_not_double_anything(small: EngineSandbox) -> None:
     small.weather(fault("slow", "aws:iam/rolePolicy:RolePolicy", seconds=30))
     running = small.start("up", "--yes", "--skip-preview", stack="one")
