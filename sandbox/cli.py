@@ -70,7 +70,7 @@ def show(
     elif rows is not None:
         view.print_launches(rows)
     else:
-        view.print_holdings(found)
+        view.print_holdings(found, filtered=any((cloud, region, type_)))
 
 
 @app.command()

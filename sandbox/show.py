@@ -74,10 +74,10 @@ def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:
     return rows
 
 
-def print_holdings(found: list[dict[str, Any]]) -> None:
+def print_holdings(found: list[dict[str, Any]], *, filtered: bool = False) -> None:
     console = Console()
     if not found:
-        console.print("The stand-in clouds are empty.")
+        console.print("The stand-in clouds hold nothing that fits." if filtered else "The stand-in clouds are empty.")
         return
     for cloud, region in sorted({(e["cloud"], e["region"]) for e in found}):
         rows = [e for e in found if (e["cloud"], e["region"]) == (cloud, region)]

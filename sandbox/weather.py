@@ -30,7 +30,7 @@ FaultKind = Literal["throttle", "fail", "lose-answer", "slow", "slow-answer"]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     cloud: str = "*"
 
 
@@ -129,6 +129,8 @@ _WORDS = {
     "missing": "is required",
     "tuple_type": "has to be a list",
     "string_type": "has to be text",
+    "int_type": "has to be a whole number",
+    "float_type": "has to be a number",
     "model_type": "has to be a map",
     "string_pattern_mismatch": "has to be one line of text",
     "finite_number": "has to be a number, and not infinite",

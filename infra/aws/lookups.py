@@ -77,7 +77,7 @@ def find_image(image: Image, provider: pulumi.ProviderResource) -> MachineImage:
         )
     except Exception as error:  # the SDK raises plain Exception for whatever the provider answers
         wanted = ", ".join(f"{key}={value}" for key, value in filters.items())
-        raise NotFound(f"spillway:region.image: no image with {wanted}: {reason(error)}") from None
+        raise NotFound(f"spillway:region.image: cannot find an image with {wanted}: {reason(error)}") from None
     return MachineImage(found.id, found.root_device_name)
 
 
@@ -86,7 +86,7 @@ def find_block(reservation: str, provider: pulumi.ProviderResource) -> CapacityB
     try:
         found = aws.ec2.get_capacity_block_reservation(id=reservation, opts=pulumi.InvokeOptions(provider=provider))
     except Exception as error:  # as above
-        raise NotFound(f"{BLOCKS_KEY}: no capacity block {reservation}: {reason(error)}") from None
+        raise NotFound(f"{BLOCKS_KEY}: cannot find the capacity block {reservation}: {reason(error)}") from None
     return CapacityBlock(
         reservation, found.instance_type, found.availability_zone, found.instance_count, found.end_date
     )

@@ -37,6 +37,8 @@ def test_the_last_quota_that_fits_wins() -> None:
         ("faults: [{kind: fail, typ: x}]", 'faults.0.typ = "x": unknown key; allowed are cloud, operation, type'),
         ("faults: [{kind: fail, operation: check}]", "faults.0.operation"),
         ("faults: [{kind: fail, message: ''}]", "has to be one line of text"),
+        ("faults: [{kind: fail, times: true}]", "faults.0.times = true: has to be a whole number"),
+        ("quotas: [{name: Q, value: '5'}]", "has to be a number"),
         ("quotas: [{name: Q, value: .inf}]", "and not infinite"),
         ("soldOut: {zone: a}", "has to be a list"),
         ("soldOut: 2026-13-45", "not valid YAML"),
