@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from sandbox.kinds import Args, Fault
+from sandbox.values import UNKNOWN
 
 
 def shown(value: object) -> str:
@@ -46,8 +47,11 @@ def length(args: Args, pattern: str, low: int, high: int) -> Iterator[Fault]:
 
 
 def conflicting(args: Args, *keys: str) -> Iterator[Fault]:
-    """At most one of the properties may be set."""
-    present = [key for key in keys if key in args]
+    """At most one of the properties may be set. What is not known yet may turn out to be nothing: it conflicts with
+    nothing, as in the provider's own framework
+    (https://github.com/hashicorp/terraform-plugin-sdk, validateConflictingAttributes in helper/schema/schema.go).
+    """
+    present = [key for key in keys if key in args and args[key] is not UNKNOWN]
     for key in present[1:]:
         yield Fault(key, f"conflicts with {present[0]}: only one of {', '.join(keys)} may be set")
 
