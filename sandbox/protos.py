@@ -19,19 +19,22 @@ def _bare(name: str, path: Path) -> None:
     sys.modules[name] = module
 
 
-if "pulumi" not in sys.modules:
+_STAND_INS = ("pulumi", "pulumi.runtime") if "pulumi" not in sys.modules else ()
+if _STAND_INS:
     _spec = importlib.util.find_spec("pulumi")
     if _spec is None or not _spec.submodule_search_locations:
         raise ImportError("pulumi is not installed")
     _root = Path(next(iter(_spec.submodule_search_locations)))
     _bare("pulumi", _root)
     _bare("pulumi.runtime", _root / "runtime")
-    _bare("pulumi.runtime.proto", _root / "runtime" / "proto")
 
 from pulumi.runtime.proto import (  # noqa: E402
     plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,
 )
+
+for _name in _STAND_INS:  # whoever imports the SDK after this gets the real one
+    del sys.modules[_name]
 
 __all__ = ["plugin_pb2", "provider_pb2", "provider_pb2_grpc"]
