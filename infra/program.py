@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -58,22 +59,30 @@ def build_stack() -> None:
         refuse(error.lines)
     for line in advice(config):  # works, but not as its author may think
         pulumi.log.warn(f"{STACKS}/Pulumi.{stack}.yaml: {line}")
-    build_aws(config)
+    with no_collection():
+        build_aws(config)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No garbage collection while SDK modules load: it walks the hundreds of thousands of objects that they leave and
+    finds nothing, for a third of the time. They load at the first use of each, so the whole building is meant; freeze
+    keeps later collections away from them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def build_aws(config: RegionConfig) -> None:
     """Build an AWS region. Only this imports the AWS SDK: one cloud's SDK per process."""
-    # No garbage collection during the imports: it walks the hundreds of thousands of objects that they leave and finds
-    # nothing, for a third of the time. freeze keeps later collections away from them.
-    gc.disable()
     from infra.aws.provider import provider
 
     account = provider(config)
     from infra.aws.lookups import NotFound, check_block, find_block, find_image
     from infra.aws.region import Region, RegionArgs
-
-    gc.freeze()
-    gc.enable()
 
     try:
         image = find_image(config.image, account)

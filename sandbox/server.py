@@ -106,11 +106,19 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token = _token(request.urn)
         try:
             inputs, faults = self._provider.check(
-                token, news.values, decode(request.olds).values, request.urn, request.randomSeed
+                token, news.values, self._named_before(token, request), request.urn, request.randomSeed
             )
         except CloudError as error:
             _abort(context, grpc.StatusCode.INVALID_ARGUMENT, error.message)
-        return provider_pb2.CheckResponse(inputs=encode(inputs, news.secrets), failures=_failures(faults))
+        # Nothing was filled in: what came goes back, and need not be written anew.
+        same = inputs is news.values
+        checked = request.news if same else encode(inputs, news.secrets)
+        return provider_pb2.CheckResponse(inputs=checked, failures=_failures(faults))
+
+    def _named_before(self, token: str, request: Any) -> dict[str, Any]:
+        """The old inputs, which only an automatic name is taken from."""
+        kind = self._provider.registry.kinds.get(token)
+        return {} if kind is None or kind.autoname is None else decode(request.olds).values
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         olds = decode(request.olds).values
