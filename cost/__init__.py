@@ -1,1 +1,1 @@
-
+"""Prices as dated data, in `data/prices/<date>/`. Imports no cloud SDK."""

@@ -1,1 +1,1 @@
-
+"""The node: its typed configuration, and the user data rendered from it."""

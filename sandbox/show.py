@@ -98,9 +98,12 @@ def print_launches(rows: list[dict[str, Any]]) -> None:
         if not row["launches"]:
             console.print("  wants no instance")
         for launch in row["launches"]:
-            where = f"{launch['machine_type']} in {launch['zone']}, " if launch["machine_type"] else ""
+            if launch["outcome"] == "launched":
+                told = f"{launch['machine_type']} in {launch['zone']}, {launch['market']}: launched"
+            else:
+                told = f"{launch['market']}: not launched, {len(launch['attempts'])} tried: {launch['reason']}"
             console.print(
-                f"  {launch['number']}. {where}{launch['market']}: {launch['outcome']}: {launch['reason']}",
+                f"  {launch['number']}. {told}",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,

@@ -1,1 +1,1 @@
-
+"""The `spillway` command."""
