@@ -26,7 +26,7 @@ _TAG = ".gitignore"
 _TAG_TEXT = "# A sandbox of Spillway: `spillway sandbox reset` deletes it.\n*\n"
 _CONTENTS = re.compile(
     r"\.?\.gitignore(\.\d+)?|\.lock|project|backend|home|logs|\.?weather\.yaml(\.\d+)?|"
-    r"(clouds|weather)\.sqlite3(-wal|-shm|-journal)?"
+    r"(clouds|weather)\.sqlite3(-wal|-shm|-journal|\.lock)?"
 )
 """All that a sandbox makes in its directory; whatever else lies there is somebody's."""
 _BY_HAND = {"weather.yaml"}

@@ -7,6 +7,7 @@ transaction.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 import threading
@@ -50,10 +51,13 @@ class Store:
         if connection is None:
             self.directory.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A killed process loses nothing with NORMAL in WAL mode; only a power cut may drop the last commits.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
+            # Changing to WAL does not wait for others who are doing the same, whatever the timeout: one at a time.
+            with self.path.with_name(f"{self.path.name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                connection.execute("PRAGMA journal_mode = WAL")
+                # A killed process loses nothing with NORMAL in WAL mode; only a power cut may drop the last commits.
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.executescript(_SCHEMA)
             self._local.connection = connection
         return connection
 

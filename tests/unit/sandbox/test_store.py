@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.kinds import Resource
 from sandbox.store import Store
+from spillway.errors import SpillwayError
 
 TOKEN = "aws:ec2/vpc:Vpc"
 
@@ -65,6 +66,26 @@ def test_numbers_of_a_counter_are_never_given_twice(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == list(range(150))
+
+
+def test_many_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    for attempt in range(25):
+        store = Store(tmp_path / str(attempt))
+        failed: list[BaseException] = []
+
+        def take(store: Store = store, failed: list[BaseException] = failed) -> None:
+            try:
+                with store.transaction(write=True) as tx:
+                    tx.next("address")
+            except SpillwayError as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=take) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
 
 
 def test_two_processes_write_at_once_and_a_killed_one_loses_only_what_it_had_not_finished(tmp_path: Path) -> None:
