@@ -29,7 +29,9 @@ _CONTENTS = re.compile(
     r"(clouds|weather)\.sqlite3(-wal|-shm|-journal|\.lock)?"
 )
 """All that a sandbox makes in its directory; whatever else lies there is somebody's."""
-_BY_HAND = {"weather.yaml"}
+WEATHER = "weather.yaml"
+"""The file that says what the stand-in clouds are short of."""
+_BY_HAND = {WEATHER}
 """What a person may put there before the first command."""
 
 

@@ -7,16 +7,14 @@ from typing import Any
 
 import yaml
 
-from sandbox.clouds import claim, write_whole
+from sandbox.clouds import WEATHER, claim, write_whole
 from sandbox.store import STRIKES
 from sandbox.weather import Weather, load, parse
-
-FILE = "weather.yaml"
 
 
 def read(directory: Path) -> Weather:
     """The weather of a sandbox; fair when there is no file. Raises WeatherError for a faulty file."""
-    return load(directory / FILE) or Weather()
+    return load(directory / WEATHER) or Weather()
 
 
 def add(directory: Path, section: str, entry: dict[str, Any]) -> None:
@@ -27,12 +25,12 @@ def add(directory: Path, section: str, entry: dict[str, Any]) -> None:
     text = yaml.safe_dump({key: [dict(e) for e in value] for key, value in data.items()}, sort_keys=False)
     parse(text, "weather")
     claim(directory)
-    write_whole(directory / FILE, text)
+    write_whole(directory / WEATHER, text)
 
 
 def clear(directory: Path) -> None:
     """Remove the weather file, and forget how often its faults struck."""
-    (directory / FILE).unlink(missing_ok=True)
+    (directory / WEATHER).unlink(missing_ok=True)
     for suffix in ("", "-wal", "-shm"):
         (directory / f"{STRIKES}{suffix}").unlink(missing_ok=True)
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from sandbox import differ
 from sandbox.checker import Checker
-from sandbox.cloud import GLOBAL, CallCloud, WeatherFile
+from sandbox.cloud import CallCloud, WeatherFile
+from sandbox.clouds import WEATHER
 from sandbox.kinds import Args, CloudError, Fault, Kind, Registry, Resource
 from sandbox.schema import Node
 from sandbox.store import STRIKES, Store
@@ -54,7 +55,7 @@ class Provider:
         self.checker = Checker(document["objects"])
         self.store = Store(directory)
         self.strike_counts = Store(directory, STRIKES)
-        self.weather = WeatherFile(directory / "weather.yaml")
+        self.weather = WeatherFile(directory / WEATHER)
         self.config = Config()
 
     def kind(self, token: str) -> Kind:
@@ -139,7 +140,7 @@ class Provider:
         """(id, outputs). In a preview the id is empty and only what is certain is returned."""
         kind = self.kind(token)
         if preview:
-            return "", self._planned(kind, inputs)
+            return "", self._known_outputs(kind, inputs)  # computed ones are left out: unknown
         with self._call("create", token, urn.rsplit("::", 1)[-1]) as call, self.store.transaction(write=True) as tx:
             cloud = self._cloud(tx, inputs)
             args = Args(self._with_defaults(kind, inputs))
@@ -278,10 +279,6 @@ class Provider:
         values.update(kind.outputs(id, args, cloud, old))
         return _filled(values, spec)
 
-    def _planned(self, kind: Kind, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """A preview of a create: inputs and defaults; computed outputs are left out, which means unknown."""
-        return self._known_outputs(kind, inputs)
-
     def _planned_update(
         self, kind: Kind, id: str, old_state: Mapping[str, Any], news: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -382,4 +379,4 @@ def _filled(values: Mapping[str, Any], spec: Mapping[str, Node]) -> dict[str, An
     return out
 
 
-__all__ = ["GLOBAL", "Config", "DiffResult", "LostAnswer", "Provider"]
+__all__ = ["Config", "DiffResult", "LostAnswer", "Provider"]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox.cloud import CallCloud, WeatherFile
-from sandbox.clouds import DISTRIBUTIONS, registry
+from sandbox.clouds import DISTRIBUTIONS, WEATHER, registry
 from sandbox.kinds import Resource
 from sandbox.store import CLOUDS, Store
 from sandbox.values import join, spread_secrets
@@ -64,7 +64,7 @@ def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:
     from sandbox.aws.launches import plan
 
     aws = registry("aws")
-    weather = WeatherFile(directory / "weather.yaml").now()
+    weather = WeatherFile(directory / WEATHER).now()
     rows = []
     with Store(directory).transaction(write=False) as tx:
         groups = tx.all("aws", GROUP, region)
