@@ -1,11 +1,11 @@
 #!/bin/sh
 # Makes .venv what uv.lock says, then sees to the Pulumi engine. Needs Python >= 3.11 and nothing else: uv comes from PyPI in the
-# version and with the hashes of uv.lock. Instant when nothing changed. EXTRAS: the cloud SDKs to install (default: aws).
+# version and with the hashes of uv.lock. Instant when nothing changed. EXTRAS: the cloud SDKs to install (default: all that stacks use).
 # Run by `make setup`; messages never name the hosts of a mirror or a proxy, which are this machine's own business.
 set -eu
 cd "$(dirname "$0")/.."
 
-EXTRAS=${EXTRAS:-aws}
+EXTRAS=${EXTRAS:-aws azure cloudflare}
 VENV=.venv
 STAMP=$VENV/.setup-done
 WANTED="$(cat uv.lock pyproject.toml | cksum) $EXTRAS $(pwd -P)"
