@@ -11,13 +11,14 @@ from pathlib import Path
 from sandbox.kinds import Registry
 from spillway.errors import SpillwayError
 
-DISTRIBUTIONS = {"aws": "pulumi-aws"}
+DISTRIBUTIONS = {"aws": "pulumi-aws", "azure-native": "pulumi-azure-native", "cloudflare": "pulumi-cloudflare"}
 """Pulumi package -> the distribution on PyPI whose schema the stand-in enforces."""
 
 
 def registry(package: str) -> Registry:
     """The registry of a cloud, with all its types loaded."""
-    found: Registry = getattr(importlib.import_module(f"sandbox.{package.replace('-', '_')}"), package.upper())
+    module = package.replace("-", "_")
+    found: Registry = getattr(importlib.import_module(f"sandbox.{module}"), module.upper())
     return found
 
 

@@ -227,10 +227,19 @@ class Kind:
 class Registry:
     """The types and invokes of one cloud."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(
+        self, package: str, default_account: str, account: Callable[[Mapping[str, Any]], str | None] = lambda _: None
+    ) -> None:
+        """`account` finds the account (subscription) in the provider's settings; without one it is the default."""
         self.package = package
+        self._default_account = default_account
+        self._account = account
         self.kinds: dict[str, Kind] = {}
         self.invokes: dict[str, Callable[[Args, Cloud], dict[str, Any]]] = {}
+
+    def account(self, settings: Mapping[str, Any]) -> str:
+        """The account that a provider with these settings works in."""
+        return self._account(settings) or self._default_account
 
     def kind(self, cls: type[Kind]) -> type[Kind]:
         """Class decorator: register a type under its token."""

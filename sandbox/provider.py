@@ -19,7 +19,6 @@ from sandbox.schema import Node
 from sandbox.store import STRIKES, Store
 from sandbox.values import UNKNOWN, has_unknown
 
-DEFAULT_ACCOUNT = "123456789012"
 RETRIES = 10
 """Attempts of a throttled call before the provider gives up (the AWS SDK's default is 3, the provider's 25)."""
 
@@ -33,7 +32,7 @@ class Config:
     """The provider's configuration as far as the stand-in looks at it."""
 
     region: str = ""
-    account: str = DEFAULT_ACCOUNT
+    account: str = ""
     default_tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -56,7 +55,7 @@ class Provider:
         self.store = Store(directory)
         self.strike_counts = Store(directory, STRIKES)
         self.weather = WeatherFile(directory / WEATHER)
-        self.config = Config()
+        self.config = Config(account=registry.account({}))
 
     def kind(self, token: str) -> Kind:
         """Raises CloudError for a type that the sandbox does not cover."""
@@ -72,10 +71,8 @@ class Provider:
 
     def configure(self, variables: Mapping[str, Any]) -> None:
         """Take over the provider's settings; nested ones arrive as JSON text and are decoded by the caller."""
-        allowed = variables.get("allowedAccountIds") or []
-        account = str(allowed[0]) if allowed else DEFAULT_ACCOUNT
         tags = (variables.get("defaultTags") or {}).get("tags") or {}
-        self.config = Config(str(variables.get("region") or ""), account, dict(tags))
+        self.config = Config(str(variables.get("region") or ""), self.registry.account(variables), dict(tags))
 
     # Check and diff
 

@@ -41,7 +41,7 @@ def load(package: str, distribution: str, resources: Iterable[str], invokes: Ite
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         raise RuntimeError(
-            f"{distribution} is not installed; install the extra of this cloud, for example `uv sync --extra {package}`"
+            f"{distribution} is not installed; install the extra of this cloud, for example `uv sync --extra {package.split('-')[0]}`"
         ) from None
     wanted = {"resources": sorted(resources), "invokes": sorted(invokes)}
     digest = hashlib.sha256(json.dumps([FORMAT, wanted]).encode()).hexdigest()[:12]

@@ -90,7 +90,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         old, new = decode(request.old_inputs).values, decode(request.news).values
         differing = sorted(k for k in {*old, *new} if old.get(k) != new.get(k) and k != "version")
-        replaces = [k for k in differing if k in ("region", "allowedAccountIds", "profile")]
+        replaces = [k for k in differing if k in ("region", "allowedAccountIds", "profile", "subscriptionId")]
         return provider_pb2.DiffResponse(
             changes=_CHANGES.DIFF_SOME if differing else _CHANGES.DIFF_NONE, diffs=differing, replaces=replaces
         )
