@@ -1,26 +1,26 @@
 """What only several values of a stack file can say together: names, bounds, networks, limits of AWS.
 
-Each check names the sections it reads and runs when all of them are sound, so that one faulty section hides nothing in
-the others. What depends on machines and models is in `infra/machine_checks.py`.
+What depends on machines and models is in `infra/machine_checks.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import catalog, cidr
 from infra.fallback import MAX_STEPS
 from infra.faults import HIDDEN, Fault, did_you_mean, listed
+from infra.validation import CheckList
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
     from infra.sections import Disk
 
-Check = Callable[["RegionConfig"], Iterator[Fault]]
-CHECKS: Final[list[tuple[frozenset[str], Check]]] = []
+check: Final[CheckList[RegionConfig]] = CheckList()
+"""Registers a check of a region that reads these sections (attribute names)."""
 
 GP3_IOPS_PER_GIB: Final = 500
 GP3_MIBPS_PER_IOPS: Final = 0.25
@@ -34,16 +34,6 @@ NAME_TAG: Final = "name"
 """Set by the stack on whatever the console lists by it."""
 
 
-def check(*sections: str) -> Callable[[Check], Check]:
-    """Registers a check that reads these sections (attribute names of the region)."""
-
-    def register(function: Check) -> Check:
-        CHECKS.append((frozenset(sections), function))
-        return function
-
-    return register
-
-
 def region_faults(region: RegionConfig, stack: str) -> list[Fault]:
     """The faults of one region in itself; sections that are absent from `region` are skipped with what reads them."""
     from infra import machine_checks  # noqa: F401  # registers its checks
@@ -52,10 +42,7 @@ def region_faults(region: RegionConfig, stack: str) -> list[Fault]:
     faults: list[Fault] = []
     if {"cloud", "region"} <= present:
         faults += _stack_name(region, stack)
-    for sections, function in CHECKS:
-        if sections <= present:
-            faults += function(region)
-    return faults
+    return faults + check.faults(region)
 
 
 def _stack_name(region: RegionConfig, stack: str) -> Iterator[Fault]:

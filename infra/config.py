@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from infra import catalog, cidr, stackfile
 from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, listed
@@ -40,6 +40,7 @@ from infra.sections import (
     Word,
 )
 from infra.stackfile import REGION_KEY, STACK_KEYS
+from infra.validation import validate
 
 __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all", "load_stack_file", "parse_region"]
 
@@ -171,46 +172,16 @@ def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConf
 
 
 def _validate(data: object) -> tuple[RegionConfig | None, list[Fault]]:
-    """The model, or as much of it as is sound (its faulty sections are simply absent), and the faults found."""
+    """The model, or as much of it as is sound, and the faults found."""
     if not isinstance(data, dict):
         keys = listed(f.alias or name for name, f in AwsRegion.model_fields.items()).replace(" or ", " and ")
         return None, [Fault((), f"has to be a map with {keys}", data)]
-    secret = [Fault(path, why, HIDDEN) for path, why in stackfile.encrypted_values(data, ())]
     cloud = data.get("cloud")
     model = CLOUDS.get(cloud) if isinstance(cloud, str) else None
     if model is None and len(CLOUDS) > 1:
+        secret = [Fault(path, why, HIDDEN) for path, why in stackfile.encrypted_values(data, ())]
         return None, [*secret, Fault(("cloud",), f"has to be {listed(CLOUDS)}{did_you_mean(cloud, CLOUDS)}", cloud)]
-    model = model or next(iter(CLOUDS.values()))  # with one cloud only, it can say what else is wrong
-    try:
-        return model.model_validate(data), secret
-    except ValidationError as error:
-        from infra import explain
-
-        hidden = {fault.path[:-1] for fault in secret}  # `x: {secure: ...}` needs no second line about the type of x
-        told = [e for e in error.errors(include_url=False) if e["loc"] not in hidden and e["loc"][:-1] not in hidden]
-        return _sound_part(model, data, error), secret + explain.faults(model, told)
-
-
-def _sound_part(model: type[AwsRegion], data: dict[Any, Any], error: ValidationError) -> RegionConfig:
-    from infra import explain
-
-    at_fault = {e["loc"][0] for e in error.errors(include_url=False) if e["loc"]}
-    sound: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        key = field.alias or name
-        if key in at_fault:
-            continue
-        if key in data:
-            section = explain.model_of(field.annotation)
-            # Strict validation changes nothing but maps and lists, and all lists lie inside of sections.
-            sound[name] = section.model_validate(data[key]) if section else data[key]
-        else:
-            sound[name] = field.get_default(call_default_factory=True)
-    part = model.model_construct(**sound)
-    for name in model.model_fields:
-        if name not in sound:
-            part.__dict__.pop(name, None)
-    return part
+    return validate(model or next(iter(CLOUDS.values())), data)  # with one cloud only, it can say what else is wrong
 
 
 def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:

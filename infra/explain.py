@@ -141,7 +141,7 @@ def _find(model: type[BaseModel], loc: Path) -> tuple[type[BaseModel] | None, Fi
         if step not in named:
             return (owner, None) if field is None or model_of(field.annotation) is owner else (owner, field)
         field = named[step]
-        inner = model_of(field.annotation)
+        inner = model_of(field.annotation) or entry_model(field.annotation)
         if inner is None or step == loc[-1]:
             return owner, field
         owner = inner
@@ -153,6 +153,14 @@ def model_of(annotation: Any) -> type[BaseModel] | None:
     for part in _flat(annotation):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part
+    return None
+
+
+def entry_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a list's entries, or None for anything else."""
+    for part in _flat(annotation):
+        if typing.get_origin(part) is tuple:
+            return model_of(typing.get_args(part)[0])
     return None
 
 
