@@ -106,12 +106,16 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class AutoName:
-    """The property that the provider fills from the resource's logical name + 7 random hex digits when it is absent."""
+    """The property that the provider fills from the resource's logical name + random hex digits when it is absent.
+
+    digits: how many, 0 for a plain copy of the logical name. max_length: the name is cut to leave room for them.
+    """
 
     property: str
     max_length: int
     separator: str = "-"
     lower: bool = False
+    digits: int = 7
 
 
 class Cloud(Protocol):

@@ -100,8 +100,10 @@ class Provider:
         name = urn.rsplit("::", 1)[-1]
         if auto.lower:
             name = re.sub(r"[^a-z0-9-]", "-", name.lower())
-        suffix = "".join(random.Random(seed or None).choices("0123456789abcdef", k=7))
-        return f"{name[: auto.max_length - 8]}{auto.separator}{suffix}"
+        if auto.digits == 0:
+            return name
+        suffix = auto.separator + "".join(random.Random(seed or None).choices("0123456789abcdef", k=auto.digits))
+        return f"{name[: auto.max_length - len(suffix)]}{suffix}"
 
     def diff(
         self, token: str, old_inputs: Mapping[str, Any], olds: Mapping[str, Any], news: Mapping[str, Any]
@@ -295,7 +297,8 @@ class Provider:
 
     def _told(self, doing: str, kind: Kind, urn: str, error: CloudError) -> CloudError:
         name = urn.rsplit("::", 1)[-1]
-        what = kind.token.split("/")[0].replace(":", " ") + " " + kind.token.rsplit(":", 1)[-1]
+        package, module, type_name = kind.token.split(":")
+        what = f"{package} {module.split('/')[0]} {type_name}"
         told = CloudError(error.code, error.message)
         told.args = (f"{doing} {what} ({name}): api error {error.code}: {error.message}",)
         return told
