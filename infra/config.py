@@ -166,7 +166,7 @@ def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConf
         if path is not None and "network" in region.__dict__ and cidr.fault(region.network.cidr) is None:
             faults += checks.overlap_faults(region.network.cidr, checks.networks_beside(path))
     if faults or region is None:
-        lines = dict.fromkeys(Fault((REGION_KEY, *f.path), f.allowed, f.value).line(file) for f in faults)
+        lines = dict.fromkeys(fault.below(REGION_KEY).line(file) for fault in faults)
         raise ConfigError(lines)
     return region
 
@@ -174,7 +174,7 @@ def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConf
 def _validate(data: object) -> tuple[RegionConfig | None, list[Fault]]:
     """The model, or as much of it as is sound, and the faults found."""
     if not isinstance(data, dict):
-        keys = listed(f.alias or name for name, f in AwsRegion.model_fields.items()).replace(" or ", " and ")
+        keys = listed((f.alias or name for name, f in AwsRegion.model_fields.items()), "and")
         return None, [Fault((), f"has to be a map with {keys}", data)]
     cloud = data.get("cloud")
     model = CLOUDS.get(cloud) if isinstance(cloud, str) else None

@@ -67,7 +67,7 @@ def _about(owner: type[BaseModel] | None, field: FieldInfo | None) -> str:
     about = description(owner, attribute).split(":")[0].split(";")[0].rstrip(".")
     inner = model_of(field.annotation)
     if inner is not None:
-        return f"a map with {listed(f.alias or n for n, f in inner.model_fields.items()).replace(' or ', ' and ')}"
+        return f"a map with {listed((f.alias or n for n, f in inner.model_fields.items()), 'and')}"
     choice = _choice(field.annotation)
     about = about if about[1:2].isupper() else about[:1].lower() + about[1:]  # AWS stays AWS
     return "; ".join(part for part in (words or choice, about) if part)
@@ -104,7 +104,7 @@ def _type_fault(kind: str, field: FieldInfo | None, value: Any, limits: str) -> 
             ", written in quotes" if quote and "quotes" not in (words or "") else ""
         )
     if what == "a map" and inner is not None:
-        keys = listed(f.alias or name for name, f in inner.model_fields.items()).replace(" or ", " and ")
+        keys = listed((f.alias or name for name, f in inner.model_fields.items()), "and")
         return f"has to be a map with {keys}"
     if what == "a list" and words:
         return f"has to be a list; each entry is {words}"

@@ -40,6 +40,10 @@ class Fault:
     allowed: str
     value: Any = _ABSENT
 
+    def below(self, *prefix: str | int) -> Fault:
+        """The same fault seen from further up: its path begins with `prefix`."""
+        return Fault((*prefix, *self.path), self.allowed, self.value)
+
     def line(self, file: str) -> str:
         """`FILE: KEY = VALUE: WHAT IS ALLOWED`, always a single line of printable ASCII but for the text itself."""
         parts = [file]
@@ -93,10 +97,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."
 
 
-def listed(values: Iterable[object]) -> str:
-    """`a, b or c`: the allowed values of a choice."""
+def listed(values: Iterable[object], word: str = "or") -> str:
+    """`a, b or c`: the allowed values of a choice; with `word="and"` everything of a list."""
     words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {word} {words[-1]}"
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

@@ -17,7 +17,8 @@ import yaml
 from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, dotted, key_text, listed
 
 REGION_KEY: Final = "spillway:region"
-STACK_KEYS: Final = (REGION_KEY, "spillway:global", "spillway:ci")
+GLOBAL_KEY: Final = "spillway:global"
+STACK_KEYS: Final = (REGION_KEY, GLOBAL_KEY, "spillway:ci")
 # https://www.pulumi.com/docs/iac/concepts/config/ : what the engine itself writes into a stack file.
 TOP_LEVEL: Final = ("config", "encryptedkey", "encryptionsalt", "secretsprovider")
 PULUMI_KEYS: Final = ("pulumi:autonaming", "pulumi:disable-default-providers", "pulumi:tags")

@@ -1,0 +1,136 @@
+"""The global stack's file as a frozen, checked model.
+
+    config = load_global(Path("stacks/Pulumi.global.yaml"))
+
+Every fault of the file is collected and raised at once in one ConfigError, as for a region (infra/config.py). Region
+stacks are named, not read: what they export is looked up when the stack is built. Their files say the residency, so
+that a service left without a member is told before anything is deployed.
+Imports no cloud SDK and no pulumi.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from infra import stackfile
+from infra.dns.sections import GlobalStack
+from infra.faults import ConfigError, Fault, did_you_mean, listed
+from infra.stackfile import GLOBAL_KEY, REGION_KEY
+from infra.validation import validate
+
+if TYPE_CHECKING:
+    from infra.dns.budget import CheckSettings
+
+__all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "check_settings", "is_global", "load_global", "parse_global"]
+
+STACK: Final = re.compile(r"global(-[a-z0-9]+)*")
+DEFAULT_TTL: Final = 10
+MIN_DNS_ONLY_TTL: Final = {"enterprise": 30}
+"""Seconds; 60 in the other plans: https://developers.cloudflare.com/dns/manage-dns-records/reference/ttl/"""
+FASTEST_INTERVAL: Final = {"free": 60, "pro": 60, "business": 15, "enterprise": 10}
+"""Seconds, by plan: https://developers.cloudflare.com/load-balancing/reference/limitations/"""
+
+
+def is_global(stack: str) -> bool:
+    """Whether a stack of this name is a global one: `global`, or `global-` and words."""
+    return STACK.fullmatch(stack) is not None
+
+
+def load_global(path: Path, stack: str | None = None) -> GlobalStack:
+    """The global stack of one file, checked by itself and against the region stacks' files beside it.
+
+    `stack` defaults to the name in the file name. Raises ConfigError with one line per fault.
+    """
+    name = stackfile.display_name(path)
+    data, faults = stackfile.read_with_faults(path)
+    if GLOBAL_KEY not in data and not faults:
+        faults = [Fault((GLOBAL_KEY,), "missing; it holds the settings of the global stack")]
+    lines = [fault.line(name) for fault in faults]
+    if GLOBAL_KEY in data:
+        try:
+            config = parse_global(data[GLOBAL_KEY], stack or stackfile.stack_of(path), name, path.parent)
+        except ConfigError as error:
+            lines += error.lines
+    if lines:
+        raise ConfigError(lines)
+    return config
+
+
+def parse_global(data: object, stack: str, file: str, stacks: Path | None = None) -> GlobalStack:
+    """The object under `spillway:global` as a model; raises ConfigError with one line per fault, all at once.
+
+    stacks: the folder with the region stacks' files; without it members are not looked up.
+    """
+    from infra.dns import checks
+
+    if not isinstance(data, dict):
+        keys = listed((f.alias or name for name, f in GlobalStack.model_fields.items()), "and")
+        raise ConfigError([Fault((GLOBAL_KEY,), f"has to be a map with {keys}", data).line(file)])
+    config, faults = validate(GlobalStack, data)
+    if not is_global(stack):
+        why = f"the stack is named {stack}; one that holds {GLOBAL_KEY} is named global, or global- and a word"
+        faults.append(Fault((), why))
+    faults += checks.check.faults(config)
+    if not faults and stacks is not None:
+        residencies, faults = _region_stacks(config, stacks)
+        if not faults:
+            faults = checks.answering_faults(config, residencies)
+    if faults:
+        raise ConfigError(dict.fromkeys(fault.below(GLOBAL_KEY).line(file) for fault in faults))
+    return config
+
+
+def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str], list[Fault]]:
+    """Residency by member name, as the region stacks' files say, and members whose stack has no file."""
+    files = {stackfile.stack_of(path): path for path in sorted(stacks.glob("Pulumi.*.yaml"))}
+    residencies: dict[str, str] = {}
+    faults: list[Fault] = []
+    for number, member in enumerate(config.members):
+        if member.stack is None:
+            continue
+        if member.stack not in files:
+            if not (member.planned or member.drain):
+                known = [name for name in files if not is_global(name)]
+                hint = did_you_mean(member.stack, known)
+                why = f"no such stack: there is no stacks/Pulumi.{member.stack}.yaml{hint}; planned: true allows that"
+                faults.append(Fault(("members", number, "stack"), why, member.stack))
+            continue
+        try:
+            region = stackfile.read(files[member.stack]).get(REGION_KEY)
+        except ConfigError:  # that file's own faults are told where it is used
+            continue
+        if isinstance(region, dict) and isinstance(region.get("residency"), str):
+            residencies[member.name] = region["residency"]
+    return residencies, faults
+
+
+def check_settings(config: GlobalStack) -> CheckSettings:
+    """The probing as the provider will do it, with what the file leaves out filled in: the fastest that is allowed."""
+    from infra.dns.budget import CheckSettings
+
+    dns, check = config.dns, config.dns.check
+    if dns.provider == "cloudflare":
+        assert config.cloudflare is not None
+        cloudflare = config.cloudflare
+        interval = check.interval_seconds or FASTEST_INTERVAL[cloudflare.plan]
+        ttl = dns.ttl_seconds if dns.ttl_seconds is not None else MIN_DNS_ONLY_TTL.get(cloudflare.plan, 60)
+        return CheckSettings(
+            provider=dns.provider,
+            interval_seconds=interval,
+            threshold=check.threshold,
+            timeout_seconds=check.timeout_seconds or min(5, interval - 1),
+            ttl_seconds=0 if cloudflare.proxied else ttl,
+            proxied=cloudflare.proxied,
+            failover_across_pools=cloudflare.failover_across_pools,
+            plan=cloudflare.plan,
+            check_regions=cloudflare.check_regions,
+        )
+    return CheckSettings(
+        provider=dns.provider,
+        interval_seconds=check.interval_seconds or 10,
+        threshold=check.threshold,
+        timeout_seconds=(check.timeout_seconds or 5) if dns.provider == "traffic-manager" else None,
+        ttl_seconds=DEFAULT_TTL if dns.ttl_seconds is None else dns.ttl_seconds,
+    )
