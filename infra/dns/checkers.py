@@ -2,10 +2,10 @@
 
 Every provider here is the same machine with other figures. Some places probe the member, each in its own rhythm; each
 place calls the member unhealthy after `threshold` failed probes in a row; the provider does so when enough places do.
-A member that fails at moment 0 is first probed by a place within one interval, anywhere in it with the same chance. The
-failing probes after that take the same time at every place, so that
+A member that fails at moment 0 is next probed by a place within one period of its probes, at any time in it with the
+same chance. The failing probes from then on take the same time at every place, so that
 
-    detection = interval x (the moment in its interval at which enough places had their first failing probe) + `after`
+    detection = period x (share of it after which enough places have begun their first failing probe) + `after`
 
 and only the first summand is chance: an order statistic of uniform numbers (`Quorum`).
 """
@@ -152,7 +152,7 @@ CELLS: Final = 512
 
 @lru_cache(maxsize=256)
 def agreed(places: Places, x: float) -> float:
-    """Probability that enough places have had their first failing probe after the share x (0 to 1) of an interval."""
+    """Probability that enough places have had their first failing probe after the share x (0 to 1) of a period."""
     for quorum in places:
         x = quorum.share(x)
     return x
@@ -160,7 +160,7 @@ def agreed(places: Places, x: float) -> float:
 
 @lru_cache(maxsize=256)
 def agreed_at(places: Places, probability: float) -> float:
-    """The inverse of `agreed` by bisection: the share of an interval after which `probability` is reached."""
+    """The inverse of `agreed` by bisection: the share of a period after which `probability` is reached."""
     low, high = 0.0, 1.0
     for _ in range(48):
         middle = (low + high) / 2
@@ -196,7 +196,8 @@ def _area(places: Places, x: float) -> float:
 class Detector:
     """One provider's checks against one kind of failure.
 
-    places: who has to agree. spread: seconds over which a place's first failing probe is spread evenly. after: from the
+    places: who has to agree. spread: seconds over which a place's first failing probe is spread evenly, the period of
+    its probes while the member is well. after: from the
     start of a place's first failing probe to the end of the one that decides. at_most: requests move by themselves
     after so long, whatever the checks say. cache: seconds that clients keep an answer.
     """
@@ -275,11 +276,11 @@ def detector(settings: CheckSettings, failure: Failure) -> Detector:
     if settings.provider == "route53":
         # "The number of seconds between the time that Amazon Route 53 gets a response from your endpoint and the time
         # that it sends the next health check request" (API_HealthCheckConfig, RequestInterval): from end to start.
-        after = settings.threshold * probe + more * interval
+        period, after = interval + settings.answer_seconds, settings.threshold * probe + more * interval
     else:
         # From start to start: the timeline at learn.microsoft.com/azure/traffic-manager/traffic-manager-monitoring.
-        after = more * max(interval, probe) + probe
-    return Detector(places(settings), interval, after, _at_most(settings, failure), settings.cache_seconds)
+        period, after = interval, more * max(interval, probe) + probe
+    return Detector(places(settings), period, after, _at_most(settings, failure), settings.cache_seconds)
 
 
 def _at_most(settings: CheckSettings, failure: Failure) -> float:

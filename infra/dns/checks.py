@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from pydantic import BaseModel
+
 from infra.dns.plan import address_fault, selection_faults
-from infra.dns.sections import GlobalStack, Section
+from infra.dns.sections import GlobalStack
 from infra.faults import Fault, did_you_mean, listed
 from infra.validation import CheckList
 
@@ -41,19 +43,17 @@ def _section(stack: GlobalStack) -> Iterator[Fault]:
     attribute = SECTIONS[wanted]
     if attribute in stack.__dict__ and getattr(stack, attribute) is None:
         model = _model_of(attribute)
-        keys = listed(f.alias or name for name, f in model.model_fields.items() if f.is_required())
+        keys = listed((f.alias or name for name, f in model.model_fields.items() if f.is_required()), "and")
         alias = GlobalStack.model_fields[attribute].alias or attribute
-        yield Fault(
-            (alias,), f"missing; dns.provider is {wanted}, which needs at least {keys.replace(' or ', ' and ')}"
-        )
+        yield Fault((alias,), f"missing; dns.provider is {wanted}, which needs at least {keys}")
 
 
-def _model_of(attribute: str) -> type[Section]:
+def _model_of(attribute: str) -> type[BaseModel]:
     from infra import explain
 
     model = explain.model_of(GlobalStack.model_fields[attribute].annotation)
     assert model is not None
-    return model  # type: ignore[return-value]
+    return model
 
 
 @check("dns", "zone")

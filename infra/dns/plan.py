@@ -76,8 +76,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Members of the same rank. weighted: by weight; latency: the nearest to the client."""
+    """Members of the same rank. weighted: by weight; latency: the nearest to the client.
 
+    label: the tier's name, which stays when tiers before it come and go: priority-2, weighted, latency, degraded.
+    """
+
+    label: str
     places: tuple[Place, ...]
     choice: Choice
     degraded: bool = False
@@ -179,12 +183,10 @@ def selection_faults(config: GlobalStack, residencies: Mapping[str, str]) -> Ite
             last = "only degraded members are" if admitted else "no member is"
             yield Fault(path, f"{service.name}: {last} left to answer{limit}; drained and planned ones do not")
             continue
-        for rank, members in _ranked(config, service, admitted):
+        for _, members in _ranked(config, service, admitted):
             if service.policy != "latency" and not any(member.weight for member in members):
                 names = listed((member.name for member in members), "and")
-                yield Fault(
-                    path, f"{service.name}: weight is 0 for {names}, which is all of tier {rank}: nobody answers"
-                )
+                yield Fault(path, f"{service.name}: weight is 0 for {names}, and nobody of the same rank has more")
 
 
 def _admits(service: Service, member: Member, residency: str, *, drained_too: bool = False) -> bool:
@@ -193,7 +195,7 @@ def _admits(service: Service, member: Member, residency: str, *, drained_too: bo
 
 
 def _ranked(config: GlobalStack, service: Service, members: Sequence[Member]) -> list[tuple[int, list[Member]]]:
-    """Members by rank, numbered from 1 without gaps. Only policy `priority` ranks; degraded ones come last in all."""
+    """Members by rank, first choice first. Only policy `priority` ranks; otherwise, and for the degraded, it is 0."""
     by_list = all(member.priority is None for member in config.members)
     ranks: dict[tuple[bool, int], list[Member]] = {}
     for place, member in enumerate(config.members, 1):
@@ -201,7 +203,7 @@ def _ranked(config: GlobalStack, service: Service, members: Sequence[Member]) ->
             continue
         rank = (place if by_list else member.priority or 0) if service.policy == "priority" else 0
         ranks.setdefault((member.degraded, 0 if member.degraded else rank), []).append(member)
-    return list(enumerate((ranks[key] for key in sorted(ranks)), 1))
+    return [(rank, ranks[degraded, rank]) for degraded, rank in sorted(ranks)]
 
 
 def _tiers(
@@ -209,11 +211,12 @@ def _tiers(
 ) -> tuple[Tier, ...]:
     return tuple(
         Tier(
+            label="degraded" if ranked[0].degraded else f"priority-{rank}" if rank else service.policy,
             places=tuple(Place(m.name, endpoints[m.name], m.weight) for m in ranked),
             choice="latency" if service.policy == "latency" and not ranked[0].degraded else "weighted",
             degraded=ranked[0].degraded,
         )
-        for _, ranked in _ranked(config, service, members)
+        for rank, ranked in _ranked(config, service, members)
     )
 
 

@@ -1,0 +1,141 @@
+"""What `pulumi up` of a global stack runs: ask the region stacks for their endpoints, plan, build with one provider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pulumi
+
+from infra import stackfile
+from infra.dns import budget
+from infra.dns.config import check_settings, load_global, parse_global
+from infra.dns.plan import Endpoint, GlobalPlan, PlanError, build
+from infra.dns.sections import GlobalStack
+from infra.faults import ConfigError, Fault
+from infra.stackfile import GLOBAL_KEY
+
+_READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
+
+
+def read_global(held: object, stack: str, root: Path, stacks: str) -> GlobalStack:
+    """The global stack's settings as the engine holds them, checked. Raises ConfigError."""
+    path = root / stacks / f"Pulumi.{stack}.yaml"
+    if path.is_file():  # --config-file may point elsewhere
+        load_global(path, stack)
+    return parse_global(held, stack, stackfile.display_name(path), path.parent)
+
+
+def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
+    """Where each member answers, by its name: what the stack file says, or the region stack's output `endpoint`.
+
+    A member that is planned or drained may be missing. Raises ConfigError with a line for every other one.
+    """
+    found: dict[str, Endpoint] = {}
+    faults: list[Fault] = []
+    for number, member in enumerate(config.members):
+        if member.endpoint is not None:
+            static = member.endpoint
+            found[member.name] = Endpoint(
+                hostname=static.hostname,
+                addresses=static.addresses,
+                port=static.port,
+                health_path=static.health_path,
+                cloud=static.cloud,
+                region=None,
+                nearest_aws_region=static.nearest_aws_region,
+                residency=static.residency,
+            )
+            continue
+        assert member.stack is not None
+        path = (GLOBAL_KEY, "members", number, "stack")
+        output = stack_output(member.stack, "endpoint")
+        if output is not None:
+            try:
+                found[member.name] = Endpoint.from_output(output)
+            except ValueError as error:
+                faults.append(Fault(path, f"{error}: bring that stack up with this version first", member.stack))
+        elif not (member.planned or member.drain):
+            why = "that stack is not deployed: bring it up first, or mark the member planned: true"
+            faults.append(Fault(path, why, member.stack))
+    if faults:
+        raise ConfigError(fault.line(file) for fault in faults)
+    return found
+
+
+def stack_output(stack: str, output: str) -> Any:
+    """One output of another stack of this project; None when that stack does not exist or has not got it.
+
+    The reference is registered, so that previews and states show what the global stack depends on; but it is read
+    first, since a reference to a stack that is not there ends the program without naming it in plain words.
+    """
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
+    try:
+        read = pulumi.runtime.invoke(_READ_OUTPUTS, {"name": name})
+    except Exception:  # the engine's one error for a stack that is not there, without a type of its own
+        return None
+    outputs: dict[str, Any] = (read.value or {}).get("outputs") or {}
+    if output in outputs:
+        pulumi.StackReference(stack, stack_name=name)
+    return outputs.get(output)
+
+
+def build_global(config: GlobalStack, stack: str, file: str) -> None:
+    """Build the global stack and export who answers for what. Raises ConfigError before anything is registered."""
+    found = endpoints(config, file)
+    try:
+        plan = build(config, found)
+    except PlanError as error:
+        raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in error.faults) from None
+    for name in plan.planned:
+        pulumi.log.info(f"{file}: member {name} is planned and its region not deployed: left out")
+    provider = _provider(config, stack, plan)
+    pulumi.export("provider", config.dns.provider)
+    pulumi.export("zone", provider.zone)
+    pulumi.export("nameServers", provider.zone["nameServers"])
+    pulumi.export("services", {service.name: _service(service.tiers, service) for service in plan.services})
+    pulumi.export("members", {probe.name: _member(probe.endpoint) for probe in plan.probes})
+    pulumi.export("checks", provider.checks)
+    pulumi.export("drained", list(plan.drained))
+    pulumi.export("planned", list(plan.planned))
+    pulumi.export("budget", budget.as_dict(budget.budget(check_settings(config))))
+
+
+def _service(tiers: Sequence[Any], service: Any) -> dict[str, Any]:
+    return {
+        "policy": service.policy,
+        "residency": service.residency,
+        "tiers": [[place.name for place in tier.places] for tier in tiers],
+    }
+
+
+def _member(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "addresses": list(endpoint.addresses),
+        "hostname": endpoint.hostname,
+        "port": endpoint.port,
+        "healthPath": endpoint.health_path,
+        "cloud": endpoint.cloud,
+        "region": endpoint.region,
+        "nearestAwsRegion": endpoint.nearest_aws_region,
+        "residency": endpoint.residency,
+    }
+
+
+def _provider(config: GlobalStack, stack: str, plan: GlobalPlan) -> Any:
+    """The component of the chosen provider; only this imports an SDK, and only that one."""
+    settings = check_settings(config)
+    if config.dns.provider == "route53":
+        import pulumi_aws as aws
+
+        from infra.dns.route53 import CONTROL_REGION, Route53, Route53Args
+
+        assert config.route53 is not None
+        account = aws.Provider(stack, region=CONTROL_REGION, allowed_account_ids=[config.route53.account])
+        return Route53(
+            stack,
+            Route53Args(stack, config, plan, settings.interval_seconds, settings.threshold, settings.ttl_seconds),
+            pulumi.ResourceOptions(providers={"aws": account}),
+        )
+    raise NotImplementedError

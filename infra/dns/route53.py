@@ -1,0 +1,251 @@
+"""Route 53: the service names as a tree of records, and a health check for each address of each member.
+
+Answers come from A records with a short TTL on static addresses. What chooses between them are alias records to names
+of the same zone, which take their target's TTL, unlike an alias to a balancer with its fixed 60 s:
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-alias-common.html
+How Route 53 walks such a tree, and that it leaves a branch without a healthy record:
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-complex-configs.html
+
+    llm.example.com                      failover: PRIMARY -> the first tier, SECONDARY -> those after it
+      _priority-1.llm.example.com        weighted or latency: one alias per member of the tier
+        aws-us-east-1.llm.example.com    one A record per address, each with its own health check
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+from pulumi import ResourceOptions
+
+from infra import naming
+from infra.dns.plan import GlobalPlan, Place, Probe, ServicePlan, Tier
+from infra.dns.sections import GlobalStack
+
+CONTROL_REGION: Final = "us-east-1"
+"""Route 53 is global; its control plane, and the metrics of its health checks, are in this region."""
+EQUAL_WEIGHT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Route53Args:
+    """The stack file, checked, the plan made of it, and how probes and answers are timed.
+
+    interval_seconds: 10 or 30; threshold: failures in a row; ttl_seconds: of the A records.
+    """
+
+    stack: str
+    config: GlobalStack
+    plan: GlobalPlan
+    interval_seconds: int
+    threshold: int
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One record of the tree. name: its full name; set: its identifier among the records of that name.
+
+    Exactly one of weight, failover and latency chooses it; exactly one of alias and address is what it answers.
+    """
+
+    name: str
+    set: str
+    weight: int | None = None
+    failover: str | None = None
+    latency: str | None = None
+    alias: str | None = None
+    address: str | None = None
+    member: str | None = None
+    """Whose health check guards the address."""
+
+
+def answers(service: ServicePlan) -> list[Answer]:
+    """The records of one service name, targets before the aliases to them."""
+    return sorted(_service(service), key=lambda answer: _height(service, answer))
+
+
+def _height(service: ServicePlan, answer: Answer) -> int:
+    """How far above the addresses a record stands: leaf, members that share a region, tier, then the chain upwards."""
+    if answer.address:
+        return 0
+    if answer.failover is None:
+        return 1 if answer.name not in {_node(service, tier) for tier in service.tiers} else 2
+    labels = [f"_after-{tier.label}.{service.name}" for tier in service.tiers]
+    return 3 + len(service.tiers) - (0 if answer.name == service.name else labels.index(answer.name) + 1)
+
+
+def _service(service: ServicePlan) -> Iterator[Answer]:
+    for place in service.places:
+        leaf = _leaf(service, place)
+        for address in place.endpoint.addresses:
+            yield Answer(leaf, address, weight=EQUAL_WEIGHT, address=address, member=place.name)
+    name = service.name
+    for number, tier in enumerate(service.tiers):
+        node = _node(service, tier)
+        yield from _tier(service, tier, node)
+        # Failover also where there is one tier: records of one name must not change their kind, as old and new ones
+        # stand side by side for a moment while a tier comes or goes.
+        yield Answer(name, "first", failover="PRIMARY", alias=node)
+        later = service.tiers[number + 1 :]
+        if not later:
+            return
+        rest = _node(service, later[0]) if len(later) == 1 else f"_after-{tier.label}.{service.name}"
+        yield Answer(name, "after", failover="SECONDARY", alias=rest)
+        if len(later) == 1:
+            yield from _tier(service, later[0], rest)
+            return
+        name = rest
+
+
+def _node(service: ServicePlan, tier: Tier) -> str:
+    return f"_{tier.label}.{service.name}"
+
+
+def _leaf(service: ServicePlan, place: Place) -> str:
+    return f"{place.name}.{service.name}"
+
+
+def _tier(service: ServicePlan, tier: Tier, name: str) -> Iterator[Answer]:
+    """The records under `name` that choose between the members of one tier."""
+    if tier.choice == "weighted":
+        for place in tier.places:
+            yield Answer(name, place.name, weight=place.weight, alias=_leaf(service, place))
+        return
+    # One latency record per AWS region and name is all that Route 53 takes: members that share the nearest region share
+    # its record, by weight. https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-latency.html
+    regions: dict[str, list[Place]] = {}
+    for place in tier.places:
+        regions.setdefault(place.endpoint.nearest_aws_region, []).append(place)
+    for region, places in regions.items():
+        target = _leaf(service, places[0])
+        if len(places) > 1:
+            target = f"_{region}.{service.name}"
+            for place in places:
+                yield Answer(target, place.name, weight=place.weight, alias=_leaf(service, place))
+        yield Answer(name, region, latency=region, alias=target)
+
+
+class Route53(pulumi.ComponentResource):
+    """Zone, health checks and records of the global stack. Needs `opts.provider`; exports nothing."""
+
+    zone: pulumi.Output[dict[str, Any]]
+    """{id, name, nameServers}."""
+    checks: pulumi.Output[dict[str, Any]]
+    """Member -> address -> id of its health check."""
+    clouds: pulumi.Output[dict[str, Any]]
+    """Cloud -> id of the check that says whether any of its members is healthy."""
+
+    def __init__(self, name: str, args: Route53Args, opts: ResourceOptions | None = None) -> None:
+        super().__init__("spillway:dns:Route53", name, None, opts)
+        self._name, self._args = name, args
+        self._child = ResourceOptions(parent=self)
+        zone_id = self._zone()
+        checks = {
+            probe.name: {address: self._check(probe, address) for address in probe.endpoint.addresses}
+            for probe in args.plan.probes
+        }
+        self._records(zone_id, checks)
+        self.checks = pulumi.Output.from_input(
+            {member: {address: check.id for address, check in found.items()} for member, found in checks.items()}
+        )
+        self.clouds = pulumi.Output.from_input(self._clouds(checks))
+        self.register_outputs({"zone": self.zone, "checks": self.checks, "clouds": self.clouds})
+
+    def _tags(self, component: str, label: str) -> dict[str, str]:
+        return naming.tags(self._args.stack, component, self._args.config.tags, label=label)
+
+    def _zone(self) -> pulumi.Input[str]:
+        wanted = self._args.config.zone
+        if wanted.id is not None:
+            found = aws.route53.get_zone_output(zone_id=wanted.id, opts=pulumi.InvokeOutputOptions(parent=self))
+            self.zone = pulumi.Output.from_input(
+                {"id": found.zone_id, "name": wanted.name, "nameServers": found.name_servers}
+            )
+            return wanted.id
+        zone = aws.route53.Zone(
+            f"{self._name}-zone",
+            name=wanted.name,
+            comment=f"Made by the stack {self._args.stack} of Spillway.",
+            # Lets records be changed within 60 minutes when the control plane's own region is gone; only a zone that
+            # had it before has it then. https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html
+            enable_accelerated_recovery=True,
+            force_destroy=False,
+            tags=self._tags("zone", wanted.name),
+            # A zone made again gets other name servers, and the delegation at the registrar points to the old ones.
+            opts=ResourceOptions(parent=self, protect=True),
+        )
+        self.zone = pulumi.Output.from_input(
+            {"id": zone.zone_id, "name": wanted.name, "nameServers": zone.name_servers}
+        )
+        return zone.zone_id  # type: ignore[no-any-return]  # the SDK is not followed
+
+    def _check(self, probe: Probe, address: str) -> aws.route53.HealthCheck:
+        endpoint = probe.endpoint
+        return aws.route53.HealthCheck(
+            f"{self._name}-{probe.name}-{address}",
+            type="HTTPS",
+            ip_address=address,
+            fqdn=probe.host,  # Host header and SNI; the address alone decides where the probe goes
+            enable_sni=True,
+            port=endpoint.port,
+            resource_path=endpoint.health_path,
+            request_interval=self._args.interval_seconds,
+            failure_threshold=self._args.threshold,
+            tags=self._tags("check", f"{probe.name} {address}"),
+            opts=self._child,
+        )
+
+    def _records(self, zone_id: pulumi.Input[str], checks: Mapping[str, Mapping[str, aws.route53.HealthCheck]]) -> None:
+        for service in self._args.plan.services:
+            made: dict[str, list[pulumi.Resource]] = {}
+            for answer in answers(service):
+                health = checks[answer.member][answer.address] if answer.member and answer.address else None
+                record = aws.route53.Record(
+                    f"{self._name}-{answer.name}-{answer.set}",
+                    zone_id=zone_id,
+                    name=answer.name,
+                    type="A",
+                    set_identifier=answer.set,
+                    ttl=self._args.ttl_seconds if answer.address else None,
+                    records=[answer.address] if answer.address else None,
+                    health_check_id=health.id if health else None,
+                    aliases=[
+                        aws.route53.RecordAliasArgs(name=answer.alias, zone_id=zone_id, evaluate_target_health=True)
+                    ]
+                    if answer.alias
+                    else None,
+                    weighted_routing_policies=_one(aws.route53.RecordWeightedRoutingPolicyArgs, weight=answer.weight),
+                    failover_routing_policies=_one(aws.route53.RecordFailoverRoutingPolicyArgs, type=answer.failover),
+                    latency_routing_policies=_one(aws.route53.RecordLatencyRoutingPolicyArgs, region=answer.latency),
+                    # An alias to a name that is not there yet is refused; and one goes before its target does.
+                    opts=ResourceOptions(parent=self, depends_on=made.get(answer.alias or "", [])),
+                )
+                made.setdefault(answer.name, []).append(record)
+
+    def _clouds(self, checks: Mapping[str, Mapping[str, aws.route53.HealthCheck]]) -> dict[str, pulumi.Output[str]]:
+        """One CALCULATED check per cloud: healthy while any address of any member there is that is not drained."""
+        children: dict[str, list[pulumi.Input[str]]] = {}
+        for probe in self._args.plan.probes:
+            if probe.name not in self._args.plan.drained:
+                ids = [check.id for check in checks[probe.name].values()]
+                children.setdefault(probe.endpoint.cloud, []).extend(ids)
+        return {
+            cloud: aws.route53.HealthCheck(
+                f"{self._name}-{cloud}",
+                type="CALCULATED",
+                child_healthchecks=ids,
+                child_health_threshold=1,
+                tags=self._tags("check", f"any of {cloud}"),
+                opts=self._child,
+            ).id
+            for cloud, ids in children.items()
+        }
+
+
+def _one(kind: Any, **value: Any) -> list[Any] | None:
+    """A routing policy, which the API has as a list of at most one; None without a value."""
+    return None if None in value.values() else [kind(**value)]
