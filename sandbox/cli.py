@@ -196,6 +196,35 @@ def weather_fault(
     forecast.add(sandbox_dir(), "faults", entry)
 
 
+Cloud = Annotated[str, typer.Option(help="Cloud or pattern.")]
+Region = Annotated[str, typer.Option(help="Region or pattern, such as us-east-1.")]
+Address = Annotated[str, typer.Option(help="Address or pattern; the only way to name one that no stand-in holds.")]
+
+
+@weather_app.command("down")
+def weather_down(
+    region: Region = "*",
+    address: Address = "*",
+    kind: Annotated[
+        str, typer.Option(help="refused, blackhole (no answer at all), error (503) or slow.")
+    ] = "blackhole",
+    cloud: Cloud = "*",
+) -> None:
+    """Take a region, a cloud or an address down: health checks fail, and the stand-in's DNS moves clients away."""
+    from sandbox import forecast
+
+    forecast.add(sandbox_dir(), "down", {"cloud": cloud, "region": region, "address": address, "kind": kind})
+
+
+@weather_app.command("up")
+def weather_up(region: Region = "*", address: Address = "*", cloud: Cloud = "*") -> None:
+    """Undo `down`: of the entries that fit the options, of all without one."""
+    from sandbox import forecast
+
+    for entry in forecast.lift(sandbox_dir(), cloud=cloud, region=region, address=address):
+        typer.echo(f"up again: {forecast.describe(entry)}")
+
+
 @weather_app.command("clear")
 def weather_clear() -> None:
     """Fair weather again."""

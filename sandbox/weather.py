@@ -6,11 +6,17 @@
       - {cloud: aws, region: us-east-1, name: L-417A185B, value: 96}
     faults:
       - {operation: create, type: aws:autoscaling/*, kind: throttle, times: 3}
+    down:
+      - {cloud: aws, region: us-east-1, kind: blackhole}
 
 Names are shell patterns (`*` when left out). A fault strikes `times` calls (every call when left out):
 throttle (the API refuses and the provider retries, up to 10 attempts), fail (refused with `message`), lose-answer (the
 call is carried out and its answer lost), slow (`seconds` before the call is carried out), slow-answer (`seconds`
 after).
+
+`down` is about what serves, not about the API: the addresses that resources of a cloud and region hold refuse
+connections (refused), swallow them (blackhole), answer 503 (error) or answer later than anybody waits (slow). An
+address that no stand-in resource holds is somebody's own, and down only when an entry names it by `address`.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ from spillway.errors import SpillwayError
 
 Operation = Literal["create", "read", "update", "delete", "invoke", "*"]
 FaultKind = Literal["throttle", "fail", "lose-answer", "slow", "slow-answer"]
+DownKind = Literal["refused", "blackhole", "error", "slow"]
 
 
 class _Entry(BaseModel):
@@ -62,6 +69,14 @@ class ApiFault(_Entry):
     message: str = Field(default="InternalError: An internal error has occurred.", pattern=r"^[^\r\n]*\S[^\r\n]*$")
 
 
+class Down(_Entry):
+    """Addresses that do not serve."""
+
+    region: str = "*"
+    address: str = "*"
+    kind: DownKind = "blackhole"
+
+
 class Weather(BaseModel):
     """The whole file."""
 
@@ -69,6 +84,7 @@ class Weather(BaseModel):
     sold_out: tuple[SoldOut, ...] = Field(default=(), alias="soldOut")
     quotas: tuple[Quota, ...] = ()
     faults: tuple[ApiFault, ...] = ()
+    down: tuple[Down, ...] = ()
 
     def is_sold_out(self, cloud: str, zone: str, machine_type: str, market: str) -> bool:
         return any(
@@ -82,6 +98,20 @@ class Weather(BaseModel):
             if _hit(cloud, entry.cloud) and _hit(region, entry.region) and _hit(name, entry.name):
                 return entry.value
         return default
+
+    def serving(self, address: str, cloud: str | None, region: str | None) -> DownKind | None:
+        """How an address fails, None when it serves; the last entry that fits wins.
+
+        cloud, region: of the resource that holds the address; None when no resource does.
+        """
+        for entry in reversed(self.down):
+            if cloud is None or region is None:
+                fits = (entry.cloud, entry.region) == ("*", "*") and entry.address != "*"
+            else:
+                fits = _hit(cloud, entry.cloud) and _hit(region, entry.region)
+            if fits and _hit(address, entry.address):
+                return entry.kind
+        return None
 
     def faults_for(self, cloud: str, operation: str, token: str, name: str) -> list[tuple[str, ApiFault]]:
         """(key for counting strikes, fault) of every fault that fits a call."""
@@ -148,4 +178,4 @@ def _fault(error: Any) -> str:
     return f"{where}{value}: {_WORDS.get(error['type'], error['msg'].replace('Input should', 'has to'))}"
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"soldOut": SoldOut, "quotas": Quota, "faults": ApiFault}
+_SECTIONS: dict[str, type[BaseModel]] = {"soldOut": SoldOut, "quotas": Quota, "faults": ApiFault, "down": Down}

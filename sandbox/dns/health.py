@@ -1,0 +1,140 @@
+"""How the endpoint at an address behaves at a moment: by the weather file, read live, or by a script."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sandbox.cloud import WeatherFile
+from sandbox.clouds import WEATHER
+from sandbox.store import CLOUDS, Store, Transaction
+from sandbox.weather import DownKind, Weather, WeatherError
+
+Behaviour = Literal["up", "refused", "blackhole", "error", "slow"]
+"""up: connects and answers 200. refused: a reset at once. blackhole: no packet comes back. error: answers 503. slow:
+connects, and answers later than any check waits."""
+
+# What holds a public address: package, type, output property of the address.
+_HOLDERS = (("aws", "aws:ec2/eip:Eip", "publicIp"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The cloud (a Pulumi package) and region whose resource holds an address, and its stack."""
+
+    cloud: str
+    region: str
+    stack: str = ""
+
+
+class Endpoints(Protocol):
+    """What a probe asks."""
+
+    def behaviour(self, address: str) -> Behaviour:
+        """How the endpoint at an address behaves now."""
+        ...
+
+    def region(self, address: str) -> str | None:
+        """The region that holds an address; None when nobody knows where it is."""
+        ...
+
+
+def holders(tx: Transaction) -> dict[str, Holder]:
+    """Address -> who holds it, of everything in the stand-in clouds."""
+    return {
+        str(r[key]): Holder(cloud, r.region, r.urn.removeprefix("urn:pulumi:").split("::")[0])
+        for cloud, token, key in _HOLDERS
+        for r in tx.all(cloud, token)
+        if r[key]
+    }
+
+
+class Live:
+    """The stand-in clouds as they are: addresses of the store, behaviour of the weather file, both read anew."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._weather = WeatherFile(directory / WEATHER)
+        self._store = Store(directory)
+        self._stamp: object = None
+        self._holders: dict[str, Holder] = {}
+        self._now: Weather | None = None
+        self.fault: str | None = None
+        """What is wrong with the weather file just now; the weather before stays until it is right again."""
+
+    def holders(self) -> Mapping[str, Holder]:
+        """Address -> holder; read again when the store's file has changed."""
+        stamp = store_stamp(self._directory)
+        if stamp != self._stamp and stamp is not None:
+            with self._store.transaction(write=False) as tx:
+                self._holders = holders(tx)
+            self._stamp = stamp
+        return self._holders
+
+    def behaviour(self, address: str) -> Behaviour:
+        holder = self.holders().get(address)
+        try:
+            self._now = self._weather.now()
+            self.fault = None
+        except WeatherError as error:  # somebody is writing it
+            self.fault = error.lines[0]
+        weather = self._now
+        if weather is None:
+            return "up"
+        return weather.serving(address, holder.cloud if holder else None, holder.region if holder else None) or "up"
+
+    def region(self, address: str) -> str | None:
+        holder = self.holders().get(address)
+        return holder.region if holder else None
+
+
+def store_stamp(directory: Path) -> tuple[int, ...] | None:
+    """Changes when somebody writes into the stand-in clouds; None while there are none."""
+    stamps: list[int] = []
+    for suffix in ("", "-wal"):
+        try:
+            stat = (directory / f"{CLOUDS}{suffix}").stat()
+        except FileNotFoundError:
+            continue
+        stamps += (stat.st_mtime_ns, stat.st_size)
+    return tuple(stamps) or None
+
+
+class Scripted:
+    """Endpoints that somebody switches: for rehearsals and tests.
+
+    Without `holders` every address is somebody's own and named by itself.
+    """
+
+    def __init__(self, holders: Mapping[str, Holder] | None = None) -> None:
+        self._holders = dict(holders or {})
+        self._down: dict[tuple[str, str, str], DownKind] = {}
+
+    def strike(self, kind: DownKind, *, cloud: str = "*", region: str = "*", address: str = "*") -> None:
+        """Take down what the patterns fit; what fits several is as the latest says."""
+        self._down.pop((cloud, region, address), None)
+        self._down[cloud, region, address] = kind
+
+    def lift(self, *, cloud: str = "*", region: str = "*", address: str = "*") -> None:
+        """Undo `strike` with the same patterns."""
+        self._down.pop((cloud, region, address), None)
+
+    def behaviour(self, address: str) -> Behaviour:
+        if not self._down:
+            return "up"
+        holder = self._holders.get(address, Holder("", ""))
+        for (cloud, region, pattern), kind in reversed(self._down.items()):
+            if (
+                fnmatch.fnmatchcase(holder.cloud, cloud)
+                and fnmatch.fnmatchcase(holder.region, region)
+                and fnmatch.fnmatchcase(address, pattern)
+            ):
+                return kind
+        return "up"
+
+    def region(self, address: str) -> str | None:
+        holder = self._holders.get(address)
+        return holder.region if holder else None
