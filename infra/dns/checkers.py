@@ -263,7 +263,7 @@ def places(settings: CheckSettings) -> Places:
         checkers = ROUTE53_CHECKERS_PER_REGION * len(settings.regions)
         return (Quorum(checkers, checkers - checkers * ROUTE53_HEALTHY_PERCENT // 100),)
     if settings.provider == "cloudflare":
-        # Healthy needs the majority of a region's data centers, and of the regions: half of the regions failing is enough.
+        # Healthy takes the majority of a region's data centers, and of the regions: two failing of four are enough.
         regions = len(settings.regions)
         return Quorum(CLOUDFLARE_PROBES_PER_REGION, 2), Quorum(regions, regions - regions // 2)
     # Failures in a row are counted within each of Traffic Manager's probing regions; see budget.ASSUMED for the rest.
