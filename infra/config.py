@@ -202,5 +202,6 @@ def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a whole stack file, for editors; committed as infra/schema/stack.schema.json."""
     from infra import schema
+    from infra.dns.sections import GlobalStack
 
-    return schema.stack_file(CLOUDS)
+    return schema.stack_file(CLOUDS, GlobalStack)

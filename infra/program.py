@@ -14,6 +14,7 @@ import pulumi
 
 from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
 from infra.machine_checks import advice
+from infra.stackfile import GLOBAL_KEY, is_global
 
 STACKS = "stacks"
 """`stackConfigDir` of Pulumi.yaml."""
@@ -33,6 +34,14 @@ def refuse(lines: Sequence[str]) -> NoReturn:
     os._exit(EXIT_REFUSED)
 
 
+def held(stack: str, key: str, about: str) -> object:
+    """The object under `key` as the engine holds it. Raises ConfigError when there is none."""
+    try:
+        return pulumi.Config().require_object(key.split(":")[1])
+    except Exception:  # the SDK's own errors (missing, null, not JSON) are of several types and name no file
+        raise ConfigError([f"{STACKS}/Pulumi.{stack}.yaml: {key}: missing; it holds {about}"]) from None
+
+
 def read_region(stack: str, root: Path) -> RegionConfig:
     """The region's settings as the engine holds them, checked; `root` is the folder of Pulumi.yaml.
 
@@ -43,18 +52,19 @@ def read_region(stack: str, root: Path) -> RegionConfig:
     named = f"{STACKS}/{path.name}"
     if path.is_file():  # --config-file may point elsewhere
         load_stack_file(path, stack)
-    try:
-        held: object = pulumi.Config().require_object(REGION_KEY.split(":")[1])
-    except Exception:  # the SDK's own errors (missing, null, not JSON) are of several types and name no file
-        raise ConfigError([f"{named}: {REGION_KEY}: missing; it holds the region's settings"]) from None
-    return parse_region(held, stack, named)
+    return parse_region(held(stack, REGION_KEY, "the region's settings"), stack, named)
 
 
 def build_stack() -> None:
-    """Build the current stack and export `endpoint`, `pools`, `image` and `modelStore`."""
+    """Build the current stack: a region, or the global one."""
     stack = pulumi.get_stack()
+    root = Path(pulumi.get_root_directory())
     try:
-        config = read_region(stack, Path(pulumi.get_root_directory()))
+        if is_global(stack):
+            with no_collection():
+                build_global(stack, root)
+            return
+        config = read_region(stack, root)
     except ConfigError as error:
         refuse(error.lines)
     for line in advice(config):  # works, but not as its author may think
@@ -76,8 +86,19 @@ def no_collection() -> Iterator[None]:
         gc.enable()
 
 
+def build_global(stack: str, root: Path) -> None:
+    """Build the global stack: names, checks and records over the regions. Raises ConfigError."""
+    from infra.dns import program
+
+    config = program.read_global(held(stack, GLOBAL_KEY, "the settings of the global stack"), stack, root, STACKS)
+    program.build_global(config, stack, f"{STACKS}/Pulumi.{stack}.yaml")
+
+
 def build_aws(config: RegionConfig) -> None:
-    """Build an AWS region. Only this imports the AWS SDK: one cloud's SDK per process."""
+    """Build an AWS region and export `endpoint`, `pools`, `image` and `modelStore`.
+
+    Only this imports the AWS SDK: one cloud's SDK per process.
+    """
     from infra.aws.provider import provider
 
     account = provider(config)

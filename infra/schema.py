@@ -37,25 +37,27 @@ class _Generator(GenerateJsonSchema):
         return False
 
 
-def stack_file(clouds: Mapping[str, type[Section]]) -> dict[str, Any]:
-    """Schema (draft 2020-12) of a whole stack file, its region being one of `clouds` (by the value of `cloud`)."""
+def stack_file(clouds: Mapping[str, type[Section]], world: type[Section]) -> dict[str, Any]:
+    """Schema (draft 2020-12) of a whole stack file: a region of one of `clouds` (by the value of `cloud`), or a global
+    stack, whose model is `world`."""
     definitions: dict[str, Any] = {}
-    names = []
-    for model in clouds.values():
+    for model in (*clouds.values(), world):
         _describe(model)
         schema = model.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
-        definitions |= schema.pop("$defs", {})
+        for name, definition in schema.pop("$defs", {}).items():
+            if definitions.setdefault(name, definition) != definition:
+                raise ValueError(f"two models of stack files are named {name}")
         definitions[model.__name__] = schema
-        names.append(model.__name__)
     for definition in definitions.values():
         definition.pop("title", None)
     _suggest(definitions)
-    regions = [{"$ref": f"#/$defs/{name}"} for name in names]
+    regions = [{"$ref": f"#/$defs/{model.__name__}"} for model in clouds.values()]
     pulumi: dict[str, Any] = dict.fromkeys(stackfile.PULUMI_KEYS, True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Spillway stack file",
-        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves. Made by `python -m infra.schema`.",
+        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves; Pulumi.global.yaml: the names over all of them. "
+        "Made by `python -m infra.schema`.",
         "type": "object",
         "additionalProperties": False,
         "required": ["config"],
@@ -64,9 +66,10 @@ def stack_file(clouds: Mapping[str, type[Section]]) -> dict[str, Any]:
                 "description": "The stack's configuration: one object, and settings of Pulumi's own.",
                 "type": "object",
                 "additionalProperties": False,
-                "required": [stackfile.REGION_KEY],
+                "oneOf": [{"required": [stackfile.REGION_KEY]}, {"required": [stackfile.GLOBAL_KEY]}],
                 "properties": {
                     stackfile.REGION_KEY: regions[0] if len(regions) == 1 else {"oneOf": regions},
+                    stackfile.GLOBAL_KEY: {"$ref": f"#/$defs/{world.__name__}"},
                     **pulumi,
                 },
             },
@@ -81,7 +84,7 @@ def stack_file(clouds: Mapping[str, type[Section]]) -> dict[str, Any]:
 def _describe(model: type[BaseModel]) -> None:
     """Gives every field of a model and of the models in it its docstring as description."""
     for name, field in model.model_fields.items():
-        inner = explain.model_of(field.annotation)
+        inner = explain.model_of(field.annotation) or explain.entry_model(field.annotation)
         if inner is not None:
             _describe(inner)
         field.description = description(model, name) or (inner and inspect.getdoc(inner)) or None

@@ -26,6 +26,7 @@ MAX_BYTES: Final = 1_000_000
 DEEPEST: Final = 20
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster; pure Python works as well
+_GLOBAL: Final = re.compile(r"global(-[a-z0-9]+)*")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+([eE][-+]?[0-9]+)?")
 
 
@@ -92,6 +93,11 @@ def stack_of(path: Path) -> str:
     return path.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
+def is_global(stack: str) -> bool:
+    """Whether a stack of this name is a global one: `global`, or `global-` and words."""
+    return _GLOBAL.fullmatch(stack) is not None
+
+
 def read(path: Path) -> dict[str, Any]:
     """The file's `config:` map, its shape proven. Raises ConfigError with every fault of YAML or of top-level keys."""
     config, faults = read_with_faults(path)
@@ -103,7 +109,8 @@ def read(path: Path) -> dict[str, Any]:
 def read_with_faults(path: Path) -> tuple[dict[str, Any], list[Fault]]:
     """The file's `config:` map and the faults of its keys; raises ConfigError when it cannot be read as YAML at all."""
     name = display_name(path)
-    return check_document(_parse(_text(path, name), name))
+    own = GLOBAL_KEY if is_global(stack_of(path)) else REGION_KEY
+    return check_document(_parse(_text(path, name), name), own)
 
 
 def _text(path: Path, name: str) -> str:
@@ -165,10 +172,13 @@ def _clean(text: str) -> str:
     return line.encode("ascii", "backslashreplace").decode()[:200]
 
 
-def check_document(document: Any) -> tuple[dict[str, Any], list[Fault]]:
-    """The `config:` map of a parsed stack file and the faults of everything around the region's own object."""
+def check_document(document: Any, own: str = REGION_KEY) -> tuple[dict[str, Any], list[Fault]]:
+    """The `config:` map of a parsed stack file and the faults of everything around the stack's own object.
+
+    own: the key of that object.
+    """
     if document is None:
-        return {}, [Fault((), f"the file is empty; it needs config: with one object under {REGION_KEY}")]
+        return {}, [Fault((), f"the file is empty; it needs config: with one object under {own}")]
     if not isinstance(document, dict):
         return {}, [Fault((), "the file has to be a map with the key config:")]
     faults: list[Fault] = []
@@ -178,25 +188,25 @@ def check_document(document: Any) -> tuple[dict[str, Any], list[Fault]]:
             faults.append(Fault((key_text(key),), f"unknown top-level key{hint}; allowed: {', '.join(TOP_LEVEL)}"))
     config = document.get("config")
     if "config" not in document:
-        faults.append(Fault(("config",), f"missing; it holds one object under {REGION_KEY}"))
+        faults.append(Fault(("config",), f"missing; it holds one object under {own}"))
     elif not isinstance(config, dict):
-        faults.append(Fault(("config",), f"has to be a map with one object under {REGION_KEY}", config))
+        faults.append(Fault(("config",), f"has to be a map with one object under {own}", config))
     if not isinstance(config, dict):
         return {}, faults
-    faults += _check_config_keys(config)
+    faults += _check_config_keys(config, own)
     return config, faults
 
 
-def _check_config_keys(config: dict[Any, Any]) -> list[Fault]:
+def _check_config_keys(config: dict[Any, Any], own: str) -> list[Fault]:
     faults: list[Fault] = []
     for key, value in config.items():
         path = ("config", key_text(key))
-        if key != REGION_KEY:  # there it is found together with everything else
+        if key != own:  # there it is found together with everything else
             faults += [Fault(("config", *at), why, HIDDEN) for at, why in encrypted_values(value, path[1:])]
         if key in STACK_KEYS or key in PULUMI_KEYS:
             continue
-        if isinstance(key, str) and key.split(":")[0] in ("aws", "azure-native", "gcp"):
-            faults.append(Fault(path, f"the provider is configured by the program alone, from {REGION_KEY}"))
+        if isinstance(key, str) and key.split(":")[0] in ("aws", "azure-native", "cloudflare", "gcp"):
+            faults.append(Fault(path, f"the provider is configured by the program alone, from {own}"))
             continue
         hint = did_you_mean(key, STACK_KEYS + PULUMI_KEYS)
         faults.append(Fault(path, f"unknown key{hint}; allowed: {', '.join(STACK_KEYS + PULUMI_KEYS)}"))

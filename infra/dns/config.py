@@ -10,32 +10,25 @@ Imports no cloud SDK and no pulumi.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import stackfile
 from infra.dns.sections import GlobalStack
 from infra.faults import ConfigError, Fault, did_you_mean, listed
-from infra.stackfile import GLOBAL_KEY, REGION_KEY
+from infra.stackfile import GLOBAL_KEY, REGION_KEY, is_global
 from infra.validation import validate
 
 if TYPE_CHECKING:
     from infra.dns.budget import CheckSettings
 
-__all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "check_settings", "is_global", "load_global", "parse_global"]
+__all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "check_settings", "load_global", "parse_global"]
 
-STACK: Final = re.compile(r"global(-[a-z0-9]+)*")
 DEFAULT_TTL: Final = 10
 MIN_DNS_ONLY_TTL: Final = {"enterprise": 30}
 """Seconds; 60 in the other plans: https://developers.cloudflare.com/dns/manage-dns-records/reference/ttl/"""
 FASTEST_INTERVAL: Final = {"free": 60, "pro": 60, "business": 15, "enterprise": 10}
 """Seconds, by plan: https://developers.cloudflare.com/load-balancing/reference/limitations/"""
-
-
-def is_global(stack: str) -> bool:
-    """Whether a stack of this name is a global one: `global`, or `global-` and words."""
-    return STACK.fullmatch(stack) is not None
 
 
 def load_global(path: Path, stack: str | None = None) -> GlobalStack:

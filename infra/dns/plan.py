@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from infra.dns.sections import GlobalStack, Member, Policy, Service
+from infra.dns.sections import GlobalService, GlobalStack, Member, Policy
 from infra.faults import Fault, listed
 
 Choice = Literal["weighted", "latency"]
@@ -163,7 +163,7 @@ def build(config: GlobalStack, endpoints: Mapping[str, Endpoint]) -> GlobalPlan:
     )
 
 
-def admitted_members(config: GlobalStack, service: Service, residencies: Mapping[str, str]) -> list[Member]:
+def admitted_members(config: GlobalStack, service: GlobalService, residencies: Mapping[str, str]) -> list[Member]:
     """The members that may answer for a service, in the file's order. `residencies`: of the members that exist."""
     return [m for m in config.members if m.name in residencies and _admits(service, m, residencies[m.name])]
 
@@ -189,12 +189,12 @@ def selection_faults(config: GlobalStack, residencies: Mapping[str, str]) -> Ite
                 yield Fault(path, f"{service.name}: weight is 0 for {names}, and nobody of the same rank has more")
 
 
-def _admits(service: Service, member: Member, residency: str, *, drained_too: bool = False) -> bool:
+def _admits(service: GlobalService, member: Member, residency: str, *, drained_too: bool = False) -> bool:
     named = service.members is None or member.name in service.members
     return named and (drained_too or not member.drain) and service.residency in (None, residency)
 
 
-def _ranked(config: GlobalStack, service: Service, members: Sequence[Member]) -> list[tuple[int, list[Member]]]:
+def _ranked(config: GlobalStack, service: GlobalService, members: Sequence[Member]) -> list[tuple[int, list[Member]]]:
     """Members by rank, first choice first. Only policy `priority` ranks; otherwise, and for the degraded, it is 0."""
     by_list = all(member.priority is None for member in config.members)
     ranks: dict[tuple[bool, int], list[Member]] = {}
@@ -207,7 +207,7 @@ def _ranked(config: GlobalStack, service: Service, members: Sequence[Member]) ->
 
 
 def _tiers(
-    config: GlobalStack, service: Service, members: Sequence[Member], endpoints: Mapping[str, Endpoint]
+    config: GlobalStack, service: GlobalService, members: Sequence[Member], endpoints: Mapping[str, Endpoint]
 ) -> tuple[Tier, ...]:
     return tuple(
         Tier(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pulumi
+from pulumi import ResourceOptions
 
 from infra import stackfile
 from infra.dns import budget
+from infra.dns.common import Outputs, ProviderArgs
 from infra.dns.config import check_settings, load_global, parse_global
-from infra.dns.plan import Endpoint, GlobalPlan, PlanError, build
+from infra.dns.plan import Endpoint, GlobalPlan, PlanError, ServicePlan, build
 from infra.dns.sections import GlobalStack
 from infra.faults import ConfigError, Fault
 from infra.stackfile import GLOBAL_KEY
@@ -90,23 +91,24 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
         raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in error.faults) from None
     for name in plan.planned:
         pulumi.log.info(f"{file}: member {name} is planned and its region not deployed: left out")
-    provider = _provider(config, stack, plan)
+    made = _provider(config, stack, plan)
     pulumi.export("provider", config.dns.provider)
-    pulumi.export("zone", provider.zone)
-    pulumi.export("nameServers", provider.zone["nameServers"])
-    pulumi.export("services", {service.name: _service(service.tiers, service) for service in plan.services})
+    pulumi.export("zone", made.zone)
+    pulumi.export("nameServers", made.zone["nameServers"])
+    pulumi.export("services", {service.name: _service(service) for service in plan.services})
+    pulumi.export("answers", made.answers)
     pulumi.export("members", {probe.name: _member(probe.endpoint) for probe in plan.probes})
-    pulumi.export("checks", provider.checks)
+    pulumi.export("checks", made.checks)
     pulumi.export("drained", list(plan.drained))
     pulumi.export("planned", list(plan.planned))
     pulumi.export("budget", budget.as_dict(budget.budget(check_settings(config))))
 
 
-def _service(tiers: Sequence[Any], service: Any) -> dict[str, Any]:
+def _service(service: ServicePlan) -> dict[str, Any]:
     return {
         "policy": service.policy,
         "residency": service.residency,
-        "tiers": [[place.name for place in tier.places] for tier in tiers],
+        "tiers": [[place.name for place in tier.places] for tier in service.tiers],
     }
 
 
@@ -123,19 +125,18 @@ def _member(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _provider(config: GlobalStack, stack: str, plan: GlobalPlan) -> Any:
+def _provider(config: GlobalStack, stack: str, plan: GlobalPlan) -> Outputs:
     """The component of the chosen provider; only this imports an SDK, and only that one."""
-    settings = check_settings(config)
+    args = ProviderArgs(stack, config, plan, check_settings(config))
     if config.dns.provider == "route53":
-        import pulumi_aws as aws
+        from infra.dns import route53
 
-        from infra.dns.route53 import CONTROL_REGION, Route53, Route53Args
+        return route53.Route53(stack, args, ResourceOptions(providers=[route53.provider(stack, config)]))
+    if config.dns.provider == "cloudflare":
+        from infra.dns import cloudflare
 
-        assert config.route53 is not None
-        account = aws.Provider(stack, region=CONTROL_REGION, allowed_account_ids=[config.route53.account])
-        return Route53(
-            stack,
-            Route53Args(stack, config, plan, settings.interval_seconds, settings.threshold, settings.ttl_seconds),
-            pulumi.ResourceOptions(providers={"aws": account}),
-        )
-    raise NotImplementedError
+        return cloudflare.Cloudflare(stack, args, ResourceOptions(providers=[cloudflare.provider(stack, config)]))
+    from infra.dns import traffic_manager
+
+    account = traffic_manager.provider(stack, config)
+    return traffic_manager.TrafficManager(stack, args, ResourceOptions(providers=[account]))

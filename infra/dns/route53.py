@@ -22,7 +22,8 @@ import pulumi_aws as aws
 from pulumi import ResourceOptions
 
 from infra import naming
-from infra.dns.plan import GlobalPlan, Place, Probe, ServicePlan, Tier
+from infra.dns.common import ProviderArgs
+from infra.dns.plan import Place, Probe, ServicePlan, Tier
 from infra.dns.sections import GlobalStack
 
 CONTROL_REGION: Final = "us-east-1"
@@ -30,19 +31,10 @@ CONTROL_REGION: Final = "us-east-1"
 EQUAL_WEIGHT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Route53Args:
-    """The stack file, checked, the plan made of it, and how probes and answers are timed.
-
-    interval_seconds: 10 or 30; threshold: failures in a row; ttl_seconds: of the A records.
-    """
-
-    stack: str
-    config: GlobalStack
-    plan: GlobalPlan
-    interval_seconds: int
-    threshold: int
-    ttl_seconds: int
+def provider(stack: str, config: GlobalStack) -> aws.Provider:
+    """The only provider of the stack; no account but the one that the file names."""
+    assert config.route53 is not None
+    return aws.Provider(stack, region=CONTROL_REGION, allowed_account_ids=[config.route53.account])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +128,12 @@ class Route53(pulumi.ComponentResource):
     """{id, name, nameServers}."""
     checks: pulumi.Output[dict[str, Any]]
     """Member -> address -> id of its health check."""
+    answers: pulumi.Output[dict[str, Any]]
+    """Service name -> itself: the zone's own records answer."""
     clouds: pulumi.Output[dict[str, Any]]
     """Cloud -> id of the check that says whether any of its members is healthy."""
 
-    def __init__(self, name: str, args: Route53Args, opts: ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ProviderArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("spillway:dns:Route53", name, None, opts)
         self._name, self._args = name, args
         self._child = ResourceOptions(parent=self)
@@ -152,6 +146,7 @@ class Route53(pulumi.ComponentResource):
         self.checks = pulumi.Output.from_input(
             {member: {address: check.id for address, check in found.items()} for member, found in checks.items()}
         )
+        self.answers = pulumi.Output.from_input({service.name: service.name for service in args.plan.services})
         self.clouds = pulumi.Output.from_input(self._clouds(checks))
         self.register_outputs({"zone": self.zone, "checks": self.checks, "clouds": self.clouds})
 
@@ -193,8 +188,8 @@ class Route53(pulumi.ComponentResource):
             enable_sni=True,
             port=endpoint.port,
             resource_path=endpoint.health_path,
-            request_interval=self._args.interval_seconds,
-            failure_threshold=self._args.threshold,
+            request_interval=self._args.settings.interval_seconds,
+            failure_threshold=self._args.settings.threshold,
             tags=self._tags("check", f"{probe.name} {address}"),
             opts=self._child,
         )
@@ -210,7 +205,7 @@ class Route53(pulumi.ComponentResource):
                     name=answer.name,
                     type="A",
                     set_identifier=answer.set,
-                    ttl=self._args.ttl_seconds if answer.address else None,
+                    ttl=self._args.settings.ttl_seconds if answer.address else None,
                     records=[answer.address] if answer.address else None,
                     health_check_id=health.id if health else None,
                     aliases=[

@@ -117,7 +117,7 @@ class TrafficManager(Section):
     """Beginning of the profiles' names under trafficmanager.net, unique in the world."""
 
 
-class Service(Section):
+class GlobalService(Section):
     """One name that clients call."""
 
     name: HostName = Field(examples=["llm.example.com"])
@@ -178,7 +178,7 @@ class GlobalStack(Section):
     route53: Route53 | None = None
     cloudflare: Cloudflare | None = None
     traffic_manager: TrafficManager | None = None
-    services: Listed[Service] = Field(min_length=1, max_length=20)
+    services: Listed[GlobalService] = Field(min_length=1, max_length=20)
     """The names that clients call."""
     members: Listed[Member] = Field(min_length=1, max_length=50)
     """The places that answer, first choice first."""
