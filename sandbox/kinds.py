@@ -196,6 +196,11 @@ class Kind:
         """Value rules. Pure; unknown values are skipped (use `args.at`, `args.get`)."""
         return ()
 
+    def comparable(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The inputs as the provider compares them, where it takes several spellings for one (`Example.com.` and
+        `example.com`): the same shape, with those values in one spelling. Unknown values stay as they are."""
+        return inputs
+
     def replace_when(self, old: Args, new: Args) -> Iterable[str]:
         """Changed paths that replace the resource only because of their values (a subnet taken from a balancer)."""
         return ()

@@ -110,7 +110,9 @@ class Provider:
     ) -> DiffResult:
         """The difference of the inputs, with the region's own rule: moving a resource replaces it."""
         kind = self.kind(token)
-        changes = differ.changes(old_inputs, news, sets=kind.sets, documents=kind.json_properties)
+        changes = differ.changes(
+            kind.comparable(old_inputs), kind.comparable(news), sets=kind.sets, documents=kind.json_properties
+        )
         for path in list(changes):
             if self._is_default(kind, path, olds, news):
                 del changes[path]
