@@ -20,7 +20,7 @@ import yaml
 from infra.faults import did_you_mean
 
 if TYPE_CHECKING:
-    from infra.sections import Architecture
+    from infra.sections import Architecture, Network
 
 DATA: Final = Path(__file__).parent / "data"
 MIB: Final = 1 << 20
@@ -30,6 +30,21 @@ _YAML: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 class NotInCatalog(LookupError):
     """A machine type, region or model that the catalog does not know; the text says so in one line."""
+
+
+@lru_cache(maxsize=1)
+def cloudflare_networks() -> tuple[str, ...]:
+    """The networks from which Cloudflare's monitors and proxies reach an origin."""
+    data = yaml.load((DATA / "cloudflare_ranges.yaml").read_text("utf-8"), _YAML)
+    return tuple(data["networks"])
+
+
+def checker_networks(network: Network) -> tuple[str, ...]:
+    """Networks of health checkers to let in besides the clients; none where everybody is let in."""
+    from infra import cidr
+
+    wanted = "cloudflare" in network.checkers and not cidr.is_open(network.clients)
+    return tuple(net for net in cloudflare_networks() if net not in network.clients) if wanted else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,11 @@ ENDPOINT_ADDRESSES: Final = 10
 """Addresses that interface endpoints take in a private subnet, one each, with some to spare."""
 TEARDOWN_SECONDS: Final = 8
 """From the end of draining to vLLM's exit: its workers are torn down one after another, 5 to 8 s."""
+MOST_RULES: Final = 60
+"""https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html (inbound rules per security group)."""
+ROUTE53_RULES: Final = 25
+"""What the list of Route 53's checkers counts for:
+https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html (weight)."""
 RESERVED_TAGS: Final = ("aws:", "spillway:")
 NAME_TAG: Final = "name"
 """Set by the stack on whatever the console lists by it."""
@@ -199,6 +204,19 @@ def _addresses(region: RegionConfig) -> Iterator[Fault]:
             yield Fault(("network", "clients", number), why, client)
         elif client in region.network.clients[:number]:
             yield Fault(("network", "clients", number), "stands twice; each network once", client)
+
+
+@check("network")
+def _rules(region: RegionConfig) -> Iterator[Fault]:
+    network = region.network
+    if any(cidr.client_fault(client) for client in network.clients) or cidr.is_open(network.clients):
+        return
+    taken = {"route53": ROUTE53_RULES, "cloudflare": len(catalog.cloudflare_networks())}
+    whole = len(network.clients) + sum(taken[checker] for checker in set(network.checkers))
+    if whole > MOST_RULES:
+        most = MOST_RULES - whole + len(network.clients)
+        why = f"has to have at most {most} entries: a security group takes {MOST_RULES} rules, checkers the rest"
+        yield Fault(("network", "clients"), why, network.clients)
 
 
 @check("network", "pools")

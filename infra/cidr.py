@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -44,6 +45,11 @@ def client_fault(cidr: str) -> str | None:
     except ValueError as error:
         return _wrong(cidr, error)
     return None
+
+
+def is_open(networks: Iterable[str]) -> bool:
+    """Whether the networks together let everybody in; only the whole address space in one of them counts."""
+    return any(IPv4Network(network).prefixlen == 0 for network in networks)
 
 
 def _wrong(cidr: str, error: ValueError) -> str:

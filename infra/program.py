@@ -102,7 +102,7 @@ def build_aws(config: RegionConfig) -> None:
     from infra.aws.provider import provider
 
     account = provider(config)
-    from infra.aws.lookups import NotFound, check_block, find_block, find_image
+    from infra.aws.lookups import NotFound, check_block, find_block, find_checkers, find_image
     from infra.aws.region import Region, RegionArgs
 
     try:
@@ -110,11 +110,12 @@ def build_aws(config: RegionConfig) -> None:
         blocks = tuple(find_block(block, account) for block in config.pools.reservations.capacity_blocks)
         for block in blocks:
             check_block(block, config)
+        checkers = find_checkers(config.network, config.region, account)
     except NotFound as error:
         refuse([f"{STACKS}/Pulumi.{config.stack_name}.yaml: {error}"])
     region = Region(
         config.stack_name,
-        RegionArgs(config, image, blocks),
+        RegionArgs(config, image, blocks, checkers),
         pulumi.ResourceOptions(providers={"aws": account}),
     )
     pulumi.export("endpoint", region.endpoint)

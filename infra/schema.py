@@ -56,7 +56,7 @@ def stack_file(clouds: Mapping[str, type[Section]], world: type[Section]) -> dic
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Spillway stack file",
-        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves; Pulumi.global.yaml: the names over all of them. "
+        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves; Pulumi.global.yaml: the names over all. "
         "Made by `python -m infra.schema`.",
         "type": "object",
         "additionalProperties": False,

@@ -267,6 +267,8 @@ class Network(Section):
     """How private nodes reach the cloud's own services: one NAT gateway, one per zone, or interface endpoints only."""
     clients: Listed[Cidr] = Field(default=("0.0.0.0/0",), min_length=1, max_length=60)
     """Networks that may reach the endpoint on TCP 443."""
+    checkers: Listed[Literal["route53", "cloudflare"]] = Field(default=("route53",), max_length=2)
+    """Whose health checks are let in as well, where clients leaves them out."""
 
 
 class Disk(Section):

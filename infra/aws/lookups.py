@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
+from infra import cidr
+
 if TYPE_CHECKING:
     from infra.config import AwsRegion
-    from infra.sections import Image
+    from infra.sections import Image, Network
 
 FAMILY_TAG: Final = "spillway:family"
 VERSION_TAG: Final = "spillway:version"
 BLOCKS_KEY: Final = "spillway:region.pools.reservations.capacityBlocks"
+
+CHECKERS_KEY: Final = "spillway:region.network.checkers"
 
 
 class NotFound(Exception):
@@ -79,6 +83,22 @@ def find_image(image: Image, provider: pulumi.ProviderResource) -> MachineImage:
         wanted = ", ".join(f"{key}={value}" for key, value in filters.items())
         raise NotFound(f"spillway:region.image: cannot find an image with {wanted}: {reason(error)}") from None
     return MachineImage(found.id, found.root_device_name)
+
+
+def find_checkers(network: Network, region: str, provider: pulumi.ProviderResource) -> dict[str, str]:
+    """The prefix lists of the health checkers that `network.clients` leaves out, by name. Raises NotFound.
+
+    AWS keeps the list of Route 53's checkers:
+    https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
+    """
+    if "route53" not in network.checkers or cidr.is_open(network.clients):
+        return {}
+    name = f"com.amazonaws.{region}.route53-healthchecks"
+    try:
+        found = aws.ec2.get_managed_prefix_list(name=name, opts=pulumi.InvokeOptions(provider=provider))
+    except Exception as error:  # as above
+        raise NotFound(f"{CHECKERS_KEY}: cannot find the prefix list {name}: {reason(error)}") from None
+    return {"route53": found.id}
 
 
 def find_block(reservation: str, provider: pulumi.ProviderResource) -> CapacityBlock:

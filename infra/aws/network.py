@@ -7,7 +7,7 @@ and the other services through NAT or, with `egress: endpoints`, through interfa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import pulumi
@@ -30,7 +30,8 @@ INTERFACE_SERVICES: Final = ("autoscaling", "monitoring", "secretsmanager", "ssm
 class NetworkArgs:
     """What a network is made from.
 
-    clients: CIDRs that may reach the balancer on TCP 443. bucket: the only bucket that the S3 endpoint lets through.
+    clients: CIDRs that may reach the balancer on TCP 443. checkers: CIDRs of health checkers besides.
+    checker_lists: prefix lists of health checkers, by name. bucket: the only bucket that the S3 endpoint lets through.
     efa: nodes get a security group that allows all traffic among themselves, as EFA needs.
     """
 
@@ -41,6 +42,8 @@ class NetworkArgs:
     clients: Sequence[str]
     bucket: str
     efa: bool = False
+    checkers: Sequence[str] = ()
+    checker_lists: Mapping[str, str] = field(default_factory=dict)
 
 
 class Network(pulumi.ComponentResource):
@@ -234,19 +237,13 @@ class Network(pulumi.ComponentResource):
         balancer = group("balancer", "Network load balancer: clients in, nodes out")
         nodes = group("nodes", "Nodes: only the load balancer gets in")
         self._nodes = nodes
-        for index, cidr in enumerate(args.clients):
-            aws.vpc.SecurityGroupIngressRule(
-                # By content, not by position: one network less must not rewrite the rules after it.
-                f"{name}-balancer-from-{cidr.replace('/', '-')}",
-                security_group_id=balancer.id,
-                description="Clients",
-                cidr_ipv4=cidr,
-                ip_protocol="tcp",
-                from_port=HTTPS,
-                to_port=HTTPS,
-                tags=scope.tags("network", f"client-{index}"),
-                opts=child,
-            )
+        for cidr in args.clients:
+            # By content, not by position: one network less must not rewrite the rules after it.
+            self._rule(f"balancer-from-{cidr.replace('/', '-')}", balancer, "in", "Clients", cidr=cidr)
+        for cidr in args.checkers:
+            self._rule(f"balancer-from-{cidr.replace('/', '-')}", balancer, "in", "Health checkers", cidr=cidr)
+        for label, prefix_list in args.checker_lists.items():
+            self._rule(f"balancer-from-{label}", balancer, "in", "Health checkers", prefix_list=prefix_list)
         self._rule("balancer-to-nodes", balancer, "out", "Forwarding and health checks", peer=nodes)
         self._rule("nodes-from-balancer", nodes, "in", "Only the load balancer", peer=balancer)
         self.balancer_security_group_id = balancer.id
@@ -267,7 +264,7 @@ class Network(pulumi.ComponentResource):
         *,
         peer: aws.ec2.SecurityGroup | None = None,
         cidr: str | None = None,
-        prefix_list: pulumi.Output[str] | None = None,
+        prefix_list: pulumi.Input[str] | None = None,
         protocol: str = "tcp",
     ) -> pulumi.Resource:
         """One rule, TCP 443 unless `protocol` is -1 (everything), to or from exactly one of peer, cidr, prefix list."""
@@ -283,7 +280,7 @@ class Network(pulumi.ComponentResource):
             ip_protocol=protocol,
             from_port=port,
             to_port=port,
-            tags=self._args.scope.tags("network", label),
+            tags=self._args.scope.tags("network", label.replace(".", "-")),
             opts=self._child,
         )
         return rule

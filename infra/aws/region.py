@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -20,6 +21,7 @@ from infra.aws.node import Node, NodeArgs, PoolKind, model_prefix, node_config
 from infra.aws.pools import Pools, PoolsArgs
 from infra.aws.scaling import Scaling, ScalingArgs, fallback_alarm_names
 from infra.aws.storage import Storage, StorageArgs
+from infra.catalog import checker_networks
 from infra.fallback import Rule
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class RegionArgs:
     config: AwsRegion
     image: MachineImage
     blocks: tuple[CapacityBlock, ...] = ()
+    checker_lists: Mapping[str, str] = field(default_factory=dict)
 
 
 class Region(pulumi.ComponentResource):
@@ -74,6 +77,8 @@ class Region(pulumi.ComponentResource):
                 zones=config.zones,
                 egress=config.network.egress,
                 clients=config.network.clients,
+                checkers=checker_networks(config.network),
+                checker_lists=args.checker_lists,
                 bucket=bucket,
                 efa=config.efa,
             ),

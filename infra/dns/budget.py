@@ -4,16 +4,14 @@
     budget(settings).row("blackhole").detection.p95      # 27.6 s
 
 Two ways to the same numbers, which tests hold together: `budget` computes them from the distribution of an order
-statistic (infra/dns/checkers.py), and `simulate` lets single checkers vote, failure by failure, by the rules as the
-providers document them. What is not published is assumed, and each row says so.
+statistic (infra/dns/checkers.py), and `simulate` lets single checkers vote (infra/dns/voting.py), failure by failure, by the rules
+as the providers document them. What is not published is assumed, and each row says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
-from random import Random
 from typing import Any, Final
 
 from infra.dns.checkers import (
@@ -23,14 +21,25 @@ from infra.dns.checkers import (
     FAILURES,
     PROVIDERS,
     ROUTE53_CHECKERS_PER_REGION,
-    ROUTE53_HEALTHY_PERCENT,
     CheckSettings,
+    Distribution,
     Failure,
     Provider,
     detector,
-    probe_seconds,
 )
-from infra.dns.limits import NAMES, SHORT_TTL, Limits, Wish, as_delivered, best, illegal, limits, never_works
+from infra.dns.limits import (
+    ENTERPRISE,
+    NAMES,
+    SHORT_TTL,
+    Limits,
+    Wish,
+    as_delivered,
+    best,
+    illegal,
+    limits,
+    never_works,
+)
+from infra.dns.voting import SEED, simulate
 from infra.faults import Fault, dotted, shown
 
 __all__ = [
@@ -39,8 +48,11 @@ __all__ = [
     "NAMES",
     "OBJECTIVE_SECONDS",
     "PROVIDERS",
+    "SEED",
+    "SHORT_TTL",
     "Budget",
     "CheckSettings",
+    "Compared",
     "Distribution",
     "Failure",
     "Limits",
@@ -51,7 +63,9 @@ __all__ = [
     "as_dict",
     "best",
     "budget",
+    "compared",
     "faults",
+    "illegal",
     "limits",
     "moved",
     "never_works",
@@ -62,16 +76,6 @@ __all__ = [
 OBJECTIVE_SECONDS: Final = 60
 DECIDING: Final[Failure] = "blackhole"
 """The objective is held against a silent member: a region without power or route sends no refusals."""
-SEED: Final = 20261121
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """Seconds: half of the cases take at most `median`, 95 in 100 at most `p95`, none more than `worst`."""
-
-    median: float
-    p95: float
-    worst: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,89 +177,6 @@ def _assumed(settings: CheckSettings, failure: Failure) -> Iterator[str]:
         yield f"a probe that is answered takes {settings.answer_seconds:g} s"
 
 
-# --- the same by voting
-
-
-def simulate(
-    settings: CheckSettings,
-    failure: Failure,
-    failures: int = 100_000,
-    seed: int = SEED,
-    *,
-    clients: bool = False,
-) -> Distribution:
-    """Detection over so many simulated failures, in seconds; with `clients` one client's whole wait in each of them.
-
-    Each checker starts at a random moment of its own, is walked through its failing probes, and reports; the provider's
-    documented rule is asked again after each report. `worst` is the longest that occurred. Same seed, same numbers.
-    Raises ValueError when `failures` is below 1.
-    """
-    if failures < 1:
-        raise ValueError(f"failures = {failures}: must be at least 1")
-    draw = Random(seed).random
-    cap, cache = detector(settings, failure).at_most, settings.cache_seconds
-    last = _last_report(settings, failure)
-    period = settings.interval_seconds + (settings.answer_seconds if settings.provider == "route53" else 0)
-    vote = _vote(settings)
-    times = []
-    for _ in range(failures):
-        seconds = min(cap, vote(draw) * period + last)
-        times.append(seconds + draw() * cache if clients and cache else seconds)
-    times.sort()
-    return Distribution(times[ceil(0.5 * failures) - 1], times[ceil(0.95 * failures) - 1], times[-1])
-
-
-def _last_report(settings: CheckSettings, failure: Failure) -> float:
-    """Seconds from the start of a checker's first failing probe until it calls the member unhealthy."""
-    probe, clock, failed = probe_seconds(settings, failure), 0.0, 0
-    while True:
-        ended = clock + probe
-        failed += 1
-        if failed == settings.threshold:
-            return ended
-        if settings.provider == "route53":  # the next request follows `interval` after the answer
-            clock = ended + settings.interval_seconds
-        else:
-            clock = max(clock + settings.interval_seconds, ended)
-
-
-Vote = Callable[[Callable[[], float]], float]
-
-
-def _vote(settings: CheckSettings) -> Vote:
-    """A function that draws the checkers' moments (0 to 1 of a period) and returns the one that turns the result."""
-    if settings.provider == "route53":
-        checkers = ROUTE53_CHECKERS_PER_REGION * len(settings.regions)
-
-        def of_checkers(draw: Callable[[], float]) -> float:
-            healthy = checkers
-            for moment in sorted([draw() for _ in range(checkers)]):
-                healthy -= 1
-                if healthy * 100 <= ROUTE53_HEALTHY_PERCENT * checkers:
-                    return moment
-            raise AssertionError("no checker left, and still healthy")
-
-        return of_checkers
-    if settings.provider == "cloudflare":
-        regions = range(len(settings.regions))
-        per_region = CLOUDFLARE_PROBES_PER_REGION
-
-        def of_regions(draw: Callable[[], float]) -> float:
-            passing, healthy = [per_region] * len(regions), len(regions)
-            reports = sorted([(draw(), region) for region in regions for _ in range(per_region)])
-            for moment, region in reports:
-                was = passing[region] * 2 > per_region
-                passing[region] -= 1
-                if was and passing[region] * 2 <= per_region:
-                    healthy -= 1
-                    if healthy * 2 <= len(regions):
-                        return moment
-            raise AssertionError("no data center left, and still healthy")
-
-        return of_regions
-    return lambda draw: draw()
-
-
 # --- what to refuse
 
 
@@ -331,6 +252,36 @@ def _first(found: Iterable[str]) -> list[str]:
 
 def _plain(value: float) -> float | int:
     return int(value) if value == int(value) else value
+
+
+# --- beside each other
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A provider with one set of settings; `variant` says what differs from the entry above with the same `name`."""
+
+    name: str
+    variant: str
+    budget: Budget
+
+
+def compared() -> tuple[Compared, ...]:
+    """Every provider at its fastest with two failures in a row, and as it is when nothing is set."""
+    layered = {"proxied": True, "plan": ENTERPRISE}
+    entries: tuple[tuple[str, str, CheckSettings], ...] = (
+        ("Route 53", "", best("route53")),
+        ("Route 53", "its defaults", as_delivered("route53")),
+        ("Traffic Manager", "", best("traffic-manager")),
+        ("Traffic Manager", "its defaults", as_delivered("traffic-manager")),
+        ("Cloudflare", "DNS only", best("cloudflare")),
+        ("Cloudflare", "its defaults", as_delivered("cloudflare")),
+        ("Cloudflare", "DNS only, enterprise", best("cloudflare", plan=ENTERPRISE)),
+        ("Cloudflare", "proxied", best("cloudflare", proxied=True)),
+        ("Cloudflare", "proxied, enterprise", best("cloudflare", **layered)),
+        ("Cloudflare", "and other pools", best("cloudflare", failover_across_pools=True, **layered)),
+    )
+    return tuple(Compared(name, variant, budget(settings)) for name, variant, settings in entries)
 
 
 # --- as an output

@@ -66,6 +66,15 @@ CLOUDFLARE_CONNECT_SECONDS: Final = 19
 TRAFFIC_MANAGER_TIMEOUT_SECONDS: Final = {30: 10, 10: 9}
 
 
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Seconds: half of the cases take at most `median`, 95 in 100 at most `p95`, none more than `worst`."""
+
+    median: float
+    p95: float
+    worst: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSettings:
     """What decides how fast a provider moves clients. Times in seconds.

@@ -36,10 +36,8 @@ MIN_TIMEOUT: Final = 5
 """Traffic Manager's least. Cloudflare takes 1 s, but a handshake over an ocean with one lost packet takes more."""
 CLOUD_DNS_MIN_INTERVAL: Final = 30
 """https://docs.cloud.google.com/compute/docs/reference/rest/v1/healthChecks (sourceRegions)"""
-EMPTY_BODY_PATHS: Final = {
-    "/health": "vLLM answers /health with 200 and an empty body"
-    # https://docs.vllm.ai/en/latest/serving/openai_compatible_server/
-}
+EMPTY_BODY_PATHS: Final = {"/health": "vLLM answers it with 200 and an empty body"}
+"""https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/serve/instrumentator/health.py"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +270,11 @@ def _never(wish: Wish, objective_seconds: float) -> Iterable[str]:
         least = CLOUD_DNS_MIN_INTERVAL
         yield f"Cloud DNS does not check public addresses every {_number(interval)} s: {least} s is the least"
     if wish.alias_to_balancer:
-        over = f"alone more than the objective of {_number(objective_seconds)} s leaves"
-        if objective_seconds > ALIAS_TTL:
-            over = f"which leaves {_number(objective_seconds - ALIAS_TTL)} s of the objective for detection"
-        yield f"an alias to a balancer is kept for {ALIAS_TTL} s, always, {over}: use A records on static addresses"
+        goal = f"the objective is {_number(objective_seconds)} s"
+        yield (
+            f"an alias to a balancer is kept for {ALIAS_TTL} s, always; detection comes on top of that, and {goal}: "
+            "use A records on its static addresses"
+        )
     if "CNAME" in wish.record_types and len(set(wish.record_types)) > 1:
         others = listed(sorted(set(wish.record_types) - {"CNAME"}), "and")
         # https://www.rfc-editor.org/rfc/rfc1034#section-3.6.2
