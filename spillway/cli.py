@@ -48,6 +48,7 @@ class Lazy:
 COMMANDS: Mapping[str, Lazy] = {
     "catalog": Lazy("spillway.catalog_cli:catalog", "Machine types, where they are offered, and which models fit."),
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
+    "preflight": Lazy("spillway.preflight.command:command", "What an account will refuse, before `pulumi up`."),
     "recover": Lazy(
         "spillway.recover:command", "Bring a stack's state and its cloud together after a killed or half-lost up."
     ),

@@ -1,0 +1,1 @@
+"""What an account will refuse, said before `pulumi up`; see command.py."""

@@ -1,0 +1,212 @@
+"""The node's secrets: there, filled, and a certificate that clients will accept. Values are looked at, never shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any, Final
+
+from spillway.preflight.context import RegionContext
+from spillway.preflight.facts import Secret
+from spillway.preflight.model import Row, State, Unanswered, count
+
+EXPIRES_SOON: Final = timedelta(days=21)
+"""A third of a 90-day certificate is when ACME clients renew; one with less than three weeks left has missed that."""
+_PEM: Final = re.compile(r"-----BEGIN (?P<kind>[A-Z0-9 ]+)-----.+?-----END (?P=kind)-----", re.DOTALL)
+PUSH: Final = "spillway secrets push"
+
+
+def certificate(context: RegionContext) -> Iterator[Row]:
+    """The certificate's secret, and the certificate itself when this caller may read it."""
+    name = context.config.secrets.certificate
+    yield from _secret(context, "certificate", "certificate", name, lambda value: _certificate(context, value))
+
+
+def api_keys(context: RegionContext) -> Iterator[Row]:
+    """The API keys' secret, and its shape when this caller may read it."""
+    yield from _secret(context, "api-keys", "API keys", context.config.secrets.api_keys, _api_keys)
+
+
+def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) -> Iterator[Row]:
+    found: Secret | None = context.account.secret(name)
+    if found is None:
+        if context.deployed():
+            action = "deleted behind Pulumi's back: `pulumi up --refresh` makes it again"
+            yield Row(id, title, "warning", f"{name}: not there", "a secret with a value", action)
+        else:
+            yield Row(id, title, "note", f"{name}: not there yet", "", f"the first `up` makes it; then `{PUSH}`")
+        return
+    if found.deleted is not None:
+        # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
+        told = f"{name}: deleted on {found.deleted:%Y-%m-%d}, in its recovery window"
+        action = (
+            f"aws secretsmanager restore-secret --secret-id {name}, or wait: its name cannot be used until it is gone"
+        )
+        yield Row(id, title, "failure", told, "a secret with a value", action)
+        return
+    if found.stack != context.stack and not context.deployed():
+        whose = f"of stack {found.stack}" if found.stack else "without this stack's tag"
+        action = "delete it with --force-delete-without-recovery, or name another one: `up` is refused as a duplicate"
+        yield Row(id, title, "failure", f"{name}: there already, {whose}", "not there, or this stack's", action)
+        return
+    if not found.has_value:
+        yield Row(id, title, "warning", f"{name}: empty", "a value", f"nodes stay unready until `{PUSH}`")
+        return
+    try:
+        value = context.account.secret_value(name)
+    except Unanswered as error:
+        told = f"{name}: has a value; not looked into ({error.reason})"
+        yield Row(id, title, "note", told, "", "least privilege; with secretsmanager:GetSecretValue more is checked")
+        return
+    yield from judge(value)
+
+
+def _certificate(context: RegionContext, value: str) -> Iterator[Row]:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    def row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:
+        return Row(f"certificate.{part}", "certificate", state, found, needed, action or f"`{PUSH}` a sound one")
+
+    blocks = pem_blocks(value)
+    chain, key = [], None
+    try:
+        for kind, block in blocks:
+            if kind == "CERTIFICATE":
+                chain.append(x509.load_pem_x509_certificate(block))
+            elif kind.endswith("PRIVATE KEY"):
+                key = load_pem_private_key(block, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # The library's own words may quote the input; only the kind of error is told.
+        yield row("parse", "failure", f"cannot be read ({type(error).__name__})", "PEM without a passphrase")
+        return
+    if not chain:
+        yield row("parse", "failure", "holds no certificate", "a PEM chain and its key")
+        return
+    leaf = chain[0]
+    faults: list[Row] = []
+    expires = leaf.not_valid_after_utc
+    name = context.config.service.name
+    names = certificate_names(leaf)
+    if expires <= context.now:
+        faults.append(row("expiry", "failure", f"expired on {expires:%Y-%m-%d %H:%M} UTC", "valid"))
+    elif expires - context.now < EXPIRES_SOON:
+        days = (expires - context.now).days
+        faults.append(
+            row("expiry", "warning", f"expires in {count(days, 'day')}, on {expires:%Y-%m-%d}", "21 days left")
+        )
+    if leaf.not_valid_before_utc > context.now:
+        faults.append(
+            row("start", "failure", f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", "valid now")
+        )
+    if not covers(names, name):
+        told = f"for {', '.join(names[:5]) or 'no name'}{', ...' if len(names) > 5 else ''}"
+        faults.append(row("name", "failure", told, name, "clients refuse it: service.name has to be among its names"))
+    if key is None:
+        faults.append(row("key", "failure", "no private key beside it", "the key of the certificate"))
+    else:
+        mine, theirs = (
+            public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            for public in (key.public_key(), leaf.public_key())
+        )
+        if mine != theirs:
+            faults.append(row("key", "failure", "its private key is another's", "the key of the certificate"))
+    if len(chain) == 1 and leaf.issuer != leaf.subject:
+        faults.append(
+            row(
+                "chain",
+                "warning",
+                "the certificate alone",
+                "with intermediates",
+                "some clients cannot complete the chain",
+            )
+        )
+    for earlier, later in pairwise(chain):
+        if earlier.issuer != later.subject:
+            faults.append(row("chain", "warning", "its chain is out of order", "each signed by the next"))
+            break
+    if leaf.issuer == leaf.subject:
+        faults.append(row("issuer", "warning", "self-signed", "signed by an authority that clients trust"))
+    yield from faults
+    if not faults:
+        yield Row("certificate", "certificate", "ok", f"{name}, until {expires:%Y-%m-%d}", "21 days left")
+
+
+def pem_blocks(value: str) -> list[tuple[str, bytes]]:
+    """(kind, PEM) of every block in a secret: one text with chain and key, or a JSON object of such texts."""
+    text = value
+    if value.lstrip().startswith("{"):
+        try:
+            data = json.loads(value)
+        except ValueError:
+            data = None
+        if isinstance(data, dict):
+            text = "\n".join(part for part in data.values() if isinstance(part, str))
+    return [(match["kind"], match[0].encode()) for match in _PEM.finditer(text)]
+
+
+def certificate_names(leaf: Any) -> list[str]:
+    """DNS names and addresses of the subject alternative name. The common name is no longer looked at by clients
+    (https://www.rfc-editor.org/rfc/rfc9525#section-2)."""
+    from cryptography import x509
+
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [
+        *(str(name).lower() for name in names.get_values_for_type(x509.DNSName)),
+        *(str(ipaddress.ip_address(name)) for name in names.get_values_for_type(x509.IPAddress)),
+    ]
+
+
+def covers(names: list[str], host: str) -> bool:
+    """Whether a certificate for `names` is good for `host`: the name itself, or a wildcard for exactly its first label
+    (https://www.rfc-editor.org/rfc/rfc9525#section-6.3)."""
+    host = host.lower()
+    parent = host.partition(".")[2]
+    return any(name == host or (name.startswith("*.") and name[2:] == parent and parent != "") for name in names)
+
+
+def _api_keys(value: str) -> Iterator[Row]:
+    def row(found: str, state: State = "failure") -> Row:
+        needed = "a JSON list of {name, hash, limit}"
+        return Row("api-keys.shape", "API keys", state, found, needed, f"`{PUSH}` writes it")
+
+    try:
+        keys = json.loads(value)
+    except ValueError:
+        yield row("not JSON")
+        return
+    if not isinstance(keys, list):
+        yield row(f"a JSON {type(keys).__name__}")
+        return
+    if not keys:
+        yield row("an empty list: nobody gets in", "warning")
+        return
+    faults = [fault for index, key in enumerate(keys) if (fault := _key_fault(index, key))]
+    names = [key.get("name") for key in keys if isinstance(key, dict)]
+    if not faults and len(set(names)) < len(names):
+        faults.append("a name stands twice")
+    if faults:
+        yield row("; ".join(faults[:3]) + ("; ..." if len(faults) > 3 else ""))
+        return
+    yield Row("api-keys", "API keys", "ok", count(len(keys), "key"), "one or more")
+
+
+def _key_fault(index: int, key: object) -> str:
+    """What is wrong with one entry, without a word of its content: it may be a key in clear text."""
+    if not isinstance(key, dict):
+        return f"[{index}] is no object"
+    for field in ("name", "hash"):
+        if not isinstance(key.get(field), str) or not key[field]:
+            return f"[{index}].{field} is missing or no text"
+    limit = key.get("limit")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or limit < 0):
+        return f"[{index}].limit is no number"
+    return ""
