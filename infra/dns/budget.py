@@ -4,13 +4,13 @@
     budget(settings).row("blackhole").detection.p95      # 27.6 s
 
 Two ways to the same numbers, which tests hold together: `budget` computes them from the distribution of an order
-statistic (infra/dns/checkers.py), and `simulate` lets single checkers vote (infra/dns/voting.py), failure by failure, by the rules
-as the providers document them. What is not published is assumed, and each row says so.
+statistic (infra/dns/checkers.py), and `simulate` lets single checkers vote (infra/dns/voting.py), failure by failure,
+by the rules as the providers document them. What is not published is assumed, and each row says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ class Row:
 
     detection: from the failure until the provider answers otherwise, over failures. propagation: how much longer a
     client that honours the TTL keeps its answer, over clients. total: both together, over failures and clients.
-    assumed: what the provider does not publish, one sentence each.
+    assumed: what the provider does not publish, one sentence each. documented: what it does, and one may not expect.
     """
 
     failure: Failure
@@ -92,6 +92,7 @@ class Row:
     propagation: Distribution
     total: Distribution
     assumed: tuple[str, ...]
+    documented: tuple[str, ...] = ()
 
     @property
     def promise(self) -> float:
@@ -132,6 +133,7 @@ def budget(settings: CheckSettings) -> Budget:
                 propagation=Distribution(cache * 0.5, cache * 0.95, cache),
                 total=Distribution(found.moved_at(0.5), found.moved_at(0.95), found.worst + cache),
                 assumed=tuple(_assumed(settings, failure)),
+                documented=tuple(_documented(settings, failure)),
             )
         )
     return Budget(settings, tuple(rows), limits(settings.provider, settings.plan).docs)
@@ -163,18 +165,25 @@ def _assumed(settings: CheckSettings, failure: Failure) -> Iterator[str]:
         yield "the new state reaches all of Cloudflare at once (published where it is resold: within seconds)"
         if not settings.proxied:
             yield "a DNS-only load balancer's TTL is 30 s at least on every plan"
-        if settings.proxied and settings.failover_across_pools:
-            if failure == "blackhole":
-                yield (
-                    f"until the monitors decide, a request waits {CLOUDFLARE_CONNECT_SECONDS} s for a connection and "
-                    "is then tried on another pool"
-                )
-            elif failure == "refused":
-                yield "every refused request finds a healthy member in another pool at its one retry"
-            else:
-                yield "a member's own 5xx and an answer that never comes are not tried again: the monitors decide"
+        if settings.proxied and settings.failover_across_pools and failure in ("refused", "blackhole"):
+            yield "the one retry of a request finds a healthy member in another pool"
     if failure in ("refused", "error"):
         yield f"a probe that is answered takes {settings.answer_seconds:g} s"
+
+
+def _documented(settings: CheckSettings, failure: Failure) -> Iterator[str]:
+    if settings.provider == "route53" and failure == "blackhole":
+        yield "a checker waits 4 s for a connection, and the interval begins after that"
+    if settings.provider == "cloudflare" and settings.proxied and settings.failover_across_pools:
+        if failure == "blackhole":
+            yield (
+                f"a request waits {CLOUDFLARE_CONNECT_SECONDS} s for a connection (522) before it is tried on another "
+                "pool, until the monitors decide"
+            )
+        elif failure == "refused":
+            yield "a refused request (521) is tried once more on another pool, whatever the monitors say"
+        else:
+            yield "a member's own 5xx and an answer that never comes (524) are not tried again: the monitors decide"
 
 
 # --- what to refuse
@@ -259,7 +268,7 @@ def _plain(value: float) -> float | int:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A provider with one set of settings; `variant` says what differs from the entry above with the same `name`."""
+    """A provider with one set of settings; `variant`, where there is one, says what differs from the plain `name`."""
 
     name: str
     variant: str
@@ -268,18 +277,22 @@ class Compared:
 
 def compared() -> tuple[Compared, ...]:
     """Every provider at its fastest with two failures in a row, and as it is when nothing is set."""
-    layered = {"proxied": True, "plan": ENTERPRISE}
-    entries: tuple[tuple[str, str, CheckSettings], ...] = (
+    dns_only, proxied = "Cloudflare, DNS only", "Cloudflare, proxied"
+    entries = (
         ("Route 53", "", best("route53")),
         ("Route 53", "its defaults", as_delivered("route53")),
         ("Traffic Manager", "", best("traffic-manager")),
         ("Traffic Manager", "its defaults", as_delivered("traffic-manager")),
-        ("Cloudflare", "DNS only", best("cloudflare")),
-        ("Cloudflare", "its defaults", as_delivered("cloudflare")),
-        ("Cloudflare", "DNS only, enterprise", best("cloudflare", plan=ENTERPRISE)),
-        ("Cloudflare", "proxied", best("cloudflare", proxied=True)),
-        ("Cloudflare", "proxied, enterprise", best("cloudflare", **layered)),
-        ("Cloudflare", "and other pools", best("cloudflare", failover_across_pools=True, **layered)),
+        (dns_only, "", best("cloudflare")),
+        (dns_only, "its defaults", as_delivered("cloudflare")),
+        (dns_only, "enterprise", best("cloudflare", plan=ENTERPRISE)),
+        (proxied, "", best("cloudflare", proxied=True)),
+        (proxied, "enterprise", best("cloudflare", plan=ENTERPRISE, proxied=True)),
+        (
+            proxied,
+            "and across pools",
+            best("cloudflare", plan=ENTERPRISE, proxied=True, failover_across_pools=True),
+        ),
     )
     return tuple(Compared(name, variant, budget(settings)) for name, variant, settings in entries)
 
@@ -316,14 +329,10 @@ def as_dict(found: Budget, objective_seconds: float | None = None) -> dict[str, 
     result["promiseSeconds"] = round(found.promise, 1)
     if objective_seconds is not None:
         result |= {"objectiveSeconds": _plain(objective_seconds), "met": found.meets(objective_seconds)}
-    result["assumed"] = assumptions(found.rows)
+    for kind in ("assumed", "documented"):
+        result[kind] = list(dict.fromkeys(sentence for row in found.rows for sentence in getattr(row, kind)))
     result["sources"] = list(found.sources)
     return result
-
-
-def assumptions(rows: Sequence[Row]) -> list[str]:
-    """Every assumption of the rows once, in their order."""
-    return list(dict.fromkeys(sentence for row in rows for sentence in row.assumed))
 
 
 def _seconds(values: Distribution) -> dict[str, float]:

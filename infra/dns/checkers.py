@@ -25,7 +25,7 @@ FAILURES: Final[tuple[Failure, ...]] = get_args(Failure)
 FAILURE_WORDS: Final[dict[Failure, str]] = {
     "refused": "connections are refused",
     "error": "answers 5xx",
-    "blackhole": "silent: packets vanish",
+    "blackhole": "packets vanish",
     "hang": "connects, never answers",
 }
 
