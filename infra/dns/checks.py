@@ -197,8 +197,7 @@ def _speed(stack: GlobalStack) -> Iterator[Fault]:
         why = "goes without route53: its checkers wait 4 s for a connection and 2 s for the answer, always"
         yield Fault(("dns", "check", "timeoutSeconds"), why, stack.dns.check.timeout_seconds)
         return
-    for sentence in budget.refusals(check_settings(stack), stack.dns.objective_seconds):
-        yield Fault(("dns",), sentence)
+    yield from budget.faults(check_settings(stack), stack.dns.objective_seconds)
 
 
 @check("tags")

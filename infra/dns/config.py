@@ -11,7 +11,7 @@ Imports no cloud SDK and no pulumi.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from infra import stackfile
 from infra.dns.sections import GlobalStack
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from infra.dns.budget import CheckSettings
 
 __all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "check_settings", "load_global", "parse_global"]
-
-DEFAULT_TTL: Final = 10
-MIN_DNS_ONLY_TTL: Final = {"enterprise": 30}
-"""Seconds; 60 in the other plans: https://developers.cloudflare.com/dns/manage-dns-records/reference/ttl/"""
-FASTEST_INTERVAL: Final = {"free": 60, "pro": 60, "business": 15, "enterprise": 10}
-"""Seconds, by plan: https://developers.cloudflare.com/load-balancing/reference/limitations/"""
 
 
 def load_global(path: Path, stack: str | None = None) -> GlobalStack:
@@ -66,10 +60,9 @@ def parse_global(data: object, stack: str, file: str, stacks: Path | None = None
         why = f"the stack is named {stack}; one that holds {GLOBAL_KEY} is named global, or global- and a word"
         faults.append(Fault((), why))
     faults += checks.check.faults(config)
-    if not faults and stacks is not None:
-        residencies, faults = _region_stacks(config, stacks)
-        if not faults:
-            faults = checks.answering_faults(config, residencies)
+    if stacks is not None and "members" in config.__dict__:
+        residencies, unknown = _region_stacks(config, stacks)
+        faults += unknown or (checks.answering_faults(config, residencies) if not faults else [])
     if faults:
         raise ConfigError(dict.fromkeys(fault.below(GLOBAL_KEY).line(file) for fault in faults))
     return config
@@ -101,29 +94,25 @@ def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str], l
 
 def check_settings(config: GlobalStack) -> CheckSettings:
     """The probing as the provider will do it, with what the file leaves out filled in: the fastest that is allowed."""
-    from infra.dns.budget import CheckSettings
+    from dataclasses import replace
 
-    dns, check = config.dns, config.dns.check
-    if dns.provider == "cloudflare":
-        assert config.cloudflare is not None
-        cloudflare = config.cloudflare
-        interval = check.interval_seconds or FASTEST_INTERVAL[cloudflare.plan]
-        ttl = dns.ttl_seconds if dns.ttl_seconds is not None else MIN_DNS_ONLY_TTL.get(cloudflare.plan, 60)
-        return CheckSettings(
-            provider=dns.provider,
-            interval_seconds=interval,
-            threshold=check.threshold,
-            timeout_seconds=check.timeout_seconds or min(5, interval - 1),
-            ttl_seconds=0 if cloudflare.proxied else ttl,
+    from infra.dns.limits import best
+
+    dns, check, cloudflare = config.dns, config.dns.check, config.cloudflare
+    if dns.provider == "cloudflare" and cloudflare is not None:
+        fastest = best(
+            "cloudflare",
+            plan=cloudflare.plan,
             proxied=cloudflare.proxied,
             failover_across_pools=cloudflare.failover_across_pools,
-            plan=cloudflare.plan,
             check_regions=cloudflare.check_regions,
         )
-    return CheckSettings(
-        provider=dns.provider,
-        interval_seconds=check.interval_seconds or 10,
-        threshold=check.threshold,
-        timeout_seconds=(check.timeout_seconds or 5) if dns.provider == "traffic-manager" else None,
-        ttl_seconds=DEFAULT_TTL if dns.ttl_seconds is None else dns.ttl_seconds,
-    )
+    else:
+        fastest = best(dns.provider)
+    given: dict[str, Any] = {
+        "interval_seconds": check.interval_seconds,
+        "threshold": check.threshold,
+        "timeout_seconds": check.timeout_seconds,
+        "ttl_seconds": dns.ttl_seconds,
+    }
+    return replace(fastest, **{key: value for key, value in given.items() if value is not None})

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from infra.config import ConfigError, load_stack_file
+from infra.dns.config import load_global
 
 BAD = Path(__file__).parents[1] / "bad_stacks"
 ROOT = BAD.parents[1]
 CASES = sorted(folder.name for folder in BAD.iterdir() if folder.is_dir())
-STACK_FILE = "Pulumi.aws-us-east-1.yaml"
+REGION_FILE = "Pulumi.aws-us-east-1.yaml"
+GLOBAL_FILE = "Pulumi.global.yaml"
+
+
+def stack_file(case: str) -> Path:
+    """The bad file of a case: the global stack's where there is one, beside the regions that it names."""
+    bad = BAD / case / GLOBAL_FILE
+    return bad if bad.exists() else BAD / case / REGION_FILE
 
 
 def test_there_are_at_least_ten_bad_stack_files() -> None:
@@ -22,15 +31,17 @@ def test_there_are_at_least_ten_bad_stack_files() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_bad_stack_file_is_refused_with_exactly_the_text_beside_it(case: str) -> None:
+    bad = stack_file(case)
+    load: Callable[[Path], object] = load_global if bad.name == GLOBAL_FILE else load_stack_file
     with pytest.raises(ConfigError) as refused:
-        load_stack_file(BAD / case / STACK_FILE, "aws-us-east-1")
+        load(bad)
     assert list(refused.value.lines) == (BAD / case / "expected.txt").read_text().splitlines()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_line_of_an_error_names_the_file_and_is_one_printable_line(case: str) -> None:
     for line in (BAD / case / "expected.txt").read_text().splitlines():
-        assert line.startswith(f"stacks/{STACK_FILE}: ")
+        assert line.startswith(f"stacks/{stack_file(case).name}: ")
         assert line.isprintable()
         assert line.isascii()
 
