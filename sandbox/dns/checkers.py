@@ -22,7 +22,8 @@ HEALTH_CHECK = "aws:route53/healthCheck:HealthCheck"
 
 # https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html, Regions
 REGIONS = (
-    "us-east-1", "us-west-1", "us-west-2", "eu-west-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "sa-east-1",
+    "us-east-1", "us-west-1", "us-west-2", "eu-west-1",
+    "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "sa-east-1",
 )  # fmt: skip
 PER_REGION = 2
 """GetCheckerIpRanges names two ranges for each of the eight regions: 16 checkers for a check in all of them
@@ -69,7 +70,7 @@ class Checks:
         self.status: dict[str, bool] = {}
         self.names: dict[str, str] = {}
         self.endpoint_checks: dict[str, EndpointCheck] = {}
-        self._inputs: dict[str, Mapping[str, Any]] = {}
+        self._inputs: dict[str, dict[str, Any]] = {}
         self._parents: dict[str, list[str]] = {}
         self._known: dict[str, bool] = {}
         for resource in resources:

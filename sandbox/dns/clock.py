@@ -1,4 +1,4 @@
-"""Time for checkers and clients: a virtual clock that jumps from event to event, and a wall clock with the same methods.
+"""Time for checkers and clients: a virtual clock that jumps from event to event, and a wall clock with its methods.
 
 Seconds are floats. Events due at the same time run in the order in which they were scheduled, so that a run with a seed
 is the same run every time.

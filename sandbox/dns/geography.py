@@ -2,8 +2,8 @@
 
 Providers route by measurements that they do not publish. Here a round trip follows from the distance of the regions'
 places (`infra/data/places.yaml`): light in fibre covers 200 km per millisecond
-(https://www.itu.int/rec/T-REC-G.114, annex A: 5 us/km), and real paths are longer than the great circle, here 1.3 times.
-An estimate: which of two regions is nearer is what matters.
+(https://www.itu.int/rec/T-REC-G.114, annex A: 5 us/km), and real paths are longer than the great circle, here 1.3
+times. An estimate: which of two regions is nearer is what matters.
 """
 
 from __future__ import annotations

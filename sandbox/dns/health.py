@@ -23,11 +23,12 @@ _HOLDERS = (("aws", "aws:ec2/eip:Eip", "publicIp"),)
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The cloud (a Pulumi package) and region whose resource holds an address, and its stack."""
+    """The cloud (a Pulumi package) and region whose resource holds an address, that resource's id and its stack."""
 
     cloud: str
     region: str
     stack: str = ""
+    id: str = ""
 
 
 class Endpoints(Protocol):
@@ -45,7 +46,7 @@ class Endpoints(Protocol):
 def holders(tx: Transaction) -> dict[str, Holder]:
     """Address -> who holds it, of everything in the stand-in clouds."""
     return {
-        str(r[key]): Holder(cloud, r.region, r.urn.removeprefix("urn:pulumi:").split("::")[0])
+        str(r[key]): Holder(cloud, r.region, r.urn.removeprefix("urn:pulumi:").split("::")[0], r.id)
         for cloud, token, key in _HOLDERS
         for r in tx.all(cloud, token)
         if r[key]

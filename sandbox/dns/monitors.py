@@ -2,9 +2,9 @@
 
 Three data centres of each check region probe every origin of a pool; a region passes when most of its data centres do,
 an origin is healthy when most regions say so
-(https://developers.cloudflare.com/load-balancing/understand-basics/health-details/). An origin whose health is not known
-yet counts as down. `consecutiveDown` and `consecutiveUp` are counted at each data centre. The data centres do not wait
-for each other.
+(https://developers.cloudflare.com/load-balancing/understand-basics/health-details/). An origin whose health is not
+known yet counts as down. `consecutiveDown` and `consecutiveUp` are counted at each data centre; data centres do not
+wait for each other.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Azure Traffic Manager's probing agents, event by event on a clock.
 
-Agents in several places probe every enabled endpoint each `intervalInSeconds` and give up after `timeoutInSeconds`; more
-than `toleratedNumberOfFailures` failures in a row, counted in each place, make it Degraded, one success Online again
-(https://learn.microsoft.com/azure/traffic-manager/traffic-manager-monitoring). How many places there are, and how many
-have to agree, is not documented: here five, of which most decide.
+Agents in several places probe every enabled endpoint each `intervalInSeconds`, and give up after `timeoutInSeconds`;
+more than `toleratedNumberOfFailures` failures in a row, counted in each place, make it Degraded, one success Online
+again (https://learn.microsoft.com/azure/traffic-manager/traffic-manager-monitoring). How many places there are, and how
+many have to agree, is not documented: here five, of which most decide.
 """
 
 from __future__ import annotations
