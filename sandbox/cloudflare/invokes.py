@@ -15,7 +15,7 @@ IPV4: Final = (
     "190.93.240.0/20", "188.114.96.0/20", "197.234.240.0/22", "198.41.128.0/17", "162.158.0.0/15", "104.16.0.0/13",
     "104.24.0.0/14", "172.64.0.0/13", "131.0.72.0/22",
 )  # fmt: skip
-"""https://www.cloudflare.com/ips-v4, unchanged since 2023: where requests that pass through Cloudflare, and the probes of
+"""https://www.cloudflare.com/ips-v4, unchanged since 2023: where proxied requests, and the probes of
 its monitors, come from."""
 IPV6: Final = (
     "2400:cb00::/32", "2606:4700::/32", "2803:f800::/32", "2405:b500::/32", "2405:8100::/32", "2a06:98c0::/29",
