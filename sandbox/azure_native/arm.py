@@ -8,7 +8,7 @@ as they are written. Kinds look up what they refer to themselves; a declared `Re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.azure_native import tokens
@@ -124,6 +124,13 @@ def group_name_faults(args: Args) -> Iterator[Fault]:
     yield from matches(args, "resourceGroupName", r"[\w().-]{0,89}[\w()-]", "a resource group name")
 
 
+def one_location(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`Global` and `global`, `West Europe` and `westeurope` are no change (applyAzureSpecificDiff in
+    https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go)."""
+    location = inputs.get("location")
+    return {**inputs, "location": normal(location)} if isinstance(location, str) else inputs
+
+
 def global_faults(args: Args) -> Iterator[Fault]:
     """Types that are not regional: `location` is `global`. Left out, the provider fills in the group's region, which
     ARM refuses
@@ -180,6 +187,9 @@ class ArmKind(Kind):
 
     def before_delete_with(self, resource: Resource, cloud: Cloud, container: str) -> None:
         """Raises CloudError when something outside `container`, which goes as a whole, still needs the resource."""
+
+    def comparable(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return one_location(inputs)
 
     def common_outputs(self, args: Args) -> dict[str, Any]:
         """What ARM says of every resource."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.azure_native import arm, tokens
@@ -38,6 +38,9 @@ class ResourceGroup(Kind):
         for path, value in args.at("managedBy"):
             if arm.parse_id(value) is None:
                 yield Fault(path, f"expected the id of an Azure resource, got {value!r}")
+
+    def comparable(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return arm.one_location(inputs)
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         return arm.group_id(cloud.account, str(args["resourceGroupName"]))
