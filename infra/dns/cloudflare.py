@@ -1,9 +1,9 @@
 """Cloudflare: one load balancer per service name, its pools, and the monitors that probe them.
 
 Proxied, a request passes through Cloudflare, and one whose member cannot be connected is tried on the next pool at once
-(failover across pools): https://developers.cloudflare.com/load-balancing/understand-basics/adaptive-routing/. What has to
-be known about it: TLS ends at Cloudflare, which sees prompts and answers in plain text; and a member has to send its first
-byte within the proxy's read timeout, so that long answers are to be streamed
+(failover across pools): https://developers.cloudflare.com/load-balancing/understand-basics/adaptive-routing/. What has
+to be known about it: TLS ends at Cloudflare, which sees prompts and answers in plain text; and a member has to send its
+first byte within the proxy's read timeout, so that long answers are to be streamed
 (https://developers.cloudflare.com/fundamentals/reference/connection-limits/). Not proxied, Cloudflare answers DNS only.
 
 How a plan becomes pools and steering, and why: infra/dns/cloudflare_pools.py.
@@ -193,7 +193,7 @@ def zone_settings(settings: Settings) -> dict[str, Any]:
         "always_use_https": "on",
     }
     if settings.plan == cloudflare_pools.ENTERPRISE:
-        wanted["proxy_read_timeout"] = str(READ_TIMEOUT_SECONDS)
+        wanted["proxy_read_timeout"] = READ_TIMEOUT_SECONDS
     return wanted
 
 

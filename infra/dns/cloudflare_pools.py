@@ -9,8 +9,9 @@ How the tiers of a service become one load balancer
 
 An endpoint or a pool with weight 0 gets nothing at all, also when nobody else is healthy
 (https://developers.cloudflare.com/load-balancing/understand-basics/traffic-steering/origin-level-steering/#weights), so
-that members of weight 0 are a rank of their own, right after the members they stand by for. A weighted service with more
-than one rank behind the first goes by "off" as well, since "random" has only the fallback pool for what comes later.
+that members of weight 0 are a rank of their own, right after the members they stand by for. A weighted service with
+more than one rank behind the first goes by "off" as well, since "random" has only the fallback pool for what comes
+later.
 
 Latency: "proximity" looks at coordinates alone. "dynamic_latency" would measure, but wants probes from all thirteen
 regions, 39 for each address and interval, ten minutes to learn, and it prefers the endpoint that answers its probe
@@ -18,8 +19,8 @@ fastest, which need not be the one that is nearest to a GPU. Both, like "geo", a
 steering add-on; without it there are only "off" and "random".
 
 The fallback pool gets what is left when no pool is healthy, whatever its own health. It is the last resort where there
-is one, otherwise the first choice: when every probe fails at once, the probes are the likelier fault. Pools hold members
-of one service's plan only, so none of another residency can be in them.
+is one, otherwise the first choice: when every probe fails at once, the probes are the likelier fault. A service names
+pools of its own plan's members only, so that none of another residency answers for it, not even then.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def _service_faults(service: ServicePlan, path: tuple[str | int, ...]) -> Iterat
     ranked = ranks(service)
     if service.policy == "latency" and len(ranked) > 2:
         names = listed([place.name for rank in ranked[2:] for place in rank], "and")
-        why = f"{service.name}: weight 0 for {names}: with policy latency Cloudflare has one pool of last resort, no standby"
+        why = (
+            f"{service.name}: weight 0 for {names}: with policy latency, Cloudflare has one last resort and no standby"
+        )
         yield Fault(path, why)
     for rank in _pooled(service, ranked):
         if len({(p.endpoint.port, p.endpoint.health_path) for p in rank}) > 1:
