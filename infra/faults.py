@@ -115,3 +115,9 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     # Swapped letters are the likeliest fault of all, and difflib does not know them: esat is east, not west.
     close.sort(key=lambda name: sorted(name) != sorted(word.lower()))
     return f" (did you mean {by_lower[close[0]]}?)" if close else ""
+
+
+def reason(error: Exception) -> str:
+    """The provider's own words on one line, without the SDK's preamble."""
+    text = " ".join(str(error).split())
+    return text.rsplit("returned an error: ", 1)[-1]

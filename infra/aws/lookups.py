@@ -13,6 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import cidr
+from infra.faults import reason
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion
@@ -125,9 +126,3 @@ def check_block(block: CapacityBlock, config: AwsRegion) -> None:
         raise NotFound(
             f"{BLOCKS_KEY} = {block.id}: holds {block.machine_type}; has to be one of the pools' types: {types}"
         )
-
-
-def reason(error: Exception) -> str:
-    """The provider's own words on one line, without the SDK's preamble."""
-    text = " ".join(str(error).split())
-    return text.rsplit("returned an error: ", 1)[-1]

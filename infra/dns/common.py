@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pulumi
 
@@ -12,15 +12,38 @@ if TYPE_CHECKING:
     from infra.dns.plan import GlobalPlan
     from infra.dns.sections import GlobalStack
 
+ZONE_KEY: Final = "spillway:global.zone.id"
+
+
+class NotFound(Exception):
+    """Something that the stack file names is not in the account, or is something else; the text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingZone:
+    """A zone that somebody else made, looked up before anything is registered."""
+
+    id: str
+    name_servers: tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderArgs:
-    """The stack's name and file, checked; the plan made of it; how probes and answers are timed."""
+    """The stack's name and file, checked; the plan made of it; how probes and answers are timed.
+
+    zone: the existing zone that the file names; None: the stack makes one.
+    """
 
     stack: str
     config: GlobalStack
     plan: GlobalPlan
     settings: CheckSettings
+    zone: ExistingZone | None
+
+
+def same_zone(found: str, wanted: str) -> bool:
+    """Whether two zone names are one, however they are written: `Example.com.` is example.com."""
+    return found.rstrip(".").lower() == wanted
 
 
 class Outputs(Protocol):

@@ -10,7 +10,7 @@ from pulumi import ResourceOptions
 
 from infra import stackfile
 from infra.dns import budget
-from infra.dns.common import Outputs, ProviderArgs
+from infra.dns.common import ExistingZone, NotFound, Outputs, ProviderArgs
 from infra.dns.config import check_settings, load_global, parse_global
 from infra.dns.plan import Endpoint, GlobalPlan, PlanError, ServicePlan, build
 from infra.dns.sections import GlobalStack
@@ -91,7 +91,10 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
         raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in error.faults) from None
     for name in plan.planned:
         pulumi.log.info(f"{file}: member {name} is planned and its region not deployed: left out")
-    made = _provider(config, stack, plan)
+    try:
+        made = _provider(config, stack, plan)
+    except NotFound as error:
+        raise ConfigError([f"{file}: {error}"]) from None
     pulumi.export("provider", config.dns.provider)
     pulumi.export("zone", made.zone)
     pulumi.export("nameServers", made.zone["nameServers"])
@@ -126,17 +129,26 @@ def _member(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _provider(config: GlobalStack, stack: str, plan: GlobalPlan) -> Outputs:
-    """The component of the chosen provider; only this imports an SDK, and only that one."""
-    args = ProviderArgs(stack, config, plan, check_settings(config))
+    """The component of the chosen provider; only this imports an SDK, and only that one. Raises NotFound."""
+
+    def args(zone: ExistingZone | None) -> ProviderArgs:
+        return ProviderArgs(stack, config, plan, check_settings(config), zone)
+
     if config.dns.provider == "route53":
         from infra.dns import route53
 
-        return route53.Route53(stack, args, ResourceOptions(providers=[route53.provider(stack, config)]))
+        aws = route53.provider(stack, config)
+        return route53.Route53(stack, args(route53.existing_zone(config, aws)), ResourceOptions(providers=[aws]))
     if config.dns.provider == "cloudflare":
         from infra.dns import cloudflare
 
-        return cloudflare.Cloudflare(stack, args, ResourceOptions(providers=[cloudflare.provider(stack, config)]))
+        token = cloudflare.provider(stack, config)
+        return cloudflare.Cloudflare(
+            stack, args(cloudflare.existing_zone(config, token)), ResourceOptions(providers=[token])
+        )
     from infra.dns import traffic_manager
 
-    account = traffic_manager.provider(stack, config)
-    return traffic_manager.TrafficManager(stack, args, ResourceOptions(providers=[account]))
+    azure = traffic_manager.provider(stack, config)
+    return traffic_manager.TrafficManager(
+        stack, args(traffic_manager.existing_zone(config, azure)), ResourceOptions(providers=[azure])
+    )

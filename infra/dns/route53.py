@@ -22,9 +22,10 @@ import pulumi_aws as aws
 from pulumi import ResourceOptions
 
 from infra import naming
-from infra.dns.common import ProviderArgs
+from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs, same_zone
 from infra.dns.plan import Place, Probe, ServicePlan, Tier
 from infra.dns.sections import GlobalStack
+from infra.faults import reason
 
 CONTROL_REGION: Final = "us-east-1"
 """Route 53 is global; its control plane, and the metrics of its health checks, are in this region."""
@@ -35,6 +36,22 @@ def provider(stack: str, config: GlobalStack) -> aws.Provider:
     """The only provider of the stack; no account but the one that the file names."""
     assert config.route53 is not None
     return aws.Provider(stack, region=CONTROL_REGION, allowed_account_ids=[config.route53.account])
+
+
+def existing_zone(config: GlobalStack, account: aws.Provider) -> ExistingZone | None:
+    """The hosted zone that the stack file names by id, if it does. Raises NotFound."""
+    wanted = config.zone
+    if wanted.id is None:
+        return None
+    try:
+        found = aws.route53.get_zone(zone_id=wanted.id, opts=pulumi.InvokeOptions(provider=account))
+    except Exception as error:  # the SDK raises plain Exception for whatever the provider answers
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: cannot find that hosted zone: {reason(error)}") from None
+    if not same_zone(found.name, wanted.name):
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: is the zone {found.name}, and zone.name is {wanted.name}")
+    if found.private_zone:
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: is a private zone; clients outside would never see it")
+    return ExistingZone(wanted.id, tuple(found.name_servers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +172,12 @@ class Route53(pulumi.ComponentResource):
 
     def _zone(self) -> pulumi.Input[str]:
         wanted = self._args.config.zone
-        if wanted.id is not None:
-            found = aws.route53.get_zone_output(zone_id=wanted.id, opts=pulumi.InvokeOutputOptions(parent=self))
+        found = self._args.zone
+        if found is not None:
             self.zone = pulumi.Output.from_input(
-                {"id": found.zone_id, "name": wanted.name, "nameServers": found.name_servers}
+                {"id": found.id, "name": wanted.name, "nameServers": list(found.name_servers)}
             )
-            return wanted.id
+            return found.id
         zone = aws.route53.Zone(
             f"{self._name}-zone",
             name=wanted.name,
