@@ -21,10 +21,10 @@ from pulumi import ResourceOptions
 from infra import naming
 from infra.dns import cloudflare_pools
 from infra.dns.cloudflare_pools import Balancer, Monitor, Pool, Rendered
-from infra.dns.common import ProviderArgs
+from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs, same_zone
 from infra.dns.sections import Cloudflare as Settings
 from infra.dns.sections import GlobalStack
-from infra.faults import ConfigError
+from infra.faults import ConfigError, reason
 from infra.stackfile import GLOBAL_KEY
 
 HTTPS_PORT: Final = 443
@@ -38,6 +38,28 @@ def provider(stack: str, config: GlobalStack) -> cloudflare.Provider:
     the one in the file: https://developers.cloudflare.com/fundamentals/api/get-started/create-token/"""
     assert config.cloudflare is not None
     return cloudflare.Provider(stack)
+
+
+def existing_zone(config: GlobalStack, account: cloudflare.Provider) -> ExistingZone | None:
+    """The zone that the stack file names by id, if it does. Raises NotFound.
+
+    Its settings stay its owner's: for a proxied service its SSL mode has to be full or strict, as no member listens
+    on port 80.
+    """
+    wanted, settings = config.zone, config.cloudflare
+    if wanted.id is None:
+        return None
+    assert settings is not None
+    try:
+        found = cloudflare.get_zone(zone_id=wanted.id, opts=pulumi.InvokeOptions(provider=account))
+    except Exception as error:  # the SDK raises plain Exception for whatever the provider answers
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: cannot find that zone: {reason(error)}") from None
+    if not same_zone(found.name, wanted.name):
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: is the zone {found.name}, and zone.name is {wanted.name}")
+    if found.account.id != settings.account:
+        why = f"belongs to the account {found.account.id}, and cloudflare.account is {settings.account}"
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: {why}: pools and zone have to be of one account")
+    return ExistingZone(wanted.id, tuple(found.name_servers or ()))
 
 
 class Cloudflare(pulumi.ComponentResource):
@@ -74,12 +96,12 @@ class Cloudflare(pulumi.ComponentResource):
 
     def _zone(self) -> pulumi.Input[str]:
         wanted = self._args.config.zone
-        if wanted.id is not None:
-            found = cloudflare.get_zone_output(zone_id=wanted.id, opts=pulumi.InvokeOutputOptions(parent=self))
+        found = self._args.zone
+        if found is not None:
             self.zone = pulumi.Output.from_input(
-                {"id": found.zone_id, "name": wanted.name, "nameServers": found.name_servers}
+                {"id": found.id, "name": wanted.name, "nameServers": list(found.name_servers)}
             )
-            return wanted.id  # its settings are its owner's; a proxied service needs ssl full or strict
+            return found.id
         zone = cloudflare.Zone(
             f"{self._name}-zone",
             name=wanted.name,
