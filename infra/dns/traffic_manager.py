@@ -15,11 +15,11 @@ import pulumi_azure_native as azure
 from pulumi import ResourceOptions
 
 from infra.dns import traffic_profiles
-from infra.dns.common import ProviderArgs
+from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs
 from infra.dns.plan import GlobalPlan, ServicePlan
 from infra.dns.sections import GlobalStack
 from infra.dns.traffic_profiles import Branch, Profile
-from infra.faults import ConfigError
+from infra.faults import ConfigError, reason
 from infra.stackfile import GLOBAL_KEY
 
 GLOBAL: Final = "global"
@@ -34,6 +34,26 @@ def provider(stack: str, config: GlobalStack) -> azure.Provider:
     """The only provider of the stack; no subscription but the one that the file names."""
     assert config.traffic_manager is not None
     return azure.Provider(stack, subscription_id=config.traffic_manager.subscription)
+
+
+def existing_zone(config: GlobalStack, account: azure.Provider) -> ExistingZone | None:
+    """The DNS zone that the stack file names by id, if it does. Raises NotFound."""
+    wanted, settings = config.zone, config.traffic_manager
+    if wanted.id is None or settings is None:
+        return None
+    _, _, subscription, _, group, *_ = wanted.id.split("/")
+    if subscription.lower() != settings.subscription:
+        why = f"is in another subscription than {settings.subscription}, and the stack touches no other"
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: {why}")
+    try:
+        found = azure.dns.get_zone(
+            resource_group_name=group, zone_name=wanted.name, opts=pulumi.InvokeOptions(provider=account)
+        )
+    except Exception as error:  # the SDK raises plain Exception for whatever the provider answers
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: cannot find that DNS zone: {reason(error)}") from None
+    if found.zone_type == "Private":
+        raise NotFound(f"{ZONE_KEY} = {wanted.id}: is a private zone; clients outside would never see it")
+    return ExistingZone(found.id, tuple(found.name_servers))
 
 
 class TrafficManager(pulumi.ComponentResource):
@@ -89,15 +109,12 @@ class TrafficManager(pulumi.ComponentResource):
     def _zone(self) -> tuple[pulumi.Input[str], list[pulumi.Resource]]:
         """The zone: the name of its resource group, and what has to stand before a record can."""
         wanted = self._args.config.zone
-        if wanted.id is not None:
-            group = wanted.id.split("/")[4]
-            found = azure.dns.get_zone_output(
-                resource_group_name=group, zone_name=wanted.name, opts=pulumi.InvokeOutputOptions(parent=self)
-            )
+        found = self._args.zone
+        if found is not None:
             self.zone = pulumi.Output.from_input(
-                {"id": found.id, "name": wanted.name, "nameServers": found.name_servers}
+                {"id": found.id, "name": wanted.name, "nameServers": list(found.name_servers)}
             )
-            return group, []
+            return found.id.split("/")[4], []
         zone = azure.dns.Zone(
             f"{self._name}-zone",
             resource_group_name=self._group.name,

@@ -236,7 +236,6 @@ def _flat(prefix: str, service: ServicePlan) -> Profile:
 def faults(config: GlobalStack, plan: GlobalPlan) -> Iterator[Fault]:
     """What Traffic Manager cannot express, as paths below `spillway:global`."""
     assert config.traffic_manager is not None
-    yield from _zone_faults(config)
     yield from _tag_faults(config)
     unplaced = False
     for number, member in enumerate(config.members):
@@ -276,14 +275,6 @@ def _apex_faults(number: int, service: ServicePlan) -> Iterator[Fault]:
     if len(probes) > 1:
         ways = listed((f"{port}{health}" for port, health in sorted(probes)), "and")
         yield Fault(path, f"members of the zone's own name are probed alike in Azure, and here at {ways}: {instead}")
-
-
-def _zone_faults(config: GlobalStack) -> Iterator[Fault]:
-    assert config.traffic_manager is not None
-    subscription = config.traffic_manager.subscription
-    if config.zone.id is not None and config.zone.id.split("/")[2].lower() != subscription:
-        why = f"has to be in the subscription of trafficManager, {subscription}: the stack touches no other"
-        yield Fault(("zone", "id"), why, config.zone.id)
 
 
 def _tag_faults(config: GlobalStack) -> Iterator[Fault]:

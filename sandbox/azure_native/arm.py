@@ -192,8 +192,10 @@ class ArmKind(Kind):
         return one_location(inputs)
 
     def common_outputs(self, args: Args) -> dict[str, Any]:
-        """What ARM says of every resource."""
+        """What ARM says of every resource; and under which names it was asked for, by which others find it."""
+        asked = {key: args[key] for key in self.replace_on if key != "location"}
         return {
+            **asked,
             "name": self.segments(args)[-1][1],
             "type": self.arm_type(args),
             "azureApiVersion": self.api_version,

@@ -247,4 +247,4 @@ class Endpoint(arm.ArmKind):
         on = profile["profileStatus"] == "Enabled"
         found = endpoint_outputs(cloud, profile.id, member, int(priority), on)
         found.pop("id")  # the resource's own
-        return {**found, "azureApiVersion": API_VERSION}
+        return {**self.common_outputs(args), **found}
