@@ -163,11 +163,11 @@ def picture(found: model.Budget, objective: float, signs: Signs) -> Iterator[Tex
         share = {ROWS - 1: "100 %", ROWS // 2: " 50 %"}.get(row, "")
         cells = "".join(_block(value * ROWS - row, signs) for value in tall)
         label = LABELS["blackhole"] if row == ROWS // 2 else ""
-        yield Text(f"{label:<9}{share:>6} {signs.side}") + Text(cells, style="cyan")
+        yield Text(f"{label:<8}{share:>5} {signs.side}") + Text(cells, style="cyan")
     for failure in model.FAILURES:
         if failure != "blackhole":
             cells = "".join(_block(value, signs) for value in curves[failure])
-            yield Text(f"{LABELS[failure]:<15} {signs.side}") + Text(cells, style="cyan")
+            yield Text(f"{LABELS[failure]:<13} {signs.side}") + Text(cells, style="cyan")
     yield from _axis(step, objective, signs)
 
 
@@ -190,12 +190,12 @@ def _axis(step: float, objective: float, signs: Signs) -> Iterator[Text]:
         label = f"{cell * step:g}"
         start = max(0, cell - len(label) // 2)
         numbers[start : start + len(label)] = label
-    yield Text(f"{'':<15} {'└' if signs.fancy else '+'}{''.join(ticks)}", style="dim")
-    yield Text(f"{'':<16} {''.join(numbers).rstrip()} s", style="dim")
+    yield Text(f"{'':<13} {'└' if signs.fancy else '+'}{''.join(ticks)}", style="dim")
+    yield Text(f"{'':<14} {''.join(numbers).rstrip()} s", style="dim")
     at = min(CELLS, round(objective / step))
     told = f"objective {objective:g} s"
     text = f"{told} {signs.mark}" if at > len(told) else f"{' ' * at}{signs.mark} {told}"
-    yield Text(" " * 17 + (text.rjust(at + 1) if at > len(told) else text), style="yellow")
+    yield Text(" " * 15 + (text.rjust(at + 1) if at > len(told) else text), style="yellow")
 
 
 # --- beside each other

@@ -225,7 +225,8 @@ def _what_would_do(settings: CheckSettings, objective: float) -> str:
     )
 
     def meets(**changes: Any) -> bool:
-        return budget(replace(settings, **changes)).meets(objective)
+        changed = replace(settings, **changes)
+        return not any(illegal(changed)) and budget(changed).meets(objective)
 
     found = []
     if fastest.interval_seconds < settings.interval_seconds and meets(interval_seconds=fastest.interval_seconds):
@@ -242,10 +243,11 @@ def _what_would_do(settings: CheckSettings, objective: float) -> str:
     if found:
         return f"would meet it: {' or '.join(found)}"
     for threshold in range(settings.threshold, 0, -1):
-        tried = replace(fastest, threshold=threshold)
+        tried = replace(fastest, threshold=threshold, answer_seconds=settings.answer_seconds)
         if budget(tried).meets(objective):
             parts = [f"intervalSeconds {tried.interval_seconds:g}", f"threshold {threshold}"]
             parts += [f"timeoutSeconds {tried.timeout_seconds:g}"] if tried.timeout_seconds is not None else []
+            parts += ["retries 0"] if settings.retries and settings.provider == "cloudflare" else []
             parts += [] if tried.proxied else [f"ttlSeconds {tried.ttl_seconds:g}"]
             return f"would meet it: {', '.join(parts)} together"
     name = NAMES[settings.provider]

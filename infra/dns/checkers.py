@@ -263,7 +263,8 @@ def probe_seconds(settings: CheckSettings, failure: Failure) -> float:
         return answer
     if settings.provider == "route53":
         return ROUTE53_CONNECT_SECONDS if failure == "blackhole" else answer + ROUTE53_ANSWER_SECONDS
-    return settings.timeout * (settings.retries + 1)  # one timeout for the whole probe, connecting and answering
+    # One timeout for the whole probe, connecting and answering.
+    return settings.timeout * (1 + settings.retries if settings.provider == "cloudflare" else 1)
 
 
 def places(settings: CheckSettings) -> Places:
