@@ -115,6 +115,21 @@ class Authority:
         """Changes whenever the health of anything does."""
         return self.checks.version + self.monitors.version + self.probing.version
 
+    @property
+    def settling(self) -> float:
+        """Seconds after which every check has formed its opinion anew, whatever the endpoints do."""
+        waits = [c.settling for c in self.checks.endpoint_checks.values()]
+        waits += [c.settling for c in self.monitors.origins.values()]
+        waits += [c.settling for c in self.probing.checks.values()]
+        return max(waits, default=0.0)
+
+    def verdict(self, address: str) -> bool | None:
+        """Whether the provider's checks take an address as healthy; None when nobody checks it."""
+        said = [self.checks.healthy(id) for id, c in self.checks.endpoint_checks.items() if c.address == address]
+        said += [c.healthy for c in self.monitors.origins.values() if c.address == address]
+        said += [c.status != "Degraded" for c in self.probing.checks.values() if c.target == address]
+        return all(said) if said else None
+
     def _route53(self) -> Iterable[Server]:
         balancers = self.snapshot.balancers()
         for zone in self.snapshot.of(r53.ZONE):

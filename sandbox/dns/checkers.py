@@ -163,7 +163,7 @@ class EndpointCheck:
     def __init__(self, checks: Checks, id: str, o: Mapping[str, Any], chance: random.Random) -> None:
         kind = _kind(o)
         self._checks, self.id, self._chance = checks, id, chance
-        self._address, self._fqdn = o.get("ipAddress") or None, str(o.get("fqdn") or "")
+        self.address, self._fqdn = o.get("ipAddress") or None, str(o.get("fqdn") or "")
         self._http, self._tls = kind != "TCP", kind.startswith("HTTPS")
         self._limits = HTTP_LIMITS if self._http else TCP_LIMITS
         self._string = str(o.get("searchString") or "") if kind.endswith("_STR_MATCH") else None
@@ -183,6 +183,11 @@ class EndpointCheck:
     @property
     def healthy(self) -> bool:
         return self.passing > HEALTHY_ABOVE * len(self.checkers)
+
+    @property
+    def settling(self) -> float:
+        """Seconds after which every checker has made up its mind anew, however slow its probes."""
+        return (self.threshold + 1) * (self.interval + self._limits.connect + self._limits.response)
 
     def start(self) -> None:
         """Every checker starts at its own moment within the interval: they do not coordinate."""
@@ -209,7 +214,7 @@ class EndpointCheck:
         return start
 
     def _probe(self, place: str) -> Result:
-        address = self._address or (self._checks.lookup(self._fqdn) if self._checks.lookup else None)
+        address = self.address or (self._checks.lookup(self._fqdn) if self._checks.lookup else None)
         if address is None:
             return Result(False, 0.0, f"{self._fqdn or 'the check'} has no address")
         region = self._checks.endpoints.region(address)

@@ -98,6 +98,13 @@ class OriginCheck:
         self.known = False
         self._failing: set[tuple[str, int]] = set()
 
+    @property
+    def settling(self) -> float:
+        """Seconds after which every data centre has made up its mind anew, however slow its probes."""
+        streak = next(iter(self.centres.values()))[0]
+        slowest = self._timeout * (self._retries + 1)
+        return (max(streak.down, streak.up) + 1) * max(self.interval, slowest) + slowest
+
     def start(self) -> None:
         for region, streaks in self.centres.items():
             for number, streak in enumerate(streaks):

@@ -71,6 +71,11 @@ class Probed:
         self.status = "CheckingEndpoint"
         self._failing: set[str] = set()
 
+    @property
+    def settling(self) -> float:
+        """Seconds after which every agent has made up its mind anew, however slow its probes."""
+        return (self.agents[0][1].down + 1) * self.interval + self._limits.response
+
     def start(self) -> None:
         for place, streak in self.agents:
             self._probing.clock.after(self._chance.random() * self.interval, self._agent(place, streak))

@@ -26,7 +26,7 @@ from sandbox.weather import DownKind
 from spillway.errors import SpillwayError
 
 WARM_UP = 60.0
-"""Seconds before the failure: every check has an opinion and every client a cache."""
+"""Least seconds before the failure, in which every check forms an opinion and every client a cache."""
 THINK = 1.0
 """A client's next request comes up to so many seconds after its answer has expired."""
 SAMPLES = 400
@@ -213,7 +213,8 @@ class _Run:
         clock = self.clock
         for client in self.clients:
             self._start(client)
-        clock.run_until(WARM_UP + self._chance.random() * 30)  # any moment of the checkers' rhythm
+        warm = max(WARM_UP, self.authority.settling)
+        clock.run_until(warm + self._chance.random() * 30)  # any moment of the checkers' rhythm
         self.log.events.clear()
         self.shares["before"] = self._shares()
         if not any(address in self.lost for address in self._answered()):
@@ -255,7 +256,7 @@ class _Run:
         clock.run_until(end)
 
     def _answered(self) -> set[str]:
-        return {address for answer in self._sample(SAMPLES // 8) for address in answer.addresses}
+        return {address for answer in self._sample(SAMPLES) for address in answer.addresses}
 
     def _sample(self, count: int) -> list[Answer]:
         return [self.authority.answer(self.service, "A", self.location) for _ in range(count)]
@@ -276,13 +277,13 @@ class _Run:
     def _note_last(self, what: str) -> None:
         times = self.times(what, stubborn=False)
         began = self._down_at if what == "away" else self._up_at
-        word = "is served elsewhere" if what == "away" else "uses the region again"
+        word = "served elsewhere" if what == "away" else "back in the region"
         home = [c for c in self.clients if c.home and not c.stubborn]
         for label, share in (("half of the clients", 0.5), ("the last client", 1.0)):
             if times and len(times) >= share * len(home):
                 at = sorted(times)[max(0, math.ceil(share * len(times)) - 1)]
                 many = f"{math.ceil(share * len(times))} of {len(home)} that used {self.region}"
-                self.log.add(began + at, "client", self.service, f"{label} {word} ({many})")
+                self.log.add(began + at, "client", self.service, f"{label}: {word} ({many})")
 
     # Clients
 
