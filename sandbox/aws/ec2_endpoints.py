@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from sandbox import rules
 from sandbox.aws import formats, quotas, stamps, tokens
+from sandbox.aws.ec2_prefix_lists import prefix_list_id
 from sandbox.aws.ec2_services import GATEWAY_SERVICES, interface_services
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
@@ -18,32 +19,6 @@ _TYPES: Final = ("Gateway", "GatewayLoadBalancer", "Interface", "Resource", "Ser
 _OPEN_POLICY: Final = json.dumps(
     {"Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}], "Version": "2008-10-17"}
 )
-# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribePrefixLists.html lists them per region; the ids of
-# other regions than these are made up from a hash.
-_PREFIX_LISTS: Final = {
-    ("us-east-1", "s3"): "pl-63a5400a",
-    ("us-east-1", "dynamodb"): "pl-02cd2c6b",
-    ("us-east-2", "s3"): "pl-7ba54012",
-    ("us-east-2", "dynamodb"): "pl-4ca54025",
-    ("us-west-1", "s3"): "pl-6ba54002",
-    ("us-west-2", "s3"): "pl-68a54001",
-    ("us-west-2", "dynamodb"): "pl-00a54069",
-    ("eu-west-1", "s3"): "pl-6da54004",
-    ("eu-west-1", "dynamodb"): "pl-6fa54006",
-    ("eu-central-1", "s3"): "pl-6ea54007",
-    ("eu-central-1", "dynamodb"): "pl-66a5400f",
-}
-
-
-def prefix_list_id(region: str, service: str) -> str:
-    """The id of AWS's own prefix list of a service (`s3`, `dynamodb`) in a region."""
-    known = _PREFIX_LISTS.get((region, service))
-    return known or "pl-" + hashlib.sha256(f"{region}/{service}".encode()).hexdigest()[:8]
-
-
-def is_managed_prefix_list(value: str) -> bool:
-    """Ids with 8 hex digits are AWS's own lists; a customer's have 17."""
-    return formats.is_id(value, "pl") and len(value) == len("pl-63a5400a")
 
 
 def service_of(name: str, region: str) -> str:

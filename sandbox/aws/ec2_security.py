@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from sandbox import rules
 from sandbox.aws import ec2_defaults, formats, quotas, stamps, tokens
+from sandbox.aws.ec2_prefix_lists import prefix_list_weight
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Kind, Ref, Resource
@@ -188,10 +189,11 @@ class SecurityGroup(Kind):
     @staticmethod
     def _check_rule_count(args: Args, cloud: Cloud) -> None:
         limit = cloud.quota(quotas.RULES_PER_SECURITY_GROUP.code, quotas.RULES_PER_SECURITY_GROUP.default)
-        sources = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups")
+        sources = ("cidrBlocks", "ipv6CidrBlocks", "securityGroups")
         for key in ("ingress", "egress"):
             blocks = [b for b in args.get(key, []) if isinstance(b, Mapping)]
             count = sum(len(b.get(s) or []) for b in blocks for s in sources) + sum(1 for b in blocks if b.get("self"))
+            count += sum(prefix_list_weight(cloud, str(p)) for b in blocks for p in b.get("prefixListIds") or [])
             if count > limit:
                 raise CloudError(
                     "RulesPerSecurityGroupLimitExceeded",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from sandbox import rules
 from sandbox.aws import formats, quotas, stamps, tokens
-from sandbox.aws.ec2_endpoints import is_managed_prefix_list
+from sandbox.aws.ec2_prefix_lists import is_managed_prefix_list, prefix_list_weight
 from sandbox.aws.ec2_security import (
     DESCRIPTION,
     PROTOCOL_NAMES,
@@ -92,7 +92,7 @@ class _Rule(Kind):
         quotas.check_count(
             cloud,
             quotas.RULES_PER_SECURITY_GROUP,
-            len(siblings),
+            sum(_weight(Args(r.inputs), cloud) for r in siblings) + _weight(args, cloud) - 1,
             "RulesPerSecurityGroupLimitExceeded",
             "The maximum number of rules per security group has been reached.",
         )
@@ -118,6 +118,11 @@ class SecurityGroupIngressRule(_Rule):
     """aws_vpc_security_group_ingress_rule."""
 
     token = tokens.INGRESS_RULE
+
+
+def _weight(args: Args, cloud: Cloud) -> int:
+    """The rules that one counts for: a prefix list counts as many times as it is heavy."""
+    return prefix_list_weight(cloud, args["prefixListId"]) if "prefixListId" in args else 1
 
 
 @AWS.kind

@@ -51,6 +51,14 @@ NETWORK_BALANCERS: Final = Quota("L-69A177A2", "Network Load Balancers per Regio
 TARGET_GROUPS: Final = Quota("L-B22855CB", "Target Groups per Region", 3000)
 LISTENERS_PER_APPLICATION: Final = Quota("L-B6DF7632", "Listeners per Application Load Balancer", 50)
 LISTENERS_PER_NETWORK: Final = Quota("L-57A373D6", "Listeners per Network Load Balancer", 50)
+# https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
+HOSTED_ZONES: Final = Quota("L-4EA4796A", "Hosted zones", 500)
+RECORDS_PER_HOSTED_ZONE: Final = Quota("L-E209CC9F", "Records per hosted zone", 10_000)
+DNS_HEALTH_CHECKS: Final = Quota("L-ACB674F3", "Health checks", 200)
+DELEGATION_SETS: Final = Quota("L-A72C7724", "Reusable delegation sets", 100)
+TRAFFIC_POLICIES: Final = Quota("L-FC688E7C", "Traffic flow policies", 50)
+TRAFFIC_POLICY_RECORDS: Final = Quota("L-628D5A56", "Traffic flow policy records", 5)
+VPCS_PER_HOSTED_ZONE: Final = Quota("L-84B40094", "Amazon VPCs per private hosted zone", 300)
 
 ON_DEMAND_P: Final = Quota("L-417A185B", "Running On-Demand P instances", 1152)
 ON_DEMAND_G: Final = Quota("L-DB2E81BA", "Running On-Demand G and VT instances", 768)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import formats, stamps
+from sandbox.aws import formats, quotas, stamps
 from sandbox.aws import route53_limits as limits
 from sandbox.aws.cloudwatch import ALARM
 from sandbox.aws.registry import AWS
@@ -112,7 +112,7 @@ class HealthCheck(Kind):
         yield from rules.length(args, "childHealthchecks[*]", 1, 64)
         yield from rules.between(args, "childHealthThreshold", 0, MAX_CHILD_THRESHOLD)
         yield from rules.length(args, "cloudwatchAlarmName", 1, MAX_ALARM_NAME)
-        yield from rules.one_of(args, "cloudwatchAlarmRegion", limits.ALARM_REGIONS)
+        yield from rules.one_of(args, "cloudwatchAlarmRegion", limits.ALL_REGIONS)
         yield from rules.one_of(args, "insufficientDataHealthStatus", ("Healthy", "Unhealthy", "LastKnownStatus"))
         yield from formats.arns(args, "routingControlArn", "route53-recovery-control", "controlpanel/")
         yield from rules.length(args, "referenceName", 0, _REFERENCE)
@@ -127,7 +127,7 @@ class HealthCheck(Kind):
     def before_create(self, args: Args, cloud: Cloud) -> None:
         limits.check_room(
             cloud,
-            limits.HEALTH_CHECKS,
+            quotas.DNS_HEALTH_CHECKS,
             len(cloud.all(self.token)),
             "TooManyHealthChecks",
             "The account has reached its limit of {limit} active health checks.",

@@ -44,19 +44,13 @@ _COMMERCIAL: Final = (
 )  # fmt: skip
 LATENCY_REGIONS: Final = _COMMERCIAL
 """Regions that a latency record may name: https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html"""
-ALARM_REGIONS: Final = (
-    *_COMMERCIAL, "us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "us-isof-south-1", "us-isof-east-1",
-    "eu-isoe-west-1",
+ALL_REGIONS: Final = (
+    *_COMMERCIAL, "us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "us-isof-south-1",
+    "us-isof-east-1", "eu-isoe-west-1",
 )  # fmt: skip
-"""Regions of CloudWatch alarms: https://docs.aws.amazon.com/Route53/latest/APIReference/API_AlarmIdentifier.html"""
+"""Regions of CloudWatch alarms and of VPCs, those of other partitions among them:
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_AlarmIdentifier.html, API_VPC.html"""
 
-HOSTED_ZONES: Final = Quota("L-4EA4796A", "Hosted zones", 500)
-RECORDS_PER_ZONE: Final = Quota("L-E209CC9F", "Records per hosted zone", 10_000)
-HEALTH_CHECKS: Final = Quota("L-ACB674F3", "Health checks", 200)
-DELEGATION_SETS: Final = Quota("L-A72C7724", "Reusable delegation sets", 100)
-TRAFFIC_POLICIES: Final = Quota("L-FC688E7C", "Traffic flow policies", 50)
-TRAFFIC_POLICY_INSTANCES: Final = Quota("L-628D5A56", "Traffic flow policy records", 5)
-VPCS_PER_ZONE: Final = Quota("L-84B40094", "Amazon VPCs per private hosted zone", 300)
 ZONES_PER_DELEGATION_SET: Final = 100
 
 

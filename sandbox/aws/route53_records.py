@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
+from sandbox.aws import quotas
 from sandbox.aws import route53_limits as limits
 from sandbox.aws.registry import AWS
 from sandbox.aws.route53_aliases import alias_faults
@@ -122,7 +123,7 @@ class Record(Kind):
             raise CloudError("InvalidChangeBatch", f"[{exists_message(wanted)}]")
         limits.check_room(
             cloud,
-            limits.RECORDS_PER_ZONE,
+            quotas.RECORDS_PER_HOSTED_ZONE,
             len({o.key for o in others if not _is_apex(o, zone)} - {wanted.key}) + APEX_RECORDS,
             "InvalidChangeBatch",
             "[Number of records limit of {limit} exceeded.]",

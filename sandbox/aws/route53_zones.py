@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox import rules
-from sandbox.aws import formats, stamps, tokens
+from sandbox.aws import formats, quotas, stamps, tokens
 from sandbox.aws import route53_limits as limits
 from sandbox.aws.registry import AWS
 from sandbox.aws.route53_names import (
@@ -147,7 +147,7 @@ class Zone(Kind):
         if args["vpcs"] == []:
             yield Fault("vpcs", "expected at least one VPC; a public zone has no vpcs at all")
         yield from formats.ids(args, "vpcs[*].vpcId", "vpc")
-        yield from rules.one_of(args, "vpcs[*].vpcRegion", limits.ALARM_REGIONS)
+        yield from rules.one_of(args, "vpcs[*].vpcRegion", limits.ALL_REGIONS)
         # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html
         if args.get("enableAcceleratedRecovery") is True and args["vpcs"] is not None and args["vpcs"] != []:
             yield Fault("enableAcceleratedRecovery", "is only for public hosted zones: this one has vpcs")
@@ -159,7 +159,7 @@ class Zone(Kind):
     def before_create(self, args: Args, cloud: Cloud) -> None:
         limits.check_room(
             cloud,
-            limits.HOSTED_ZONES,
+            quotas.HOSTED_ZONES,
             len(cloud.all(self.token)),
             "TooManyHostedZones",
             "The account has reached its limit of {limit} hosted zones.",
@@ -288,7 +288,7 @@ class DelegationSet(Kind):
     def before_create(self, args: Args, cloud: Cloud) -> None:
         limits.check_room(
             cloud,
-            limits.DELEGATION_SETS,
+            quotas.DELEGATION_SETS,
             len(cloud.all(self.token)),
             "LimitsExceeded",
             "The account has reached its limit of {limit} reusable delegation sets.",

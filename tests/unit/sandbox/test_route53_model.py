@@ -36,7 +36,7 @@ def test_lists_are_the_services(shape: str, ours: tuple[str, ...]) -> None:
 
 
 def test_regions_of_alarms_are_regions_of_the_service() -> None:
-    assert set(limits.ALARM_REGIONS) == set(shapes()["CloudWatchRegion"]["enum"])
+    assert set(limits.ALL_REGIONS) == set(shapes()["CloudWatchRegion"]["enum"])
 
 
 @pytest.mark.parametrize(
