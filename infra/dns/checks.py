@@ -200,6 +200,23 @@ def _speed(stack: GlobalStack) -> Iterator[Fault]:
     yield from budget.faults(check_settings(stack), stack.dns.objective_seconds)
 
 
+@check("dns", "members")
+def _expected_text(stack: GlobalStack) -> Iterator[Fault]:
+    from infra.dns.limits import Wish, never_works
+
+    wanted = stack.dns.check.expected_text
+    if wanted is None:
+        return
+    path = ("dns", "check", "expectedText")
+    if stack.dns.provider == "traffic-manager":
+        yield Fault(path, "goes without traffic-manager: it looks at the status of an answer, not at its body", wanted)
+        return
+    for health_path in dict.fromkeys(m.endpoint.health_path for m in stack.members if m.endpoint):
+        wish = Wish(provider=stack.dns.provider, health_path=health_path, expected_text=wanted)
+        for sentence in never_works(wish, stack.dns.objective_seconds):
+            yield Fault(path, sentence, wanted)
+
+
 @check("tags")
 def _tags(stack: GlobalStack) -> Iterator[Fault]:
     from infra.checks import NAME_TAG, RESERVED_TAGS

@@ -56,6 +56,10 @@ def parse_global(data: object, stack: str, file: str, stacks: Path | None = None
         keys = listed((f.alias or name for name, f in GlobalStack.model_fields.items()), "and")
         raise ConfigError([Fault((GLOBAL_KEY,), f"has to be a map with {keys}", data).line(file)])
     config, faults = validate(GlobalStack, data)
+    if faults:
+        from infra.dns import wishes  # only on the way to an error
+
+        faults = wishes.replace(faults, data)
     if not is_global(stack):
         why = f"the stack is named {stack}; one that holds {GLOBAL_KEY} is named global, or global- and a word"
         faults.append(Fault((), why))

@@ -104,7 +104,7 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     pulumi.export("checks", made.checks)
     pulumi.export("drained", list(plan.drained))
     pulumi.export("planned", list(plan.planned))
-    pulumi.export("budget", budget.as_dict(budget.budget(check_settings(config))))
+    pulumi.export("budget", budget.as_dict(budget.budget(check_settings(config)), config.dns.objective_seconds))
 
 
 def _service(service: ServicePlan) -> dict[str, Any]:

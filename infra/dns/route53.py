@@ -196,10 +196,11 @@ class Route53(pulumi.ComponentResource):
         return zone.zone_id  # type: ignore[no-any-return]  # the SDK is not followed
 
     def _check(self, probe: Probe, address: str) -> aws.route53.HealthCheck:
-        endpoint = probe.endpoint
+        endpoint, text = probe.endpoint, self._args.config.dns.check.expected_text
         return aws.route53.HealthCheck(
             f"{self._name}-{probe.name}-{address}",
-            type="HTTPS",
+            type="HTTPS" if text is None else "HTTPS_STR_MATCH",
+            search_string=text,
             ip_address=address,
             fqdn=probe.host,  # Host header and SNI; the address alone decides where the probe goes
             enable_sni=True,

@@ -26,6 +26,8 @@ Ipv4 = Annotated[str, text(r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$", "an IPv4 address su
 UrlPath = Annotated[
     str, text(r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,254}$", "a path that begins with /, such as /readyz")
 ]
+# https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html (SearchString)
+CheckText = Annotated[str, text(r"^[!-~]([ -~]{0,253}[!-~])?$", "one line of up to 255 ASCII characters")]
 ZoneId = Annotated[str, text(r"^[A-Za-z0-9._()/-]{2,300}$", "the provider's id of an existing zone")]
 # https://developers.cloudflare.com/fundamentals/account/find-account-and-zone-ids/
 CloudflareId = Annotated[str, text(r"^[0-9a-f]{32}$", "a Cloudflare id of 32 hex digits")]
@@ -68,6 +70,8 @@ class Check(Section):
     """Failures in a row after which a probe's place calls the member unhealthy."""
     timeout_seconds: int | None = Field(default=None, ge=1, le=60)
     """Seconds to wait for an answer; Route 53 has fixed times and takes none."""
+    expected_text: CheckText | None = None
+    """A text that the answer's body has to hold besides status 200; not with Traffic Manager, which reads none."""
 
 
 class Dns(Section):
