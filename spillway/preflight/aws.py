@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
-from spillway.preflight.aws_calls import CONFIG, INVALID, answered, code_of, one_line, pages
+from spillway.preflight.aws_calls import CONFIG, INVALID, answered, code_of, pages
+from spillway.preflight.aws_facts import image_of, quota_of, stack_of
 from spillway.preflight.aws_names import NameHolders
 from spillway.preflight.facts import (
     Bucket,
@@ -36,7 +37,6 @@ from spillway.preflight.facts import (
     Zone,
 )
 from spillway.preflight.model import Asker, Unanswered, Unreachable, once
-from spillway.recovery.model import STACK_TAG
 
 if TYPE_CHECKING:
     from infra.sections import Image
@@ -109,7 +109,7 @@ class AwsAccount(Asker):
             defaults = self._list("service-quotas", "list_aws_default_service_quotas", "Quotas", ServiceCode=service)
         except Unanswered:
             defaults = []
-        found = {item["QuotaCode"]: _quota(service, item) for item in [*defaults, *applied] if "Value" in item}
+        found = {item["QuotaCode"]: quota_of(service, item) for item in [*defaults, *applied] if "Value" in item}
         return list(found.values())
 
     # Places
@@ -152,7 +152,7 @@ class AwsAccount(Asker):
                 zone=one.get("Placement", {}).get("AvailabilityZone", ""),
                 vcpus=one.get("CpuOptions", {}).get("CoreCount", 0)
                 * one.get("CpuOptions", {}).get("ThreadsPerCore", 1),
-                stack=_stack(one.get("Tags")),
+                stack=stack_of(one.get("Tags")),
                 reservation=one.get("CapacityReservationId", ""),
             )
             for reservation in found
@@ -167,7 +167,7 @@ class AwsAccount(Asker):
         # By tag only the account's own images are trusted: anybody can publish one with these tags.
         owners = {} if image.id is not None else {"Owners": ["self"]}
         found = self._list("ec2", "describe_images", "Images", Filters=filters, IncludeDeprecated=True, **owners)
-        return sorted(map(_image, found), key=lambda one: one.created, reverse=True)
+        return sorted(map(image_of, found), key=lambda one: one.created, reverse=True)
 
     # Secrets
 
@@ -182,7 +182,7 @@ class AwsAccount(Asker):
                 raise
         stages = found.get("VersionIdsToStages") or {}
         has_value = any("AWSCURRENT" in labels for labels in stages.values())
-        return Secret(name, has_value, _stack(found.get("Tags")), found.get("DeletedDate"))
+        return Secret(name, has_value, stack_of(found.get("Tags")), found.get("DeletedDate"))
 
     def secret_value(self, name: str) -> str:
         """Not remembered: a key in memory is one more place where it may be found."""
@@ -235,7 +235,7 @@ class AwsAccount(Asker):
     @once
     def addresses(self) -> Sequence[Owned]:
         found = self._list("ec2", "describe_addresses", "Addresses")
-        return [Owned(a.get("AllocationId", a.get("PublicIp", "")), _stack(a.get("Tags"))) for a in found]
+        return [Owned(a.get("AllocationId", a.get("PublicIp", "")), stack_of(a.get("Tags"))) for a in found]
 
     @once
     def nat_gateways(self) -> Sequence[Owned]:
@@ -243,16 +243,16 @@ class AwsAccount(Asker):
         # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html: these states count
         states = [{"Name": "state", "Values": ["pending", "available", "deleting"]}]
         found = self._list("ec2", "describe_nat_gateways", "NatGateways", Filters=states)
-        return [Owned(g["NatGatewayId"], _stack(g.get("Tags")), places.get(g.get("SubnetId", ""), "")) for g in found]
+        return [Owned(g["NatGatewayId"], stack_of(g.get("Tags")), places.get(g.get("SubnetId", ""), "")) for g in found]
 
     @once
     def networks(self) -> Sequence[Owned]:
-        return [Owned(v["VpcId"], _stack(v.get("Tags"))) for v in self._list("ec2", "describe_vpcs", "Vpcs")]
+        return [Owned(v["VpcId"], stack_of(v.get("Tags"))) for v in self._list("ec2", "describe_vpcs", "Vpcs")]
 
     @once
     def internet_gateways(self) -> Sequence[Owned]:
         found = self._list("ec2", "describe_internet_gateways", "InternetGateways")
-        return [Owned(g["InternetGatewayId"], _stack(g.get("Tags"))) for g in found]
+        return [Owned(g["InternetGatewayId"], stack_of(g.get("Tags"))) for g in found]
 
     @once
     def balancers(self) -> Sequence[Owned]:
@@ -271,7 +271,7 @@ class AwsAccount(Asker):
     def gp3_gib(self, besides: str) -> int:
         filters = [{"Name": "volume-type", "Values": ["gp3"]}]
         found = self._list("ec2", "describe_volumes", "Volumes", Filters=filters)
-        return sum(v.get("Size", 0) for v in found if _stack(v.get("Tags")) != besides)
+        return sum(v.get("Size", 0) for v in found if stack_of(v.get("Tags")) != besides)
 
     @once
     def reservations(self) -> Sequence[Reservation]:
@@ -364,7 +364,7 @@ class AwsAccount(Asker):
     def _bucket_stack(self, name: str) -> str:
         with answered("s3", self.region):
             try:
-                return _stack(self.client("s3").get_bucket_tagging(Bucket=name).get("TagSet"))
+                return stack_of(self.client("s3").get_bucket_tagging(Bucket=name).get("TagSet"))
             except ClientError as error:
                 if code_of(error) == "NoSuchTagSet":
                     return ""
@@ -380,43 +380,3 @@ class AwsAccount(Asker):
                     return False
                 raise
         return True
-
-
-def _stack(tags: Any) -> str:
-    return next((str(tag.get("Value", "")) for tag in tags or [] if tag.get("Key") == STACK_TAG), "")
-
-
-def _quota(service: str, item: Json) -> Quota:
-    return Quota(service, item["QuotaCode"], item["QuotaName"], float(item["Value"]), item.get("Adjustable", True))
-
-
-def _moment(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise Unanswered(f"ec2: not a time: {one_line(text)}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _image(item: Json) -> MachineImage:
-    root = item.get("RootDeviceName", "")
-    sizes = [
-        mapping.get("Ebs", {}).get("VolumeSize", 0)
-        for mapping in item.get("BlockDeviceMappings") or []
-        if mapping.get("DeviceName") == root
-    ]
-    return MachineImage(
-        id=item["ImageId"],
-        name=item.get("Name", ""),
-        owner=item.get("OwnerId", ""),
-        state=item.get("State", ""),
-        architecture=item.get("Architecture", ""),
-        root_device=root,
-        root_type=item.get("RootDeviceType", ""),
-        root_gib=max(sizes, default=0),
-        created=_moment(item.get("CreationDate")) or datetime.now(UTC),
-        deprecated=_moment(item.get("DeprecationTime")),
-        ena=bool(item.get("EnaSupport")),
-    )

@@ -8,8 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from spillway.preflight.aws_calls import answered, code_of, pages
+from spillway.preflight.aws_facts import stack_of
 from spillway.preflight.facts import NameKind, Owned
-from spillway.recovery.model import STACK_TAG
 
 _FREE = frozenset(
     (
@@ -51,12 +51,12 @@ class NameHolders:
 
     def _launch_template(self, name: str) -> Owned | None:
         found = self._client("ec2").describe_launch_templates(LaunchTemplateNames=[name])["LaunchTemplates"]
-        return Owned(found[0]["LaunchTemplateId"], _stack(found[0].get("Tags"))) if found else None
+        return Owned(found[0]["LaunchTemplateId"], stack_of(found[0].get("Tags"))) if found else None
 
     def _group(self, name: str) -> Owned | None:
         client = self._client("autoscaling")
         found = list(pages(client, "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=[name]))
-        return Owned(name, _stack(found[0].get("Tags"))) if found else None
+        return Owned(name, stack_of(found[0].get("Tags"))) if found else None
 
     def _balancer(self, name: str) -> Owned | None:
         found = self._client("elbv2").describe_load_balancers(Names=[name])["LoadBalancers"]
@@ -68,12 +68,8 @@ class NameHolders:
 
     def _balanced(self, arn: str) -> Owned:
         told = self._client("elbv2").describe_tags(ResourceArns=[arn])["TagDescriptions"]
-        return Owned(arn, _stack(told[0].get("Tags")) if told else "")
+        return Owned(arn, stack_of(told[0].get("Tags")) if told else "")
 
     def _role(self, name: str) -> Owned | None:
         found = self._client("iam").get_role(RoleName=name)["Role"]
-        return Owned(found["Arn"], _stack(found.get("Tags")))
-
-
-def _stack(tags: Any) -> str:
-    return next((str(tag.get("Value", "")) for tag in tags or [] if tag.get("Key") == STACK_TAG), "")
+        return Owned(found["Arn"], stack_of(found.get("Tags")))

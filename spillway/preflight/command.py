@@ -15,13 +15,12 @@ import typer
 from spillway.errors import SpillwayError
 from spillway.preflight.context import MAX_IMAGE_AGE_DAYS, RegionContext
 from spillway.preflight.facts import Account
-from spillway.preflight.model import Row, Say, Unreachable, run
+from spillway.preflight.model import Row, Say, run
 from spillway.preflight.report import Report, describe_all
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion
 
-GLOBAL = "global"
 AT_ONCE = 8
 """Stacks asked at the same time; more would only make the account throttle."""
 
@@ -80,9 +79,10 @@ def _region_names(stacks: Path) -> list[str]:
 
     names = []
     for path in sorted(stacks.glob("Pulumi.*.yaml")):
+        name = stackfile.stack_of(path)
         config, _ = stackfile.read_with_faults(path)
-        if not ({*stackfile.STACK_KEYS} - {stackfile.REGION_KEY}) & config.keys():
-            names.append(stackfile.stack_of(path))
+        if not stackfile.is_global(name) and not ({*stackfile.STACK_KEYS} - {stackfile.REGION_KEY}) & config.keys():
+            names.append(name)
     if not names:
         raise SpillwayError(f"{stacks}: holds no region stack")
     return names
@@ -99,8 +99,14 @@ def _report(stack: str, settings: _Settings, say: Any) -> Report:
 
 def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
     from infra.config import load_stack_file
+    from infra.stackfile import is_global
 
     path = settings.path(stack)
+    if is_global(stack):
+        from spillway.preflight.global_preflight import global_rows
+
+        sandbox = _sandbox() if settings.sandbox else None
+        return global_rows(path, stack, settings.now, sandbox, settings.profile, say)
     config = load_stack_file(path, stack)
     account = stand_in(config) if settings.sandbox else real(config, settings.profile)
     return region_rows(config, account, settings.now, _regions(settings.stacks, config), settings.image_age, say)
@@ -117,10 +123,15 @@ def region_rows(
 
 def stand_in(config: AwsRegion) -> Account:
     """The stand-in account of the stack in the sandbox's directory."""
-    from sandbox.clouds import sandbox_dir
     from spillway.preflight.stand_in import StandInAccount
 
-    return StandInAccount(sandbox_dir(), config.region, config.account)
+    return StandInAccount(_sandbox(), config.region, config.account)
+
+
+def _sandbox() -> Path:
+    from sandbox.clouds import sandbox_dir
+
+    return sandbox_dir()
 
 
 def real(config: AwsRegion, profile: str | None) -> Account:
@@ -172,6 +183,3 @@ def _print(reports: Sequence[Report], *, as_json: bool, many: bool) -> None:
             console.print()
         if many or not report.error:
             report.print(console)
-
-
-__all__ = ["GLOBAL", "Unreachable", "command", "real", "region_rows", "stand_in"]

@@ -6,21 +6,17 @@ scores, service-linked roles) is not asked by the checks, see facts.Account.stan
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox.aws import images as stand_in_images
 from sandbox.aws import quotas as stand_in_quotas
 from sandbox.aws import s3, secrets, tokens, zones
 from sandbox.aws.accounts import all_quotas
-from sandbox.cloud import CallCloud, WeatherFile
-from sandbox.clouds import WEATHER, registry
+from sandbox.cloud import CallCloud
 from sandbox.kinds import Resource
-from sandbox.store import CLOUDS, Store, Transaction
 from spillway.preflight.facts import (
     Bucket,
     Identity,
@@ -37,9 +33,9 @@ from spillway.preflight.facts import (
     SpotPrice,
     Zone,
 )
-from spillway.preflight.model import Asker, Unanswered, once
+from spillway.preflight.model import Unanswered, once
 from spillway.preflight.network_checks import GP3_STORAGE
-from spillway.recovery.model import STACK_TAG
+from spillway.preflight.stand_in_store import StandInAsker, stack_of
 
 if TYPE_CHECKING:
     from infra.sections import Image
@@ -65,36 +61,11 @@ _NAMED: Final[Mapping[NameKind, str]] = {
 _DEFAULT_KEY: Final = "aws:ebs/defaultKmsKey:DefaultKmsKey"
 
 
-class StandInAccount(Asker):
+class StandInAccount(StandInAsker):
     """One account and region of the sandbox in `directory`. See facts.Account."""
 
-    stand_in = True
-
     def __init__(self, directory: Path, region: str, account: str) -> None:
-        super().__init__()
-        self.directory, self.region, self._account = directory, region, account
-
-    @contextmanager
-    def _cloud(self) -> Iterator[CallCloud]:
-        weather = WeatherFile(self.directory / WEATHER).now()
-        with self._transaction() as tx:
-            yield CallCloud(registry("aws"), tx, self.region, self._account, weather)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        with tempfile.TemporaryDirectory() as empty:
-            # Opening a store makes its file: before the first deployment there is none, and looking must not make one.
-            there = (self.directory / CLOUDS).exists()
-            store = Store(self.directory if there else Path(empty))
-            try:
-                with store.transaction(write=False) as tx:
-                    yield tx
-            finally:
-                store.close()
-
-    def _all(self, *types: str) -> list[Resource]:
-        with self._cloud() as cloud:
-            return [r for token in types for r in cloud.all(token, region=cloud.region_of(token))]
+        super().__init__(directory, "aws", region, account)
 
     def _owned(self, token: str) -> list[Owned]:
         return [Owned(r.id, stack_of(r)) for r in self._all(token)]
@@ -293,20 +264,6 @@ class StandInAccount(Asker):
     @once
     def has_object(self, bucket: str, key: str) -> bool:
         return any(r["bucket"] == bucket and r["key"] == key for r in self._all(*s3.OBJECTS))
-
-
-def stack_of(resource: Resource) -> str:
-    """The resource's `spillway:stack` tag, whichever way its type keeps tags."""
-    for properties in (resource.outputs, resource.inputs):
-        for name in ("tagsAll", "tags"):
-            tags: Any = properties.get(name)
-            if isinstance(tags, dict) and STACK_TAG in tags:
-                return str(tags[STACK_TAG])
-            if isinstance(tags, list):
-                found = [t.get("value") for t in tags if isinstance(t, dict) and t.get("key") == STACK_TAG]
-                if found:
-                    return str(found[0])
-    return ""
 
 
 def _vcpus(machine_type: str) -> int:
