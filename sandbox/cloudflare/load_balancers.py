@@ -76,7 +76,7 @@ class LoadBalancer(Object):
                 yield from _repeated(args, path)
         yield from rules.matches(args, "networks[*]", r"cloudflare", '"cloudflare", the public network')
         yield from self._check_ttl(args)
-        yield from steering.faults(args, "", proxied=args.get("proxied", False))
+        yield from steering.faults(args)
         yield from self._check_rules(args)
 
     @staticmethod
@@ -99,9 +99,12 @@ class LoadBalancer(Object):
                 yield Fault(f"{path}.{fault.path}", fault.reason)
             for fault in rules.between(block, "fixedResponse.statusCode", 200, 599):
                 yield Fault(f"{path}.{fault.path}", fault.reason)
-            if isinstance(rule.get("overrides"), dict):
-                inner = Args({"proxied": args["proxied"], **rule["overrides"]})
-                yield from steering.faults(inner, f"{path}.overrides.", proxied=args.get("proxied", False))
+            overrides = rule.get("overrides")
+            if isinstance(overrides, dict):  # judged together with what they do not override
+                whole = Args({**args.values, **overrides})
+                for fault in steering.faults(whole):
+                    if fault.path.split(".")[0].split("[")[0] in overrides:
+                        yield Fault(f"{path}.overrides.{fault.path}", fault.reason)
 
     def before_create(self, args: Args, cloud: Cloud) -> None:
         zone = cloud.get(tokens.ZONE, args["zoneId"])

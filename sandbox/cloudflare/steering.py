@@ -17,6 +17,7 @@ from sandbox.cloudflare import limits, tokens
 from sandbox.cloudflare.common import REGIONS, VALIDATION, words
 from sandbox.cloudflare.pools import ALL_REGIONS, weight_fault
 from sandbox.kinds import Args, Cloud, CloudError, Fault
+from sandbox.values import UNKNOWN
 
 POLICIES: Final = (
     "off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections", "",
@@ -30,13 +31,9 @@ GEO_POOLS: Final = ("regionPools", "countryPools", "popPools")
 _AFFINITY_TTL: Final = {"cookie": (1800, 604800), "ip_cookie": (1800, 604800), "header": (30, 3600)}
 
 
-def faults(args: Args, at: str, *, proxied: Any) -> Iterator[Fault]:
-    """Value rules of a load balancer's steering; `at` is what comes before each path."""
-    for fault in _faults(args, proxied is True, args.is_unknown("proxied")):
-        yield Fault(f"{at}{fault.path}", fault.reason)
-
-
-def _faults(args: Args, proxied: bool, unknown: bool) -> Iterator[Fault]:
+def faults(args: Args) -> Iterator[Fault]:
+    """Value rules of a load balancer's steering, or of what a rule makes of it."""
+    proxied, unknown = args.get("proxied") is True, args.is_unknown("proxied")
     yield from words(args, "steeringPolicy", POLICIES)
     policy = args.get("steeringPolicy", "")
     known = not args.is_unknown("steeringPolicy")
@@ -106,10 +103,9 @@ def _affinity(args: Args, proxied: bool, unknown: bool) -> Iterator[Fault]:
         yield from rules.between(args, "sessionAffinityTtl", *_AFFINITY_TTL[affinity], unit="seconds")
     elif "sessionAffinityTtl" in args:
         yield Fault("sessionAffinityTtl", "goes with sessionAffinity only")
-    block = args[attributes]
-    if not isinstance(block, dict):
+    if args[attributes] is UNKNOWN:
         return
-    inner = Args(block)
+    inner = Args(args[attributes] or {})
     if inner.get("samesite") == "None" and inner.get("secure") == "Never":
         yield Fault(f"{attributes}.secure", "Never goes without samesite None")
     if affinity == "header":
