@@ -159,13 +159,18 @@ def _tier_label(service: ServicePlan, tier: Tier) -> str:
     return f"{service.name} {tier.label}"
 
 
+POLICY_PRIORITY: Final = {"weighted": 200, "latency": 300}
+"""Beyond every priority that a member may have in the stack file."""
+
+
 def _priority(tier: Tier) -> int:
-    """By the tier's own rank and not by its place: no two endpoints may share a priority, and they are updated one
-    after the other, so a tier that comes or goes must not move the others."""
+    """By what the tier is and not by its place: no two endpoints may share a priority, and they are updated one after
+    the other, so a tier that comes or goes must not move the others, nor meet one of another policy on its way out."""
     if tier.degraded:
         return LAST_PRIORITY
-    rank = tier.label.removeprefix("priority-")
-    return int(rank) if rank.isdigit() else 1
+    if tier.label in POLICY_PRIORITY:
+        return POLICY_PRIORITY[tier.label]
+    return int(tier.label.removeprefix("priority-"))
 
 
 def _tier(prefix: str, service: ServicePlan, tier: Tier) -> Iterator[Profile]:
