@@ -29,7 +29,7 @@ def _reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> b
             node = node["of"] if kind in ("array", "map") else None
         else:
             known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
-            node = known.get(step)
+            node = known.get(str(step))
         if node is None:
             return False
     return True

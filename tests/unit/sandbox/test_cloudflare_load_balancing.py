@@ -427,13 +427,13 @@ def test_a_load_balancer_goes_before_a_record_of_the_same_name() -> None:
 def test_pools_in_use_cannot_be_deleted(where: str) -> None:
     net = site()
     first, other = net.pool("first"), net.pool("other")
-    use: dict[str, Any] = {
+    uses: dict[str, dict[str, Any]] = {
         "defaultPools": {"defaultPools": [first.id, other.id]},
         "fallbackPool": {"fallbackPool": other.id},
         "regionPools": {"regionPools": {"WEU": [other.id]}},
         "rules": {"rules": [{"overrides": {"defaultPools": [other.id]}}]},
-    }[where]
-    balancer = net.balancer(first, **use)
+    }
+    balancer = net.balancer(first, **uses[where])
     with refused("1005"):
         net.cloud.delete(other)
     net.cloud.delete(balancer)
@@ -503,7 +503,11 @@ def test_a_load_balancer_reads_like_one_of_cloudflare() -> None:
 def test_monitor_groups_are_for_enterprise_and_hold_monitors_of_the_account() -> None:
     member = {"enabled": True, "monitoringOnly": False, "mustBeHealthy": True}
     net = site(BUSINESS)
-    good = {"accountId": ACCOUNT, "description": "both", "members": [{"monitorId": net.monitor.id, **member}]}
+    good: dict[str, Any] = {
+        "accountId": ACCOUNT,
+        "description": "both",
+        "members": [{"monitorId": net.monitor.id, **member}],
+    }
     with refused("1002", "a monitor group needs the enterprise plan"):
         net.cloud.create(tokens.MONITOR_GROUP, **good)
     net = site()
