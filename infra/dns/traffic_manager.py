@@ -88,10 +88,12 @@ class TrafficManager(pulumi.ComponentResource):
         tree = traffic_profiles.profiles(self._settings.name, config.zone.name, args.plan)
         made: dict[str, azure.trafficmanager.Profile] = {}
         probing: dict[str, pulumi.Output[str]] = {}
+        self._endpoints: list[pulumi.Resource] = []
         for profile in tree:
             made[profile.name] = self._profile(profile)
             for branch in profile.branches:
                 endpoint = self._endpoint(profile, branch, made)
+                self._endpoints.append(endpoint)
                 if branch.target is not None:
                     probing.setdefault(branch.target, endpoint.id)
         for service in args.plan.services:
@@ -196,9 +198,10 @@ class TrafficManager(pulumi.ComponentResource):
             ttl=max(int(self._args.settings.ttl_seconds), RECORD_TTL_MIN),
             target_resource=azure.dns.SubResourceArgs(id=profile.id) if at_apex else None,
             cname_record=None if at_apex else azure.dns.CnameRecordArgs(cname=self._fqdn(service)),
-            # It goes before the profile: whoever gets a freed name under trafficmanager.net gets what points to it.
+            # It comes when somebody can answer, and goes before the profile: whoever gets a freed name under
+            # trafficmanager.net gets what points to it.
             # https://learn.microsoft.com/azure/security/fundamentals/subdomain-takeover
-            opts=ResourceOptions(parent=self, depends_on=[profile, *self._zone_made]),
+            opts=ResourceOptions(parent=self, depends_on=[profile, *self._endpoints, *self._zone_made]),
         )
 
 
