@@ -209,6 +209,9 @@ class Zone(Kind):
             return
         # An apex NS or SOA record under management is the zone's own, and no obstacle.
         others = [r for r in records_of(cloud, resource.id) if not _is_apex(r, resource)]
+        others += [
+            i for i in cloud.all(limits.TRAFFIC_POLICY_INSTANCE) if clean_zone_id(str(i["hostedZoneId"])) == resource.id
+        ]
         if others or signing_keys(cloud, resource.id):
             raise CloudError(
                 "HostedZoneNotEmpty",
@@ -223,6 +226,7 @@ class Zone(Kind):
         for token, key in (
             (limits.DNSSEC, "hostedZoneId"),
             (limits.KEY_SIGNING_KEY, "hostedZoneId"),
+            (limits.TRAFFIC_POLICY_INSTANCE, "hostedZoneId"),
             (limits.QUERY_LOG, "zoneId"),
             (limits.ZONE_ASSOCIATION, "zoneId"),
             (limits.VPC_AUTHORIZATION, "zoneId"),
