@@ -56,6 +56,9 @@ def budget(
             help="Cloudflare, proxied: a request that finds no connection is tried on the next pool.",
         ),
     ] = None,
+    addresses: Annotated[
+        int | None, typer.Option(help="Addresses of the member, each probed by itself; else the stack's most.")
+    ] = None,
     objective: Annotated[
         float | None,
         typer.Option(help="Seconds within which clients have left a silent member; else the stack's or 60."),
@@ -81,6 +84,7 @@ def budget(
         "plan": plan,
         "proxied": proxied,
         "failover_across_pools": failover_across_pools,
+        "addresses": addresses,
     }
     asked = _changed(asked, {name: value for name, value in changes.items() if value is not None}, objective)
     _refuse(asked)
@@ -135,7 +139,7 @@ def _of_stack(stack: str, stacks: Path) -> Asked:
     """
     from infra import stackfile
     from infra.dns.checks import SECTIONS
-    from infra.dns.config import check_settings
+    from infra.dns.config import check_settings, most_addresses
     from infra.dns.sections import GlobalStack
     from infra.faults import ConfigError
     from infra.validation import validate
@@ -154,7 +158,8 @@ def _of_stack(stack: str, stacks: Path) -> Asked:
         faults = [Fault((section.alias or SECTIONS[config.dns.provider],), why)]
     if faults:
         raise ConfigError(fault.below(stackfile.GLOBAL_KEY).line(name) for fault in faults)
-    return Asked(check_settings(config), config.dns.objective_seconds, name)
+    settings = replace(check_settings(config), addresses=most_addresses(config, stacks))
+    return Asked(settings, config.dns.objective_seconds, name)
 
 
 def _changed(asked: Asked, changes: dict[str, Any], objective: float | None) -> Asked:

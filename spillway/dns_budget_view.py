@@ -96,6 +96,7 @@ def title(settings: model.CheckSettings) -> str:
     parts += [f"every {settings.interval_seconds:g} s", rows]
     parts += [] if settings.provider == "route53" else [f"timeout {settings.timeout:g} s"]
     parts += [] if settings.proxied else [f"TTL {settings.ttl_seconds:g} s"]
+    parts += [f"{settings.addresses} addresses"] if settings.addresses > 1 else []
     return ", ".join(parts)
 
 

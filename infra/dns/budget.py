@@ -199,7 +199,8 @@ def faults(settings: CheckSettings, objective_seconds: float = OBJECTIVE_SECONDS
     promise = budget(settings).promise
     if promise > objective_seconds:
         detection = promise - settings.cache_seconds
-        took = f"{detection:.1f} s to notice 95 % of silent failures"
+        what = "silent failures" if settings.addresses == 1 else f"silent failures of {settings.addresses} addresses"
+        took = f"{detection:.1f} s to notice 95 % of {what}"
         if settings.cache_seconds:
             took += f" + TTL {settings.cache_seconds:g} s = {promise:.1f} s"
         help_ = "" if found else f"; {_what_would_do(settings, objective_seconds)}"
@@ -311,6 +312,7 @@ def as_dict(found: Budget, objective_seconds: float | None = None) -> dict[str, 
         "threshold": settings.threshold,
         "timeoutSeconds": None if settings.provider == "route53" else _plain(settings.timeout),
         "ttlSeconds": None if settings.proxied else _plain(settings.ttl_seconds),
+        "addresses": settings.addresses,
     }
     if settings.provider == "cloudflare":
         result |= {

@@ -84,6 +84,7 @@ class CheckSettings:
     ttl_seconds: of the answer; without meaning when `proxied`. failover_across_pools, plan, retries: Cloudflare only;
     retries are made at once after a timeout, so each costs a whole timeout. check_regions: the places that probe, None
     takes all of Route 53's, or CLOUDFLARE_DEFAULT_REGIONS. answer_seconds: how long an answered probe takes.
+    addresses: of the member; each is probed by itself, and clients have left when the last one is out.
     Whether a provider accepts the values is told by `limits.faults`; only what has no meaning at all is a ValueError.
     """
 
@@ -98,11 +99,12 @@ class CheckSettings:
     check_regions: tuple[str, ...] | None = None
     retries: int = 0
     answer_seconds: float = ANSWER_SECONDS
+    addresses: int = 1
 
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise ValueError(f"provider = {self.provider}: must be one of {', '.join(PROVIDERS)}")
-        for name in ("interval_seconds", "threshold", "timeout_seconds", "answer_seconds"):
+        for name in ("interval_seconds", "threshold", "timeout_seconds", "answer_seconds", "addresses"):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value > 0):
                 raise ValueError(f"{name} = {value}: must be above 0")
@@ -268,16 +270,17 @@ def probe_seconds(settings: CheckSettings, failure: Failure) -> float:
 
 
 def places(settings: CheckSettings) -> Places:
-    """Who probes, and how many of them have to call the member unhealthy."""
+    """Who probes, and how many of them have to call the member unhealthy; in the end all of its addresses."""
+    whole = (Quorum(settings.addresses, settings.addresses),) if settings.addresses > 1 else ()
     if settings.provider == "route53":
         checkers = ROUTE53_CHECKERS_PER_REGION * len(settings.regions)
-        return (Quorum(checkers, checkers - checkers * ROUTE53_HEALTHY_PERCENT // 100),)
+        return (Quorum(checkers, checkers - checkers * ROUTE53_HEALTHY_PERCENT // 100), *whole)
     if settings.provider == "cloudflare":
         # Healthy takes the majority of a region's data centers, and of the regions: two failing of four are enough.
         regions = len(settings.regions)
-        return Quorum(CLOUDFLARE_PROBES_PER_REGION, 2), Quorum(regions, regions - regions // 2)
+        return Quorum(CLOUDFLARE_PROBES_PER_REGION, 2), Quorum(regions, regions - regions // 2), *whole
     # Failures in a row are counted within each of Traffic Manager's probing regions; see budget.ASSUMED for the rest.
-    return (Quorum(1, 1),)
+    return (Quorum(1, 1), *whole)
 
 
 def detector(settings: CheckSettings, failure: Failure) -> Detector:

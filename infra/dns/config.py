@@ -96,6 +96,23 @@ def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str], l
     return residencies, faults
 
 
+def most_addresses(config: GlobalStack, stacks: Path) -> int:
+    """The most addresses that one member has: as the file says, and one per zone where it is a region of `stacks`."""
+    from infra.config import load_stack_file
+
+    most = 1
+    for member in config.members:
+        if member.endpoint is not None:
+            most = max(most, len(member.endpoint.addresses))
+            continue
+        path = stacks / f"Pulumi.{member.stack}.yaml"
+        try:
+            most = max(most, len(load_stack_file(path).zones))
+        except ConfigError:  # not there yet, or its own faults, which are told where it is used
+            continue
+    return most
+
+
 def check_settings(config: GlobalStack) -> CheckSettings:
     """The probing as the provider will do it, with what the file leaves out filled in: the fastest that is allowed."""
     from dataclasses import replace

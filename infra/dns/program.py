@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,6 +90,10 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
         plan = build(config, found)
     except PlanError as error:
         raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in error.faults) from None
+    settings = replace(check_settings(config), addresses=max(len(p.endpoint.addresses) or 1 for p in plan.probes))
+    missed = budget.faults(settings, config.dns.objective_seconds)
+    if missed:
+        raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in missed)
     for name in plan.planned:
         pulumi.log.info(f"{file}: member {name} is planned and its region not deployed: left out")
     try:
@@ -104,7 +109,7 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     pulumi.export("checks", made.checks)
     pulumi.export("drained", list(plan.drained))
     pulumi.export("planned", list(plan.planned))
-    pulumi.export("budget", budget.as_dict(budget.budget(check_settings(config)), config.dns.objective_seconds))
+    pulumi.export("budget", budget.as_dict(budget.budget(settings), config.dns.objective_seconds))
 
 
 def _service(service: ServicePlan) -> dict[str, Any]:

@@ -266,20 +266,19 @@ def _flat_fits(config: GlobalStack, plan: GlobalPlan) -> bool:
 def _apex_faults(number: int, service: ServicePlan) -> Iterator[Fault]:
     """At the apex only an alias record set can answer, and it takes one profile of external addresses
     (https://learn.microsoft.com/azure/dns/dns-alias, note on Traffic Manager profiles)."""
-    path = ("services", number, "name")
-    instead = f"give it a name below the zone, such as llm.{service.name}"
-    if len(service.tiers) > 1:
-        yield Fault(
-            path, f"the zone's own name can have one tier in Azure DNS, and has {len(service.tiers)}: {instead}"
-        )
-        return
     named = [place.name for place in service.places if not place.endpoint.addresses]
-    if named:
-        yield Fault(path, f"the zone's own name needs addresses, and {listed(named, 'and')} has none: {instead}")
     probes = {(place.endpoint.port, place.endpoint.health_path) for place in service.places}
-    if len(probes) > 1:
+    if len(service.tiers) > 1:
+        why = f"can have one tier in Azure DNS, and has {len(service.tiers)}"
+    elif named:
+        why = f"needs addresses, and {listed(named, 'and')} has none"
+    elif len(probes) > 1:
         ways = listed((f"{port}{health}" for port, health in sorted(probes)), "and")
-        yield Fault(path, f"members of the zone's own name are probed alike in Azure, and here at {ways}: {instead}")
+        why = f"has its members probed alike in Azure, and here they are at {ways}"
+    else:
+        return
+    instead = f"give it a name below the zone, such as llm.{service.name}"
+    yield Fault(("services", number, "name"), f"the zone's own name {why}: {instead}", service.name)
 
 
 def _tag_faults(config: GlobalStack) -> Iterator[Fault]:

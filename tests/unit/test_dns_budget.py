@@ -434,3 +434,14 @@ def test_no_engine_and_no_stand_in_is_needed() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("provider", ["route53", "traffic-manager", "cloudflare"])
+def test_clients_have_left_a_member_when_the_last_of_its_addresses_is_out(provider: Any) -> None:
+    one = best(provider, plan="enterprise" if provider == "cloudflare" else None)
+    four = replace(one, addresses=4)
+    alone, together = (budget(settings).row("blackhole").detection for settings in (one, four))
+    assert alone.median < together.median < together.worst == alone.worst
+    voted = simulate(four, "blackhole", 20_000)
+    assert voted.median == pytest.approx(together.median, abs=0.15)
+    assert voted.p95 == pytest.approx(together.p95, abs=0.15)
