@@ -176,7 +176,7 @@ def _endpoint_values(args: Args) -> Iterator[Fault]:
     yield from rules.one_of(args, "regions[*]", limits.CHECKER_REGIONS)
     regions = args["regions"]
     if isinstance(regions, list):
-        if UNKNOWN not in regions and 0 < len(regions) < MIN_REGIONS:
+        if UNKNOWN not in regions and len(regions) < MIN_REGIONS:
             yield Fault("regions", f"expected at least {MIN_REGIONS} regions, got {len(regions)}")
         named = [r for r in regions if isinstance(r, str)]
         for region in sorted({r for r in named if named.count(r) > 1}):

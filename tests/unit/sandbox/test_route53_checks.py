@@ -68,6 +68,7 @@ def cloud() -> MemoryCloud:
         (MATCH, {"searchString": "x" * 256}, "searchString: expected a length of 1 to 255"),
         (CHECK, {"type": "HTTP", "enableSni": True}, "enableSni: is only for health checks of type HTTPS"),
         (CHECK, {"regions": ["us-east-1", "eu-west-1"]}, "regions: expected at least 3 regions, got 2"),
+        (CHECK, {"regions": []}, "regions: expected at least 3 regions, got 0"),
         (CHECK, {"regions": ["us-east-1", "eu-west-1", "eu-central-1"]}, "regions[2]: expected one of us-east-1"),
         (CHECK, {"regions": ["us-east-1", "eu-west-1", "us-east-1"]}, "regions: us-east-1 is given twice"),
         (CHECK, {"referenceName": "x" * 28}, "referenceName: expected a length of 0 to 27"),
