@@ -118,10 +118,11 @@ class FakeAccount:
 
     def quotas(self, service: str) -> Sequence[Quota]:
         listed = [
-            Quota(service, code, name, self.values.get(code, value))
-            for code, (name, value) in QUOTAS[service].items()
+            Quota(service, code, name, self.values.get(code, value)) for code, (name, value) in QUOTAS[service].items()
         ]
-        found: Sequence[Quota] = self._answer("quotas", [*listed, *(q for q in self.more_quotas if q.service == service)])
+        found: Sequence[Quota] = self._answer(
+            "quotas", [*listed, *(q for q in self.more_quotas if q.service == service)]
+        )
         return found
 
     def zones(self) -> Sequence[Zone]:

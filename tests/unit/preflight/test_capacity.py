@@ -111,7 +111,9 @@ def test_a_family_that_no_quota_comes_near_is_an_open_question() -> None:
 
 
 @given(value=st.integers(0, 4000), others=st.integers(0, 10), most=st.integers(2, 12))
-def test_what_is_asked_for_is_always_enough_and_never_asked_for_without_need(value: int, others: int, most: int) -> None:
+def test_what_is_asked_for_is_always_enough_and_never_asked_for_without_need(
+    value: int, others: int, most: int
+) -> None:
     changes = {"pools.max": most}
     instances = running("p5.48xlarge", others)
     row = rows(FakeAccount(values={"L-417A185B": value}, instances=instances), changes)[ON_DEMAND_P]

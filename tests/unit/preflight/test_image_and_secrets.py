@@ -29,14 +29,20 @@ API_KEYS = f"spillway/{STACK}/api-keys"
 
 def test_an_image_that_is_not_there_fails_by_family_and_by_id() -> None:
     row = rows(FakeAccount(found_images=()))["image"]
-    assert (row.state, row.found, row.needed) == ("failure", "not in this region and account", "spillway-vllm 2026.11.1")
+    assert (row.state, row.found, row.needed) == (
+        "failure",
+        "not in this region and account",
+        "spillway-vllm 2026.11.1",
+    )
     by_id = {"image": {"id": "ami-0123456789abcdef0"}}
     assert "ids differ by region" in rows(FakeAccount(found_images=()), by_id)["image"].action
 
 
 def test_two_images_of_one_version_are_refused_but_not_where_the_newest_is_asked_for() -> None:
     two = [IMAGE, replace(IMAGE, id="ami-00000000000000001", created=NOW - timedelta(days=30))]
-    assert "2 images: ami-0123456789abcdef0, ami-00000000000000001" in rows(FakeAccount(found_images=two))["image"].found
+    assert (
+        "2 images: ami-0123456789abcdef0, ami-00000000000000001" in rows(FakeAccount(found_images=two))["image"].found
+    )
     newest = {"image": {"family": "spillway-vllm", "newest": True}}
     assert rows(FakeAccount(found_images=two), newest)["image"].found.startswith("ami-0123456789abcdef0, ")
 

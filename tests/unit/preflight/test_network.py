@@ -47,7 +47,9 @@ def test_nat_gateways_count_by_zone() -> None:
     assert (row.state, row.found) == ("failure", "us-east-1a 5 of 5 used by others")
     elsewhere = [Owned(f"nat-{n}", "", "us-east-1c") for n in range(5)]
     assert rows(FakeAccount(nats=elsewhere))["nat"].state == "ok"
-    assert rows(FakeAccount(nats=elsewhere, values={"L-0263D0A3": 9}), {EGRESS: "nat-per-zone"})["nat"].state == "failure"
+    assert (
+        rows(FakeAccount(nats=elsewhere, values={"L-0263D0A3": 9}), {EGRESS: "nat-per-zone"})["nat"].state == "failure"
+    )
     assert "nat" not in rows(FakeAccount(nats=full), {EGRESS: "endpoints"})
     own = [*full[1:], Owned("nat-own", STACK, "us-east-1a")]
     assert rows(FakeAccount(nats=own))["nat"].state == "ok"

@@ -45,7 +45,9 @@ ON_DEMAND = [
         ("inf2.xlarge", "s-inf", None),
     ],
 )
-def test_names_say_which_quota_a_type_counts_against(machine_type: str, spot: str | None, on_demand: str | None) -> None:
+def test_names_say_which_quota_a_type_counts_against(
+    machine_type: str, spot: str | None, on_demand: str | None
+) -> None:
     for market, quotas, wanted in (("spot", SPOT, spot), ("on-demand", ON_DEMAND, on_demand)):
         match = quota_of(machine_type, market, [*SPOT, *ON_DEMAND])  # type: ignore[arg-type]
         assert (match.quota.code if match else None) == wanted
@@ -80,7 +82,9 @@ def test_high_memory_machines_are_no_family_of_the_letter_u() -> None:
     assert quota_of("u-6tb1.metal", "on-demand", ON_DEMAND) is None
 
 
-@pytest.mark.parametrize("name", ["EC2-VPC Elastic IPs", "Running Dedicated p5 Hosts", "", "All Spot Instance Requests"])
+@pytest.mark.parametrize(
+    "name", ["EC2-VPC Elastic IPs", "Running Dedicated p5 Hosts", "", "All Spot Instance Requests"]
+)
 def test_other_quotas_list_no_families(name: str) -> None:
     assert families(name, "spot") == families(name, "on-demand") == ()
 
