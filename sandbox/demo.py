@@ -1,4 +1,4 @@
-"""`make demo`: deploy region stacks with the real engine on the stand-in clouds, and say what now exists."""
+"""`make demo`: deploy regions and the global stack with the real engine on stand-in clouds, then lose a region."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sandbox import demo_dns
 from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
 from sandbox.project import Project, pulumi_command
 from sandbox.schema import load
@@ -22,7 +23,10 @@ from sandbox.store import Store
 from spillway.engine import ensure_engine
 from spillway.errors import SpillwayError
 
-STACKS = ("aws-us-east-1", "aws-us-west-2")
+REGIONS = ("aws-us-east-1", "aws-us-west-2")
+GLOBAL = "global"
+PACKAGE = "aws"
+"""Whose stand-in these stacks need."""
 POOLS = {"spot": "spot", "onDemand": "on-demand"}
 _SUMMARY = re.compile(r"^ {4}(?:[+~-]|\+-)? ?\d+ (?:created|updated|replaced|deleted|unchanged)", re.M)
 
@@ -111,16 +115,20 @@ def further(console: Console, directory: Path) -> None:
     prefix = "" if directory == Path(".sandbox").absolute() else f"SPILLWAY_SANDBOX_DIR={directory} "
     run = f"{prefix}.venv/bin/spillway sandbox"
     console.print("\n[bold]Look further[/bold]")
+    spillway = run.removesuffix(" sandbox")
     for command, meaning in (
-        (f"{run} run -- pulumi preview --diff --stack {STACKS[0]}", "nothing to change, says the engine"),
-        (f"{run} run -- pulumi stack output --stack {STACKS[0]} --json", "the outputs that DNS will read"),
+        (f"{spillway} dns watch llm.example.com --sandbox", "who answers now; in another terminal:"),
+        (f"{run} weather down --region us-east-1", "take that region down for real seconds"),
+        (f"{spillway} dns budget", "how fast clients move, computed, with its sources"),
+        (f"{spillway} preflight {REGIONS[0]} --sandbox", "what the account would refuse"),
+        (f"{run} run -- pulumi preview --diff --stack {REGIONS[0]}", "nothing to change, says the engine"),
         (f"{run} show --region us-east-1", "what the stand-in cloud holds"),
         (f"{run} weather sold-out --market spot", "take all spot capacity away"),
         (f"{run} show --launches", "the launches that the groups would make now, and why"),
     ):
         console.print(f"  {command}\n      [dim]{meaning}[/dim]", highlight=False, soft_wrap=True)
     console.print("[bold]Tear down[/bold]")
-    for stack in STACKS:
+    for stack in (GLOBAL, *REGIONS):
         console.print(
             f"  {run} run -- pulumi destroy --yes --ignore-protect --stack {stack}", highlight=False, soft_wrap=True
         )
@@ -137,18 +145,22 @@ def main() -> int:
         environment = project.environment(ensure_engine(errors))
         project.sync()
         with errors.status("Reading the schema of the cloud SDKs (once per SDK version)"):
-            for package, distribution in DISTRIBUTIONS.items():
-                kinds = registry(package)
-                load(package, distribution, kinds.kinds, kinds.invokes)
+            kinds = registry(PACKAGE)
+            load(PACKAGE, DISTRIBUTIONS[PACKAGE], kinds.kinds, kinds.invokes)
         with (
-            errors.status(f"pulumi up: {', '.join(STACKS)} on the stand-in cloud"),
-            ThreadPoolExecutor(len(STACKS)) as threads,
+            errors.status(f"pulumi up: {', '.join(REGIONS)} on the stand-in cloud"),
+            ThreadPoolExecutor(len(REGIONS)) as threads,
         ):
-            deployments = list(threads.map(lambda stack: deploy(project, environment, stack), STACKS))
-        for deployment in deployments:
+            deployments = list(threads.map(lambda stack: deploy(project, environment, stack), REGIONS))
+        with errors.status(f"pulumi up: {GLOBAL}, over what the regions export"):
+            world = deploy(project, environment, GLOBAL)
+        for deployment in (*deployments, world):
             console.print(f"{deployment.stack}: {deployment.summary} [dim]({deployment.seconds:.0f} s)[/dim]")
         console.print()
         present(console, project, deployments)
+        demo_dns.present(console, world.outputs)
+        with errors.status("Taking a region down on a virtual clock"):
+            demo_dns.fail_over(console, project.directory, world.outputs)
         further(console, project.directory)
         console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/dim]")
     except (SpillwayError, RuntimeError) as error:

@@ -190,6 +190,8 @@ class Kind:
     """False for account-wide types (IAM, budgets): they have no `region` of their own."""
     taggable: ClassVar[bool] = True
     secret_outputs: ClassVar[tuple[str, ...]] = ()
+    nullable: ClassVar[tuple[str, ...]] = ()
+    """Outputs that stay null when nobody set them, where the others read as zero or empty."""
     not_found_code: ClassVar[str] = "NotFound"
 
     def check(self, args: Args) -> Iterable[Fault]:

@@ -278,7 +278,7 @@ class Provider:
         spec = self.document["resources"][kind.token]["outputs"]
         values = self._known_outputs(kind, args.values)
         values.update(kind.outputs(id, args, cloud, old))
-        return _filled(values, spec)
+        return _filled(values, {key: node for key, node in spec.items() if key not in kind.nullable})
 
     def _planned_update(
         self, kind: Kind, id: str, old_state: Mapping[str, Any], news: Mapping[str, Any]

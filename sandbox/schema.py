@@ -40,8 +40,9 @@ def load(package: str, distribution: str, resources: Iterable[str], invokes: Ite
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
+        extra = package.split("-")[0]
         raise RuntimeError(
-            f"{distribution} is not installed; install the extra of this cloud, for example `uv sync --extra {package.split('-')[0]}`"
+            f"{distribution} is not installed; install the extra of this cloud, for example `uv sync --extra {extra}`"
         ) from None
     wanted = {"resources": sorted(resources), "invokes": sorted(invokes)}
     digest = hashlib.sha256(json.dumps([FORMAT, wanted]).encode()).hexdigest()[:12]

@@ -130,6 +130,7 @@ class Cloudflare(pulumi.ComponentResource):
             port=monitor.port if monitor.port != HTTPS_PORT else None,
             header={"Host": [monitor.host]},  # the SNI too; the endpoint's address alone decides where the probe goes
             expected_codes="200",
+            expected_body=self._args.config.dns.check.expected_text,
             follow_redirects=False,
             # No provider's checkers look at the certificate, Route 53's and Traffic Manager's cannot: a member is as
             # ready here as there. An expired one shows in `spillway preflight`, and proxied requests do verify it.

@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-complex-c
 
     llm.example.com                      failover: PRIMARY -> the first tier, SECONDARY -> those after it
       _priority-1.llm.example.com        weighted or latency: one alias per member of the tier
-        aws-us-east-1.llm.example.com    one A record per address, each with its own health check
+        aws-us-east-1.llm.example.com    one A record per address, each with its own health check (through one more
+                                         alias, to a name with the TTL in it)
 """
 
 from __future__ import annotations
@@ -58,11 +59,12 @@ def existing_zone(config: GlobalStack, account: aws.Provider) -> ExistingZone | 
 class Answer:
     """One record of the tree. name: its full name; set: its identifier among the records of that name.
 
-    Exactly one of weight, failover and latency chooses it; exactly one of alias and address is what it answers.
+    One of weight, failover and latency chooses it, or none where it is the only one of its name and `set` is None;
+    exactly one of alias and address is what it answers.
     """
 
     name: str
-    set: str
+    set: str | None
     weight: int | None = None
     failover: str | None = None
     latency: str | None = None
@@ -72,26 +74,30 @@ class Answer:
     """Whose health check guards the address."""
 
 
-def answers(service: ServicePlan) -> list[Answer]:
+def answers(service: ServicePlan, ttl_seconds: int) -> list[Answer]:
     """The records of one service name, targets before the aliases to them."""
-    return sorted(_service(service), key=lambda answer: _height(service, answer))
+    return sorted(_service(service, ttl_seconds), key=lambda answer: _height(service, answer))
 
 
 def _height(service: ServicePlan, answer: Answer) -> int:
-    """How far above the addresses a record stands: leaf, members that share a region, tier, then the chain upwards."""
+    """How far above the addresses a record stands: member, members that share a region, tier, the chain upwards."""
     if answer.address:
         return 0
+    if answer.set is None:
+        return 1
     if answer.failover is None:
-        return 1 if answer.name not in {_node(service, tier) for tier in service.tiers} else 2
+        return 2 if answer.name not in {_node(service, tier) for tier in service.tiers} else 3
     labels = [f"_after-{tier.label}.{service.name}" for tier in service.tiers]
-    return 3 + len(service.tiers) - (0 if answer.name == service.name else labels.index(answer.name) + 1)
+    return 4 + len(service.tiers) - (0 if answer.name == service.name else labels.index(answer.name) + 1)
 
 
-def _service(service: ServicePlan) -> Iterator[Answer]:
+def _service(service: ServicePlan, ttl_seconds: int) -> Iterator[Answer]:
     for place in service.places:
-        leaf = _leaf(service, place)
+        # Records of one name have one TTL, and are updated one after the other: another TTL is another name.
+        leaf = f"_ttl-{ttl_seconds}.{_member(service, place)}"
         for address in place.endpoint.addresses:
             yield Answer(leaf, address, weight=EQUAL_WEIGHT, address=address, member=place.name)
+        yield Answer(_member(service, place), None, alias=leaf)
     name = service.name
     for number, tier in enumerate(service.tiers):
         node = _node(service, tier)
@@ -114,7 +120,7 @@ def _node(service: ServicePlan, tier: Tier) -> str:
     return f"_{tier.label}.{service.name}"
 
 
-def _leaf(service: ServicePlan, place: Place) -> str:
+def _member(service: ServicePlan, place: Place) -> str:
     return f"{place.name}.{service.name}"
 
 
@@ -122,7 +128,7 @@ def _tier(service: ServicePlan, tier: Tier, name: str) -> Iterator[Answer]:
     """The records under `name` that choose between the members of one tier."""
     if tier.choice == "weighted":
         for place in tier.places:
-            yield Answer(name, place.name, weight=place.weight, alias=_leaf(service, place))
+            yield Answer(name, place.name, weight=place.weight, alias=_member(service, place))
         return
     # One latency record per AWS region and name is all that Route 53 takes: members that share the nearest region share
     # its record, by weight. https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-latency.html
@@ -130,11 +136,11 @@ def _tier(service: ServicePlan, tier: Tier, name: str) -> Iterator[Answer]:
     for place in tier.places:
         regions.setdefault(place.endpoint.nearest_aws_region, []).append(place)
     for region, places in regions.items():
-        target = _leaf(service, places[0])
+        target = _member(service, places[0])
         if len(places) > 1:
             target = f"_{region}.{service.name}"
             for place in places:
-                yield Answer(target, place.name, weight=place.weight, alias=_leaf(service, place))
+                yield Answer(target, place.name, weight=place.weight, alias=_member(service, place))
         yield Answer(name, region, latency=region, alias=target)
 
 
@@ -215,10 +221,10 @@ class Route53(pulumi.ComponentResource):
     def _records(self, zone_id: pulumi.Input[str], checks: Mapping[str, Mapping[str, aws.route53.HealthCheck]]) -> None:
         for service in self._args.plan.services:
             made: dict[str, list[pulumi.Resource]] = {}
-            for answer in answers(service):
+            for answer in answers(service, int(self._args.settings.ttl_seconds)):
                 health = checks[answer.member][answer.address] if answer.member and answer.address else None
                 record = aws.route53.Record(
-                    f"{self._name}-{answer.name}-{answer.set}",
+                    "-".join(filter(None, (self._name, answer.name, answer.set))),
                     zone_id=zone_id,
                     name=answer.name,
                     type="A",

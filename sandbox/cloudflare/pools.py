@@ -52,6 +52,7 @@ class LoadBalancerPool(Object):
     token = tokens.POOL
     replace_on = ("accountId",)
     sets = ("checkRegions",)
+    nullable = ("latitude", "longitude")  # zero would be a place in the Atlantic
     references = (
         Ref("monitor", (tokens.MONITOR,), code=VALIDATION, delete_code=REFERENCED),
         Ref("monitorGroup", (tokens.MONITOR_GROUP,), code=VALIDATION, delete_code=REFERENCED),
