@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from infra.dns.config import check_settings
 from spillway.preflight import delegation
 from spillway.preflight.facts import Identity
 from spillway.preflight.global_context import DnsZone, GlobalContext
@@ -135,18 +136,20 @@ def records(context: Context) -> Iterator[Row]:
     foreign = [
         r for r in standing if r.type != "AAAA" and not (r.routing == "failover" and r.set in ("first", "after"))
     ]
-    for record in foreign:
-        how = f"{record.routing} {record.type}" + (f", {record.set}" if record.set else "")
+    for name in dict.fromkeys(record.name for record in foreign):
+        told = "; ".join(_described(record) for record in foreign if record.name == name)
         action = "delete it just before `up`, which is refused with InvalidChangeBatch while it stands"
-        yield Row(f"record.{record.name}", f"record {record.name}", "failure", f"{how}: there already", "free", action)
-    for record in standing:
-        if record.type == "AAAA":
-            action = "clients with IPv6 go there and never fail over: delete it"
-            told = f"{record.routing} AAAA: there already"
-            yield Row(f"record.{record.name}.aaaa", f"record {record.name}", "warning", told, "none", action)
+        yield Row(f"record.{name}", f"record {name}", "failure", f"{told}: there already", "free", action)
+    for name in dict.fromkeys(record.name for record in standing if record.type == "AAAA"):
+        action = "clients with IPv6 go there and never fail over: delete it"
+        yield Row(f"record.{name}.aaaa", f"record {name}", "warning", "AAAA: there already", "none", action)
     if not standing or (not foreign and all(r.type != "AAAA" for r in standing)):
         told = "this stack's own" if standing else "free"
         yield Row("records", "service names", "ok", f"{', '.join(names)}: {told}", "free, or this stack's")
+
+
+def _described(record: Named) -> str:
+    return f"{record.routing} {record.type}" + (f", {record.set}" if record.set else "")
 
 
 def limits(context: Context) -> Iterator[Row]:
@@ -161,7 +164,8 @@ def limits(context: Context) -> Iterator[Row]:
         yield _limited("hosted zones", context.account.limit("hosted zones", hosts), 1, "1")
     from infra.dns.route53 import answers  # the SDK's import is paid only where it is needed
 
-    needed = sum(len(answers(service)) for service in plan.services)
+    ttl = int(check_settings(config).ttl_seconds)
+    needed = sum(len(answers(service, ttl)) for service in plan.services)
     found = _zone(context)
     most = context.account.record_limit(found.id) if found is not None else Limit(10_000, 2)
     yield _limited("records per zone", most, needed, f"{needed} records")

@@ -47,6 +47,9 @@ IMAGE = MachineImage(
     deprecated=None,
     ena=True,
 )
+ME = Identity(ACCOUNT, "arn:aws:iam::123456789012:user/me")
+AWS_KEY = Key("alias/aws/ebs", "Enabled", "AWS", True)
+FREE = Bucket("nobody")
 QUOTAS = {
     "ec2": {
         "L-417A185B": ("Running On-Demand P instances", 1152),
@@ -76,7 +79,7 @@ class FakeAccount:
 
     region: str = "us-east-1"
     stand_in: bool = False
-    who: Identity = Identity(ACCOUNT, "arn:aws:iam::123456789012:user/me")
+    who: Identity = ME
     values: dict[str, float] = field(default_factory=dict)
     more_quotas: tuple[Quota, ...] = ()
     zone_list: Sequence[Zone] = tuple(
@@ -99,8 +102,8 @@ class FakeAccount:
     gp3: int = 0
     reserved: Sequence[Reservation] = ()
     roles: bool = True
-    key: Key = Key("alias/aws/ebs", "Enabled", "AWS", True)
-    model_bucket: Bucket = Bucket("nobody")
+    key: Key = AWS_KEY
+    model_bucket: Bucket = FREE
     objects: frozenset[str] = frozenset()
     gone: Sequence[tuple[str, str, Market]] = ()
     denied: frozenset[str] = frozenset()

@@ -168,7 +168,7 @@ def test_a_value_is_read_as_text_or_not_at_all() -> None:
         assert account.secret_value("s") == "text"
         with pytest.raises(Unanswered, match="kept as bytes"):
             account.secret_value("s")
-        with pytest.raises(Unanswered, match="^denied: secretsmanager:GetSecretValue$"):
+        with pytest.raises(Unanswered, match=r"^denied: secretsmanager:GetSecretValue$"):
             account.secret_value("s")
 
 
@@ -214,7 +214,8 @@ def test_what_counts_against_quotas_is_counted_with_its_stack() -> None:
     nat = {"NatGatewayId": "nat-1", "SubnetId": "subnet-1", "Tags": TAGS}
     states = {"Filters": [{"Name": "state", "Values": ["pending", "available", "deleting"]}]}
     with answering(
-        ("ec2", "describe_addresses", {}, {"Addresses": [{"AllocationId": "e-1", "Tags": TAGS}, {"PublicIp": "1.2.3.4"}]}),
+        ("ec2", "describe_addresses", {},
+         {"Addresses": [{"AllocationId": "e-1", "Tags": TAGS}, {"PublicIp": "1.2.3.4"}]}),
         ("ec2", "describe_subnets", {}, {"Subnets": [{"SubnetId": "subnet-1", "AvailabilityZone": "us-east-1b"}]}),
         ("ec2", "describe_nat_gateways", states, {"NatGateways": [nat]}),
         ("ec2", "describe_vpcs", {}, {"Vpcs": [{"VpcId": "vpc-1"}]}),
@@ -236,7 +237,8 @@ def test_what_counts_against_quotas_is_counted_with_its_stack() -> None:
 def test_reservations_leave_out_what_is_over() -> None:
     def reservation(id: str, state: str, **more: Any) -> dict[str, Any]:
         return {"CapacityReservationId": id, "OwnerId": "1", "InstanceType": "p5.48xlarge", "State": state,
-                "AvailabilityZone": "us-east-1a", "TotalInstanceCount": 2, "AvailableInstanceCount": 1, **more}  # fmt: skip
+                "AvailabilityZone": "us-east-1a", "TotalInstanceCount": 2, "AvailableInstanceCount": 1,
+                **more}  # fmt: skip
 
     end = datetime(2026, 12, 1, 11, 30, tzinfo=UTC)
     listed = [
@@ -360,7 +362,8 @@ TAGGING = ("s3", "get_bucket_tagging", {"Bucket": "b"})
         ([(*HEAD, Error("403", "Forbidden", 403)), ("s3", "list_buckets", {"Prefix": "b"}, {"Buckets": []})],
          Bucket("somebody else")),
         ([(*HEAD, Error("403", "Forbidden", 403)),
-          ("s3", "list_buckets", {"Prefix": "b"}, {"Buckets": [{"Name": "b2"}, {"Name": "b", "BucketRegion": "us-east-1"}]}),
+          ("s3", "list_buckets", {"Prefix": "b"},
+           {"Buckets": [{"Name": "b2"}, {"Name": "b", "BucketRegion": "us-east-1"}]}),
           (*TAGGING, {"TagSet": TAGS})], Bucket("this account", "us-east-1", "aws-us-east-1")),
     ],
 )  # fmt: skip
@@ -374,7 +377,7 @@ def test_a_forbidden_bucket_without_the_right_to_list_ones_own_stays_open() -> N
         answering(
             (*HEAD, Error("403", "Forbidden", 403)), ("s3", "list_buckets", None, Error("AccessDenied"))
         ) as account,
-        pytest.raises(Unanswered, match="^denied: s3:ListAllMyBuckets$"),
+        pytest.raises(Unanswered, match=r"^denied: s3:ListAllMyBuckets$"),
     ):
         account.bucket("b")
 
@@ -387,7 +390,7 @@ def test_an_object_is_there_missing_or_not_to_be_seen() -> None:
         assert not account.has_object("b", "k")
     with (
         answering((*head, Error("403", "Forbidden", 403))) as account,
-        pytest.raises(Unanswered, match="^denied: s3:GetObject$"),
+        pytest.raises(Unanswered, match=r"^denied: s3:GetObject$"),
     ):
         account.has_object("b", "k")
 
@@ -442,11 +445,13 @@ def test_expired_credentials_in_the_middle_end_everything_too() -> None:
         (Error("UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:x is not "
                "authorized to perform: ec2:DescribeVpcs because no identity-based policy allows it"),
          "denied: ec2:DescribeVpcs"),
-        (Error("UnauthorizedOperation", "You are not authorized to perform this operation."), "denied: ec2:DescribeVpcs"),
+        (Error("UnauthorizedOperation", "You are not authorized to perform this operation."),
+         "denied: ec2:DescribeVpcs"),
         (Error("RequestLimitExceeded", "Request limit exceeded.", 503),
          "ec2 throttles (RequestLimitExceeded) after 8 tries"),
         (Error("InternalError", "An internal\nerror has occurred", 500),
-         "ec2: An error occurred (InternalError) when calling the DescribeVpcs operation: An internal error has occurred"),
+         "ec2: An error occurred (InternalError) when calling the DescribeVpcs operation: "
+         "An internal error has occurred"),
     ],
 )  # fmt: skip
 def test_an_error_of_one_call_leaves_one_question_open_and_is_remembered(error: Error, told: str) -> None:

@@ -69,7 +69,7 @@ def test_a_full_quota_fails_until_this_stack_is_what_fills_it(what: str, id: str
     row = rows(FakeAccount(**full))[id]
     assert row.request is not None
     assert (row.state, row.request.code, row.request.value) == ("failure", code, 5)
-    mine = owned(3) + [Owned("spillway-aws-us-east-1-lb" if what == "nlbs" else "spillway-aws-us-east-1-tg", "")]
+    mine = [*owned(3), Owned("spillway-aws-us-east-1-lb" if what == "nlbs" else "spillway-aws-us-east-1-tg", "")]
     if what in ("vpcs", "igws"):
         mine = owned(3) + owned(1, STACK)
     full = {what: mine, "values": {code: 4}}

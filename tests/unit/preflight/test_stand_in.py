@@ -16,6 +16,7 @@ from spillway.preflight.stand_in import StandInAccount
 from tests.support.aws_region import network
 from tests.support.memory_cloud import MemoryCloud
 from tests.unit.preflight.fake_account import ACCOUNT, STACK, rows, states
+from tests.unit.preflight.kept import keep
 from tests.unit.stack_data import load
 
 TAGS = {"spillway:stack": STACK}
@@ -29,13 +30,6 @@ def asked(directory: Path, changes: dict[str, Any] | None = None, account: str =
 def weather(directory: Path, text: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / WEATHER).write_text(text)
-
-
-def keep(directory: Path, cloud: MemoryCloud) -> None:
-    """Put what a cloud in memory holds into a sandbox's store."""
-    with Store(directory).transaction(write=True) as tx:
-        for resource in cloud.state.resources.values():
-            tx.put("aws", resource)
 
 
 def deployed(directory: Path, stack: str = STACK, zones: str = "abcd") -> MemoryCloud:
