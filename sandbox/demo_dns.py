@@ -95,8 +95,8 @@ def _beside(console: Console, played: Rehearsal, budget: Mapping[str, Any]) -> N
     console.print()
     console.print(table)
     told = [
-        f"{played.runs} simulated failures, {played.clients} clients each; a client asks again up to 1 s after its answer",
-        "expired, which the budget leaves out.",
+        f"{played.runs} simulated failures, {played.clients} clients each; a client asks again up to 1 s after its",
+        "answer expired, which the budget leaves out.",
         f"Promised: {computed['p95PlusTtl']:.1f} s; objective: {budget['objectiveSeconds']} s.",
     ]
     if played.back:

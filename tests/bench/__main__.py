@@ -1,4 +1,4 @@
-"""`make bench`: what a region costs on the sandbox, against a flat program of the same resources, as JSON.
+"""`make bench`: what a region costs on the sandbox, against a flat program of the same resources; DNS; as JSON.
 
 Region and floor take turns within one run, and figures are medians: only the ratios mean something on a noisy machine.
 `preview_ratio` compares with a floor that imports as the region does (no garbage collection meanwhile);
@@ -14,12 +14,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sandbox.clouds import DISTRIBUTIONS
 from sandbox.project import pulumi_command
+from tests.bench import budget, resolver
 from tests.bench.measure import Measured, measure, median
 from tests.bench.plugin import check_milliseconds, start_seconds
+from tests.support.deployed import deploy, endpoint
 from tests.support.engine import EngineSandbox
 
 STACK = "aws-us-east-1"
+GLOBALS = ("global", "global-cloudflare", "global-traffic-manager")
 FLOOR = Path(__file__).parent / "floor"
 QUIET_IMPORTS = "SPILLWAY_FLOOR_QUIET_IMPORTS"
 STEPS = {
@@ -42,6 +46,20 @@ def life(sandbox: EngineSandbox, runs: dict[str, list[Measured]], log: Path, **e
     for step, arguments in STEPS.items():
         command = pulumi_command([*arguments, "--non-interactive", "--stack", STACK], sandbox.project)
         runs[step].append(measure(command, {**sandbox.environment, **environment}, log))
+
+
+def global_previews(base: Path, count: int) -> dict[str, Any]:
+    """Preview of the global stack by provider, over two regions as states."""
+    world = EngineSandbox(base / "world")
+    deploy(world, "aws-us-east-1", endpoint("us-east-1", [f"203.0.113.{n}" for n in range(11, 15)]))
+    deploy(world, "aws-us-west-2", endpoint("us-west-2", [f"203.0.113.{n}" for n in range(21, 25)]))
+    found = {}
+    for stack in GLOBALS:
+        world.project.ensure_stack(stack, world.environment)
+        command = pulumi_command(["preview", "--non-interactive", "--stack", stack], world.project)
+        print(f"preview of {stack}", file=sys.stderr)
+        found[stack] = median([measure(command, world.environment, base / "world.log") for _ in range(count)])
+    return found
 
 
 def main() -> int:
@@ -74,8 +92,12 @@ def main() -> int:
             "preview_ratio": round(preview["region"]["wall_s"] / preview["floor"]["wall_s"], 3),
             "preview_ratio_cpu": round(preview["region"]["cpu_s"] / preview["floor"]["cpu_s"], 3),
             "preview_ratio_naive": round(preview["region"]["wall_s"] / preview["floor_naive"]["wall_s"], 3),
-            "plugin_start_s": start_seconds("aws", base / "plugin", 5),
+            "global_preview": global_previews(base, count),
+            "plugin_start_s": {
+                package: start_seconds(package, base / f"plugin-{package}", 5) for package in DISTRIBUTIONS
+            },
             "check_ms": check_milliseconds("aws", base / "plugin", samples),
+            "dns": budget.measure() | resolver.measure(),
             "runs": count,
         }
     print(json.dumps(figures, indent=2))
