@@ -1,0 +1,138 @@
+"""The Traffic Manager component against a strict Azure in memory: registered, then made, changed and deleted in it.
+
+Pulumi's mocks hand every registration over in order; here each becomes the call that the engine would make, and what is
+no longer registered is deleted at the end, as `pulumi up` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi.runtime
+
+from infra.dns.common import ExistingZone, ProviderArgs
+from infra.dns.config import check_settings
+from infra.dns.plan import Endpoint, GlobalPlan, build
+from infra.dns.sections import GlobalStack
+from sandbox.azure_native import AZURE_NATIVE, tokens
+from sandbox.kinds import Resource
+from tests.support.azure import SUBSCRIPTION
+from tests.support.memory_cloud import MemoryCloud
+
+STACK = "global-traffic-manager"
+_DELETED = (tokens.RECORD_SET, tokens.ENDPOINT, tokens.PROFILE, tokens.ZONE, tokens.RESOURCE_GROUP)
+
+
+def stack(
+    members: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]], **more: Any
+) -> tuple[GlobalStack, GlobalPlan]:
+    """A stack file and its plan. Members have besides `at`: what to change of their Endpoint, and `number`: whose
+    addresses they have, otherwise by their place."""
+    config = GlobalStack.model_validate(
+        {
+            "zone": {"name": "example.com"},
+            "dns": {"provider": "traffic-manager", **more.pop("dns", {})},
+            "trafficManager": {"subscription": SUBSCRIPTION, "location": "westeurope", "name": "spillway-llm"},
+            "services": [dict(service) for service in services],
+            "members": [
+                {"stack": f"aws-us-east-{i}", **{k: v for k, v in member.items() if k not in ("at", "number")}}
+                for i, member in enumerate(members, start=1)
+            ],
+            **more,
+        }
+    )
+    found = {
+        str(member["name"]): endpoint(member.get("number", i), **member.get("at", {}))
+        for i, member in enumerate(members, 1)
+    }
+    return config, build(config, found)
+
+
+def endpoint(number: int, **more: Any) -> Endpoint:
+    """Where a member answers: one address of its own, in Virginia, unless told otherwise. addresses: how many."""
+    addresses = more.pop("addresses", 1)
+    values: dict[str, Any] = {
+        "hostname": None,
+        "addresses": tuple(f"198.51.{number}.{host}" for host in range(1, addresses + 1)),
+        "port": 443,
+        "health_path": "/readyz",
+        "cloud": "aws",
+        "region": None,
+        "nearest_aws_region": "us-east-1",
+        "residency": "us",
+        **more,
+    }
+    return Endpoint(**values)
+
+
+class Deployment(pulumi.runtime.Mocks):
+    """One stack in one subscription, brought up as often as wanted."""
+
+    def __init__(self) -> None:
+        self.cloud = MemoryCloud("global", SUBSCRIPTION, AZURE_NATIVE)
+        self.made: dict[tuple[str, str], Resource] = {}
+        self.exported: dict[str, Any] = {}
+        self._seen: list[tuple[str, str]] = []
+
+    def up(self, config: GlobalStack, plan: GlobalPlan, zone: ExistingZone | None = None) -> None:
+        """Raises CloudError, as an AssertionError with its text, for what Azure would refuse."""
+        self._seen = []
+        pulumi.runtime.set_mocks(self, project="spillway", stack=STACK, preview=False)
+
+        @pulumi.runtime.test  # type: ignore[untyped-decorator]
+        def program() -> Any:
+            from infra.dns.traffic_manager import TrafficManager
+
+            args = ProviderArgs(STACK, config, plan, check_settings(config), zone)
+            made = TrafficManager(STACK, args)
+            return pulumi.Output.all(zone=made.zone, checks=made.checks, answers=made.answers).apply(
+                self.exported.update
+            )
+
+        program()
+        self._delete([key for key in self.made if key not in self._seen])
+
+    def destroy(self) -> None:
+        self._delete(list(self.made))
+
+    def _delete(self, keys: list[tuple[str, str]]) -> None:
+        """What refers to others goes before them."""
+        for key in sorted(keys, key=lambda key: _DELETED.index(key[0])):
+            self.cloud.delete(self.made.pop(key))
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        kind = AZURE_NATIVE.kinds.get(args.typ)
+        if kind is None:
+            return f"{args.name}-id", dict(args.inputs)
+        key, inputs = (args.typ, args.name), plain(args.inputs)
+        assert key not in self._seen, f"{key} is registered twice"
+        self._seen.append(key)
+        old = self.made.get(key)
+        if old is not None and any(old.inputs.get(p) != inputs.get(p) for p in kind.replace_on):
+            self.cloud.delete(self.made.pop(key))
+            old = None
+        if old is None:
+            self.made[key] = self.cloud.create(args.typ, **inputs)
+        else:
+            gone = {name: None for name in old.inputs if name not in inputs}
+            self.made[key] = self.cloud.update(old, **{**gone, **inputs})
+        resource = self.made[key]
+        return resource.id, {**resource.outputs, "id": resource.id}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"nothing is looked up here: {args.token}")
+
+    def of(self, token: str) -> dict[str, dict[str, Any]]:
+        """What stands, by its own name: the inputs it was asked for with."""
+        return {str(r["name"]): r.inputs for (t, _), r in self.made.items() if t == token}
+
+
+def plain(value: Any) -> Any:
+    """Whole numbers as such: mocks hand them over as floats."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    return [plain(item) for item in value] if isinstance(value, list) else value
