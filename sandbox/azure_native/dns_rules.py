@@ -193,7 +193,7 @@ def _alias_faults(args: Args, kind: str, shape: Shape) -> Iterator[Fault]:
     for key in given:
         if kind not in ALIAS_TYPES:
             yield Fault(key, f"an alias record set is of type {', '.join(ALIAS_TYPES)}, not {kind}")
-        if args[shape.property]:
+        if args.get(shape.property):
             yield Fault(shape.property, f"conflicts with {key}: an alias record set has no records of its own")
         for path, value in args.at(f"{key}.id"):
             found = arm.parse_id(value)

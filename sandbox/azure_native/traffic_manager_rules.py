@@ -150,7 +150,7 @@ def _monitor_faults(args: Args) -> Iterator[Fault]:
             yield Fault(path, f"expected a path that begins with a slash, got {shown(value)}")
     if protocol == "TCP":
         for key in ("customHeaders", "expectedStatusCodeRanges"):
-            if config.get(key):
+            if monitor.get(key):
                 yield Fault(f"monitorConfig.{key}", "is not supported with the protocol TCP")
 
 
