@@ -67,7 +67,7 @@ class TrafficManager(pulumi.ComponentResource):
     """Service name -> the name of its profile under trafficmanager.net."""
 
     def __init__(self, name: str, args: ProviderArgs, opts: ResourceOptions | None = None) -> None:
-        """Raises ConfigError, before anything is registered, for what Traffic Manager cannot express."""
+        """Raises ConfigError, before anything in Azure is asked for, for what Traffic Manager cannot express."""
         config = args.config
         assert config.traffic_manager is not None
         wrong = list(traffic_profiles.faults(config, args.plan))
