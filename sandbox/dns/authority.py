@@ -123,6 +123,13 @@ class Authority:
         waits += [c.settling for c in self.probing.checks.values()]
         return max(waits, default=0.0)
 
+    def checked(self) -> list[str]:
+        """Every address that some check looks at."""
+        found = [c.address for c in self.checks.endpoint_checks.values() if c.address]
+        found += [c.address for c in self.monitors.origins.values()]
+        found += [c.target for c in self.probing.checks.values() if c.target[-1:].isdigit()]
+        return list(dict.fromkeys(found))
+
     def verdict(self, address: str) -> bool | None:
         """Whether the provider's checks take an address as healthy; None when nobody checks it."""
         said = [self.checks.healthy(id) for id, c in self.checks.endpoint_checks.items() if c.address == address]

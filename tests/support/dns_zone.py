@@ -1,4 +1,4 @@
-"""A sandbox directory with a Route 53 zone in it, put there without an engine: two AWS regions, a site of somebody's own."""
+"""A sandbox directory with a Route 53 zone in it, made without an engine: two AWS regions, somebody's own site."""
 
 from __future__ import annotations
 

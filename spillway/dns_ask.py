@@ -1,0 +1,153 @@
+"""Asks a real zone: every one of its own name servers, so that no cache is in between; and each member's `/readyz`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+import httpx
+
+from spillway.errors import SpillwayError
+
+QUERY_SECONDS = 2.0
+"""A name server that does not answer within is asked again over TCP, and then said to be silent."""
+PROBE_SECONDS = 6.0
+"""Route 53's own patience: 4 s for the connection and 2 s for the answer."""
+_HOPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one name server said. fault: why it said nothing."""
+
+    server: str
+    rcode: str
+    addresses: tuple[str, ...] = ()
+    ttl: int | None = None
+    fault: str | None = None
+
+
+class Asker:
+    """Asks the name servers that a name is delegated to, or the ones named."""
+
+    def __init__(self, servers: Sequence[str] = (), port: int = 53) -> None:
+        self._named, self._port = tuple(servers), port
+        self._known: dict[str, tuple[str, str]] = {}
+        self._addresses: dict[str, tuple[str, ...]] = {}
+
+    def servers(self, name: str) -> list[tuple[str, str]]:
+        """(name, address) of each name server asked for a name. Raises SpillwayError when none is found."""
+        named = self._named or self._delegated(name)
+        return self._located(name, named)
+
+    def _onward(self, name: str) -> tuple[str, str]:
+        """A name server of the zone that a CNAME leads to."""
+        if name not in self._known:
+            self._known[name] = self._located(name, self._delegated(name))[0]
+        return self._known[name]
+
+    def _delegated(self, name: str) -> tuple[str, ...]:
+        try:
+            zone = dns.resolver.zone_for_name(name)
+            return tuple(str(rr.target) for rr in dns.resolver.resolve(zone, "NS"))
+        except dns.exception.DNSException as error:
+            told = " ".join(str(error).split())
+            raise SpillwayError(f"{name}: the name servers of its zone cannot be found: {told}") from None
+
+    def _located(self, name: str, servers: Sequence[str]) -> list[tuple[str, str]]:
+        found = []
+        for server in servers:
+            if server not in self._addresses:
+                self._addresses[server] = (server,) if _is_address(server) else _look_up(server)
+            found += [(server.rstrip("."), address) for address in self._addresses[server][:1]]
+        if not found:
+            raise SpillwayError(f"{name}: none of its name servers has an address: {', '.join(servers)}")
+        return found
+
+    def ask(self, name: str, times: int = 1) -> list[Heard]:
+        """Asks every name server `times` times at once; CNAMEs are followed to the zones that they lead to."""
+        jobs = [(server, address) for server, address in self.servers(name) for _ in range(times)]
+        with ThreadPoolExecutor(min(16, len(jobs))) as threads:
+            return list(threads.map(lambda job: self._heard(name, job[0], job[1], _HOPS), jobs))
+
+    def _heard(self, name: str, server: str, address: str, hops: int) -> Heard:
+        query = dns.message.make_query(name, dns.rdatatype.A)
+        query.flags &= ~dns.flags.RD
+        try:
+            reply, _ = dns.query.udp_with_fallback(query, address, timeout=QUERY_SECONDS, port=self._port)
+        except (dns.exception.DNSException, OSError) as error:
+            return Heard(server, "-", fault=f"no answer from {address}: {type(error).__name__}")
+        rcode = dns.rcode.to_text(reply.rcode())
+        ttls = [rrset.ttl for rrset in reply.answer]
+        found = [rr.address for rrset in reply.answer if rrset.rdtype == dns.rdatatype.A for rr in rrset]
+        if found:
+            return Heard(server, rcode, tuple(found), min(ttls))
+        target = next(
+            (str(rr.target) for rrset in reply.answer[::-1] if rrset.rdtype == dns.rdatatype.CNAME for rr in rrset),
+            None,
+        )
+        if target is None or hops == 0:
+            return Heard(server, rcode, ttl=min(ttls, default=None))
+        try:
+            _, onward = self._onward(target)
+        except SpillwayError as error:
+            return Heard(server, rcode, fault=error.lines[0])
+        further = self._heard(target, server, onward, hops - 1)
+        ttls += [further.ttl] if further.ttl is not None else []
+        return Heard(server, further.rcode, further.addresses, min(ttls), further.fault)
+
+
+def _look_up(server: str) -> tuple[str, ...]:
+    try:
+        return tuple(rr.address for rr in dns.resolver.resolve(server, "A"))
+    except dns.exception.DNSException:
+        return ()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def ready(address: str, port: int, path: str, host: str) -> str:
+    """What a member says at its health path: `ready`, `answers 503`, `refused`, `silent` or `no TLS`.
+
+    By address with the service's name as host and SNI, as the providers' checkers ask, and like theirs without
+    validating the certificate.
+    """
+    shown = f"[{address}]" if ":" in address else address
+    try:
+        with httpx.Client(verify=False, timeout=httpx.Timeout(2.0, connect=4.0), trust_env=False) as client:
+            reply = client.get(
+                f"https://{shown}:{port}{path}", headers={"Host": host}, extensions={"sni_hostname": host}
+            )
+    except httpx.TimeoutException:
+        return "silent"
+    except httpx.ConnectError as error:
+        told = str(error).lower()
+        return "no TLS" if "ssl" in told or "tls" in told else "refused" if "refused" in told else "unreachable"
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return "ready" if reply.status_code < 400 else f"answers {reply.status_code}"
+
+
+def probe_all(targets: Sequence[tuple[str, int, str]], host: str) -> dict[str, str]:
+    """Address -> what it says, of (address, port, path), asked at once."""
+    if not targets:
+        return {}
+    with ThreadPoolExecutor(min(16, len(targets))) as threads:
+        said = threads.map(lambda target: ready(target[0], target[1], target[2], host), targets)
+        return {target[0]: word for target, word in zip(targets, said, strict=True)}

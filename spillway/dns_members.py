@@ -1,0 +1,129 @@
+"""Who may answer for a service: the outputs of the global stack, of a file, or what the stand-in's zone says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spillway.errors import SpillwayError
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One place that serves."""
+
+    name: str
+    addresses: tuple[str, ...]
+    cloud: str = ""
+    region: str = ""
+    port: int = 443
+    health_path: str = "/readyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """services: name -> its members, in the order of their tiers. name_servers: of the zone, when the stack says so."""
+
+    services: Mapping[str, tuple[str, ...]]
+    members: Mapping[str, Member]
+    name_servers: tuple[str, ...] = ()
+    zone: str = ""
+    provider: str = ""
+    policies: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, service: str) -> list[Member]:
+        """The members of a service, in their order; all of them for a service that nobody described."""
+        names = self.services.get(service) or tuple(self.members)
+        return [self.members[name] for name in names if name in self.members]
+
+    def pick(self, service: str | None, known: Iterable[str]) -> str:
+        """The service asked for, or the only one. Raises SpillwayError with the names that there are."""
+        names = list(dict.fromkeys([*self.services, *known]))
+        if service is not None:
+            wanted = service.rstrip(".").lower()
+            if self.services and wanted not in names:
+                raise SpillwayError(f"{service}: no such service; there are {', '.join(names)}")
+            return wanted
+        if not names:
+            raise SpillwayError("name the service to watch, such as llm.example.com")
+        if len(names) > 1:
+            raise SpillwayError(f"name the service to watch: {', '.join(names)}")
+        return names[0]
+
+
+def parse(outputs: Any, where: str) -> Watched:
+    """The outputs of the global stack, or a map of members alone. Raises SpillwayError with the key at fault."""
+    if not isinstance(outputs, dict):
+        raise SpillwayError(f"{where}: has to be a map of members, or the outputs of the global stack")
+    members = outputs.get("members", outputs if "services" not in outputs else None)
+    if not isinstance(members, dict) or not members:
+        raise SpillwayError(f"{where}: members: has to be a map of member names to {{addresses, ...}}")
+    services: dict[str, tuple[str, ...]] = {}
+    policies: dict[str, str] = {}
+    for name, service in (outputs.get("services") or {}).items():
+        services[name] = tuple(member for tier in service.get("tiers") or () for member in tier)
+        policies[name] = str(service.get("policy") or "")
+    zone = outputs.get("zone")
+    return Watched(
+        services,
+        {name: _member(name, value, where) for name, value in members.items()},
+        tuple(str(server) for server in outputs.get("nameServers") or ()),
+        str(zone.get("name") if isinstance(zone, dict) else zone or ""),
+        str(outputs.get("provider") or ""),
+        policies,
+    )
+
+
+def _member(name: str, value: Any, where: str) -> Member:
+    addresses = value.get("addresses") if isinstance(value, dict) else value
+    if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+        raise SpillwayError(f"{where}: members.{name}.addresses: has to be a list of addresses")
+    if not isinstance(value, dict):
+        return Member(name, tuple(addresses))
+    port = value.get("port") or 443
+    if isinstance(port, bool) or not isinstance(port, int | float) or not 0 < port < 65536:
+        raise SpillwayError(f"{where}: members.{name}.port = {port}: has to be a port, 1 to 65535")
+    return Member(
+        name,
+        tuple(addresses),
+        str(value.get("cloud") or ""),
+        str(value.get("region") or value.get("nearestAwsRegion") or ""),
+        int(port),
+        str(value.get("healthPath") or "/readyz"),
+    )
+
+
+def from_file(path: Path) -> Watched:
+    """A JSON file: the outputs of `pulumi stack output --json`, or member -> {addresses, port, healthPath, ...}."""
+    try:
+        return parse(json.loads(path.read_text("utf-8")), str(path))
+    except ValueError as error:
+        raise SpillwayError(f"{path}: not JSON: {error}") from None
+
+
+def from_stack(stack: str, *, sandbox: bool) -> Watched:
+    """The outputs of a deployed global stack, through the engine. Raises SpillwayError in the engine's own words."""
+    from rich.console import Console
+
+    from spillway.engine import ensure_engine
+    from spillway.recovery.pulumi import Stack
+
+    engine = ensure_engine(Console(stderr=True))
+    if sandbox:
+        from sandbox.clouds import sandbox_dir
+        from sandbox.project import Project
+
+        project = Project(sandbox_dir())
+        project.sync()
+        target = Stack(stack, ("pulumi", "-C", str(project.path)), project.environment(engine), lambda text: None)
+    else:
+        target = Stack(stack, ("pulumi",), engine.environment(os.environ), lambda text: None)
+    told = target.must("reading its outputs", "stack", "output", "--json")
+    outputs = json.loads(told)
+    if not outputs:
+        raise SpillwayError(f"{stack}: has no outputs: bring it up first")
+    return parse(outputs, f"outputs of {stack}")

@@ -1,0 +1,433 @@
+"""`spillway dns watch`: which member answers for a service now, and how each of them is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+from spillway.dns_members import Member, Watched, from_file, from_stack
+from spillway.errors import SpillwayError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+WINDOW = 100
+"""Shares are those of so many latest answers."""
+STAND_IN_ANSWERS = 25
+"""Questions to the stand-in in each round."""
+REAL_ANSWERS = 4
+"""Questions to each name server of a real zone in each round: weighted records answer differently each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One round. answers: the addresses of each answer. health: address -> what it says of itself. checked: address ->
+    the provider's opinion, where it is known."""
+
+    at: float
+    answers: Sequence[tuple[str, ...]]
+    ttl: int | None
+    health: Mapping[str, str]
+    checked: Mapping[str, bool] = field(default_factory=dict)
+    faults: Sequence[str] = ()
+    path: Sequence[str] = ()
+
+
+class Source(Protocol):
+    """Where answers come from."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def where(self) -> str: ...
+    @property
+    def servers(self) -> Sequence[str]: ...
+    def look(self) -> Look: ...
+    def wait(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A member, or an address that is nobody's (`name` is the address then). since: None from the start."""
+
+    name: str
+    cloud: str
+    region: str
+    addresses: tuple[str, ...]
+    share: float
+    health: str
+    checked: str
+    since: float | None
+
+
+class Tally:
+    """What the latest answers were, by member, and since when each member answers, or does not."""
+
+    def __init__(self, members: Sequence[Member], window: int = WINDOW) -> None:
+        self.members = members
+        self._owner = {address: member.name for member in members for address in member.addresses}
+        self._latest: deque[str] = deque(maxlen=window)
+        self._since: dict[str, tuple[bool, float | None]] = {}
+        self._health: Mapping[str, str] = {}
+        self._checked: Mapping[str, bool] = {}
+        self.ttl: int | None = None
+        self.rounds = 0
+
+    def add(self, look: Look) -> list[str]:
+        """Takes a round in; one line for everything that changed."""
+        lines = []
+        now = Counter(self._named(answer) for answer in look.answers)
+        self._latest.extend(now.elements())
+        if look.ttl is not None:
+            self.ttl = look.ttl
+        before = self.rows() if self.rounds else []
+        self._health, self._checked = look.health, look.checked
+        seen = {row.name: row.health for row in before}
+        for row in self.rows():
+            if row.name in seen and row.health != seen[row.name]:
+                lines.append(f"{row.name}: {row.health} (was {seen[row.name]})")
+        for name in dict.fromkeys([*(m.name for m in self.members), *now, *self._since]):
+            answers = name in now if now else self._since.get(name, (False, None))[0]
+            known = self._since.get(name)
+            if known is None or known[0] != answers:
+                self._since[name] = (answers, look.at if known is not None else None)
+                if known is not None or (answers and self.rounds):
+                    lines.append(f"{name}: {'answers' if answers else 'answers no more'}")
+        self.rounds += 1
+        return lines
+
+    def _named(self, answer: tuple[str, ...]) -> str:
+        owners = sorted({self._owner.get(address, address) for address in answer})
+        return " + ".join(owners) or "no address"
+
+    @property
+    def count(self) -> int:
+        """Answers that the shares are of."""
+        return len(self._latest)
+
+    def rows(self) -> list[Row]:
+        """Members in their order, then whatever else was answered."""
+        shares = Counter(self._latest)
+        total = max(1, len(self._latest))
+        known = [m.name for m in self.members]
+        rows = [self._row(m, shares[m.name] / total) for m in self.members]
+        rows += [self._row(Member(n, ()), c / total) for n, c in shares.most_common() if n not in known]
+        return rows
+
+    def _row(self, member: Member, share: float) -> Row:
+        said = [self._health[a] for a in member.addresses if a in self._health]
+        words = Counter(said)
+        health = "" if not said else said[0] if len(words) == 1 else ", ".join(f"{n} {w}" for w, n in words.items())
+        opinions = [self._checked[a] for a in member.addresses if a in self._checked]
+        checked = "" if not opinions else "healthy" if all(opinions) else "unhealthy"
+        if any(opinions) and not all(opinions):
+            checked = f"{sum(opinions)} of {len(opinions)} healthy"
+        since = self._since.get(member.name, (False, None))[1]
+        return Row(member.name, member.cloud, member.region, member.addresses, share, health, checked, since)
+
+    def leads(self) -> str:
+        """Who answers, in a line."""
+        told = [f"{row.name} {row.share:.0%}" for row in self.rows() if row.share > 0]
+        return ", ".join(told) or "nobody"
+
+
+# --- where answers come from ---
+
+
+class RealZone:
+    """A zone on the Internet, asked at its own name servers; members asked at their health path."""
+
+    def __init__(self, service: str, watched: Watched, name_servers: Sequence[str]) -> None:
+        from spillway.dns_ask import Asker
+
+        self._service, self._members = service, watched.of(service)
+        self._asker = Asker(name_servers or watched.name_servers)
+        self.provider = watched.provider
+        self.servers = [name for name, _ in self._asker.servers(service)]
+        self.where = f"asked at {', '.join(self.servers)}"
+
+    def look(self) -> Look:
+        from spillway.dns_ask import probe_all
+
+        heard = self._asker.ask(self._service, REAL_ANSWERS)
+        targets = [(a, m.port, m.health_path) for m in self._members for a in m.addresses]
+        health = probe_all(targets, self._service)
+        ttls = [h.ttl for h in heard if h.ttl is not None]
+        faults = [f"{h.server}: {h.fault}" for h in heard if h.fault]
+        faults += [f"{h.server}: {h.rcode}" for h in heard if not h.fault and not h.addresses]
+        answers = [h.addresses for h in heard if h.addresses]
+        return Look(time.time(), answers, max(ttls, default=None), health, faults=list(dict.fromkeys(faults)))
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class StandIn:
+    """The zone of the stand-in clouds, with its health checkers on the wall clock."""
+
+    def __init__(self, directory: Path, service: str, watched: Watched, client_region: str) -> None:
+        from sandbox.dns.authority import Snapshot
+        from sandbox.dns.clock import WallClock
+        from sandbox.dns.health import Live
+
+        self._directory, self._service, self._region = directory, service, client_region
+        self._members = watched.of(service)
+        self._snapshot = Snapshot.load(directory)
+        self._clock, self._live = WallClock(), Live(directory)
+        self._authority = self._started()
+        self.provider = watched.provider or str(self._authority.provider(service) or "")
+        zone = self._authority.zone_of(service)
+        self.servers: Sequence[str] = zone.name_servers if zone else ()
+        self.where = f"stand-in clouds, clients in {client_region}"
+
+    def _started(self) -> Any:
+        """Checkers are taken as having run before: settled, without waiting for it."""
+        from sandbox.dns.authority import Authority
+
+        authority = Authority(self._snapshot, self._clock, self._live, seed=int(time.time()))
+        self._clock.settle(authority.settling)
+        return authority
+
+    def look(self) -> Look:
+        from sandbox.dns.authority import Snapshot
+
+        snapshot = Snapshot.load(self._directory)
+        if snapshot != self._snapshot:  # somebody deployed
+            self._snapshot = snapshot
+            self._authority = self._started()
+        answers = [self._authority.answer(self._service, "A", self._region) for _ in range(STAND_IN_ANSWERS)]
+        found = [a.addresses for a in answers if a.addresses]
+        addresses = [a for m in self._members for a in m.addresses]
+        words = {"up": "ready", "error": "answers 503", "blackhole": "silent", "refused": "refused", "slow": "slow"}
+        health = {a: words[self._live.behaviour(a)] for a in addresses}
+        said = {a: self._authority.verdict(a) for a in addresses}
+        faults = [] if found else [f"{self._service}: {answers[0].rcode}, no address"]
+        faults += [self._live.fault] if self._live.fault else []
+        checked = {a: healthy for a, healthy in said.items() if healthy is not None}
+        path = [f"{step.name}: {step.chosen} ({step.why})" for step in answers[0].steps]
+        return Look(time.time(), found, answers[0].lifetime if found else None, health, checked, faults, path)
+
+    def wait(self, seconds: float) -> None:
+        self._clock.run_until(self._clock.now + seconds)
+
+
+def stand_in_members(directory: Path) -> Watched:
+    """Members of a stand-in zone that no global stack describes: the stacks that hold addresses, and single addresses
+    that are only checked."""
+    from sandbox.dns.authority import Authority, Snapshot
+    from sandbox.dns.clock import Clock
+    from sandbox.dns.health import Scripted
+
+    snapshot = Snapshot.load(directory)
+    found: dict[str, list[str]] = {}
+    authority = Authority(snapshot, Clock(), Scripted(snapshot.holders))
+    for address in dict.fromkeys([*snapshot.holders, *authority.checked()]):
+        holder = snapshot.holders.get(address)
+        found.setdefault(holder.stack if holder and holder.stack else address, []).append(address)
+    regions = {holder.stack: holder.region for holder in snapshot.holders.values()}
+    clouds = {holder.stack: holder.cloud for holder in snapshot.holders.values()}
+    members = {n: Member(n, tuple(a), clouds.get(n, ""), regions.get(n, "")) for n, a in found.items()}
+    return Watched(dict.fromkeys(authority.services(), ()), members)
+
+
+# --- what is shown ---
+
+
+def describe(service: str, source: Source, tally: Tally, look: Look) -> dict[str, Any]:
+    """One round as plain data."""
+    return {
+        "service": service,
+        "at": _stamp(look.at),
+        "provider": source.provider,
+        "nameServers": list(source.servers),
+        "ttl": tally.ttl,
+        "answers": tally.count,
+        "members": [
+            {
+                "name": row.name,
+                "cloud": row.cloud,
+                "region": row.region,
+                "addresses": list(row.addresses),
+                "share": round(row.share, 4),
+                "health": row.health or None,
+                "checked": row.checked or None,
+                "since": _stamp(row.since) if row.since is not None else None,
+            }
+            for row in tally.rows()
+        ],
+        "path": list(look.path),
+        "faults": list(look.faults),
+    }
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().isoformat(timespec="seconds")
+
+
+def table(service: str, source: Source, tally: Tally, look: Look, said: Sequence[str]) -> RenderableType:
+    """The picture in a terminal."""
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    head = (
+        f"[bold]{escape(service)}[/bold]  {escape(source.provider or 'DNS')}, TTL {tally.ttl or '-'} s, {source.where}"
+    )
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("member", "region", "says", "checks say", f"share of {tally.count}", "since"):
+        grid.add_column(title, no_wrap=True, style="dim" if title in ("region", "since") else "")
+    for row in tally.rows():
+        style = "green" if row.health == "ready" else "red" if row.health else ""
+        opinion = "red" if row.checked and row.checked != "healthy" else ""
+        since = datetime.fromtimestamp(row.since).strftime("%H:%M:%S") if row.since else ""
+        share = Text(f"{row.share:4.0%} ").append("█" * round(row.share * 10), style="cyan")
+        grid.add_row(
+            Text(row.name, style="bold" if row.share else ""), row.region, Text(row.health, style=style),
+            Text(row.checked, style=opinion), share, since,
+        )  # fmt: skip
+    lines = [Text(line, style="dim") for line in said]
+    lines += [Text(fault, style="yellow") for fault in look.faults]
+    return Group(Text.from_markup(head), Text(), grid, *([Text(), *lines] if lines else []))
+
+
+def watching(source: Source, tally: Tally, interval: float, rounds: int | None) -> Iterator[tuple[Look, list[str]]]:
+    """Round after round; ends after `rounds` of them, otherwise never."""
+    done = 0
+    while True:
+        look = source.look()
+        yield look, tally.add(look)
+        done += 1
+        if rounds is not None and done >= rounds:
+            return
+        source.wait(interval)
+
+
+def _show_lines(
+    service: str, rounds: Iterator[tuple[Look, list[str]]], tally: Tally, say: Callable[[str], None]
+) -> None:
+    """For what is not a terminal: a line for each change."""
+    before: tuple[str, ...] = ()
+    faults: Sequence[str] = ()
+    for look, changes in rounds:
+        clock = datetime.fromtimestamp(look.at).strftime("%H:%M:%S")
+        leading = tuple(row.name for row in tally.rows() if row.share > 0)
+        for line in changes:
+            say(f"{clock} {service}: {line}")
+        if leading != before:
+            say(f"{clock} {service} -> {tally.leads()} (TTL {tally.ttl or '-'} s)")
+            before = leading
+        if list(look.faults) != list(faults):
+            for fault in look.faults:
+                say(f"{clock} {fault}")
+            faults = look.faults
+
+
+def _show_live(service: str, rounds: Iterator[tuple[Look, list[str]]], source: Source, tally: Tally) -> None:
+    from rich.console import Console
+    from rich.live import Live as Screen
+
+    said: deque[str] = deque(maxlen=6)
+    with Screen(console=Console(), auto_refresh=False, transient=False) as screen:
+        for look, changes in rounds:
+            clock = datetime.fromtimestamp(look.at).strftime("%H:%M:%S")
+            said.extend(f"{clock} {line}" for line in changes)
+            screen.update(table(service, source, tally, look, said), refresh=True)
+
+
+# --- the command ---
+
+
+def watch(
+    service: Annotated[str | None, typer.Argument(help="The service's name; not needed when there is one.")] = None,
+    stack: Annotated[str, typer.Option(help="The stack whose outputs name services and members.")] = "global",
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Watch the zone of the stand-in clouds.")] = False,
+    client_region: Annotated[
+        str | None, typer.Option(help="With --sandbox: the AWS region where clients are (default: us-east-1).")
+    ] = None,
+    interval: Annotated[float, typer.Option(help="Seconds between two rounds.", min=0.2, max=3600)] = 2.0,
+    members: Annotated[
+        Path | None, typer.Option(help="JSON file with the members, instead of the stack's outputs.", dir_okay=False)
+    ] = None,
+    name_server: Annotated[
+        list[str] | None, typer.Option(help="Ask this name server (name or address) instead of the zone's own.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="One round, then stop.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print a JSON object per round.")] = False,
+) -> None:
+    """Show which member answers for a service, since when and with what share, and how each member is.
+
+    Asks every name server of the zone itself, and each member at its health path, by address. With --sandbox the
+    stand-in's own zone and health checkers, so that `spillway sandbox weather down` shows here. Ends with Ctrl-C.
+    """
+    import sys
+
+    if sandbox and name_server:
+        raise SpillwayError("--name-server: not with --sandbox, whose zone no name server holds")
+    if client_region is not None and not sandbox:
+        raise SpillwayError("--client-region: only with --sandbox; a real zone answers for where you ask from")
+    try:
+        name, source, tally = _prepared(service, stack, sandbox, client_region or "us-east-1", members, name_server)
+        rounds = watching(source, tally, interval, 1 if once else None)
+        if json_:
+            for look, _ in rounds:
+                typer.echo(json.dumps(describe(name, source, tally, look), indent=2 if once else None))
+        elif sys.stdout.isatty() and not once:
+            _show_live(name, rounds, source, tally)
+        elif once:
+            from rich.console import Console
+
+            look, _ = next(rounds)
+            Console().print(table(name, source, tally, look, [*look.path]))
+        else:
+            _show_lines(name, rounds, tally, typer.echo)
+    except KeyboardInterrupt:
+        return
+
+
+def _prepared(
+    service: str | None,
+    stack: str,
+    sandbox: bool,
+    client_region: str,
+    members: Path | None,
+    name_server: Sequence[str] | None,
+) -> tuple[str, Source, Tally]:
+    if not sandbox:
+        known = from_file(members) if members else from_stack(stack, sandbox=False)
+        name = known.pick(service, ())
+        real = RealZone(name, known, tuple(name_server or ()))
+        return name, real, Tally(known.of(name))
+    from sandbox.clouds import sandbox_dir
+    from sandbox.dns.geography import regions
+
+    directory = sandbox_dir()
+    if client_region not in regions():
+        raise SpillwayError(
+            f"--client-region = {client_region}: no such AWS region; allowed are {', '.join(regions())}"
+        )
+    found = stand_in_members(directory)
+    if members:
+        known = from_file(members)
+    elif _deployed(directory, stack):
+        known = from_stack(stack, sandbox=True)
+    else:
+        known = found
+    name = known.pick(service, found.services)
+    if name not in found.services and name not in known.services:
+        raise SpillwayError(f"{name}: the stand-in clouds hold no such name; bring the stack {stack} up first")
+    return name, StandIn(directory, name, known, client_region), Tally(known.of(name))
+
+
+def _deployed(directory: Path, stack: str) -> bool:
+    from sandbox.project import Project
+
+    return directory.exists() and Project(directory).has_stack(stack)
