@@ -24,8 +24,7 @@ from infra.dns.cloudflare_pools import Balancer, Monitor, Pool, Rendered
 from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs, same_zone
 from infra.dns.sections import Cloudflare as Settings
 from infra.dns.sections import GlobalStack
-from infra.faults import ConfigError, reason
-from infra.stackfile import GLOBAL_KEY
+from infra.faults import reason
 
 HTTPS_PORT: Final = 443
 READ_TIMEOUT_SECONDS: Final = 600
@@ -78,9 +77,6 @@ class Cloudflare(pulumi.ComponentResource):
     def __init__(self, name: str, args: ProviderArgs, opts: ResourceOptions | None = None) -> None:
         settings = args.config.cloudflare
         assert settings is not None
-        wrong = list(cloudflare_pools.faults(args.plan, settings.plan))
-        if wrong:
-            raise ConfigError(fault.below(GLOBAL_KEY).line(f"stacks/Pulumi.{args.stack}.yaml") for fault in wrong)
         super().__init__("spillway:dns:Cloudflare", name, None, opts)
         self._name, self._args, self._settings = name, args, settings
         self._child = ResourceOptions(parent=self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -89,11 +90,11 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     try:
         plan = build(config, found)
     except PlanError as error:
-        raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in error.faults) from None
+        raise _refused(error.faults, file) from None
     settings = replace(check_settings(config), addresses=max(len(p.endpoint.addresses) or 1 for p in plan.probes))
-    missed = budget.faults(settings, config.dns.objective_seconds)
+    missed = [*budget.faults(settings, config.dns.objective_seconds), *beyond_provider(config, plan)]
     if missed:
-        raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in missed)
+        raise _refused(missed, file)
     for name in plan.planned:
         pulumi.log.info(f"{file}: member {name} is planned and its region not deployed: left out")
     try:
@@ -110,6 +111,22 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     pulumi.export("drained", list(plan.drained))
     pulumi.export("planned", list(plan.planned))
     pulumi.export("budget", budget.as_dict(budget.budget(settings), config.dns.objective_seconds))
+
+
+def _refused(faults: Iterable[Fault], file: str) -> ConfigError:
+    return ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in faults)
+
+
+def beyond_provider(config: GlobalStack, plan: GlobalPlan) -> Iterator[Fault]:
+    """What the chosen provider cannot express of a plan; pure, so that it is told before anything is registered."""
+    if config.dns.provider == "cloudflare" and config.cloudflare is not None:
+        from infra.dns import cloudflare_pools
+
+        yield from cloudflare_pools.faults(plan, config.cloudflare.plan)
+    elif config.dns.provider == "traffic-manager":
+        from infra.dns import traffic_profiles
+
+        yield from traffic_profiles.faults(config, plan)
 
 
 def _service(service: ServicePlan) -> dict[str, Any]:

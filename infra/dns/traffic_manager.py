@@ -19,8 +19,7 @@ from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs
 from infra.dns.plan import GlobalPlan, ServicePlan
 from infra.dns.sections import GlobalStack
 from infra.dns.traffic_profiles import Branch, Profile
-from infra.faults import ConfigError, reason
-from infra.stackfile import GLOBAL_KEY
+from infra.faults import reason
 
 GLOBAL: Final = "global"
 """Location of profiles and zones: https://learn.microsoft.com/azure/traffic-manager/traffic-manager-faqs"""
@@ -67,13 +66,9 @@ class TrafficManager(pulumi.ComponentResource):
     """Service name -> the name of its profile under trafficmanager.net."""
 
     def __init__(self, name: str, args: ProviderArgs, opts: ResourceOptions | None = None) -> None:
-        """Raises ConfigError, before anything in Azure is asked for, for what Traffic Manager cannot express."""
+        """The plan is one that `traffic_profiles.faults` has nothing to say about."""
         config = args.config
         assert config.traffic_manager is not None
-        wrong = list(traffic_profiles.faults(config, args.plan))
-        if wrong:
-            file = f"stacks/Pulumi.{args.stack}.yaml"
-            raise ConfigError(fault.below(GLOBAL_KEY).line(file) for fault in wrong)
         super().__init__("spillway:dns:TrafficManager", name, None, opts)
         self._name, self._args, self._settings = name, args, config.traffic_manager
         self._child = ResourceOptions(parent=self)

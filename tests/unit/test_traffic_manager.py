@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from infra.dns import traffic_profiles
 from infra.dns.common import ExistingZone
 from infra.dns.plan import PlanError
-from infra.faults import ConfigError
+from infra.dns.program import beyond_provider
 from sandbox.azure_native import tokens
 from tests.support.azure import GROUP, SUBSCRIPTION
 from tests.support.azure_stack import Deployment, stack
@@ -111,15 +111,12 @@ def test_an_existing_zone_keeps_its_group_and_is_not_made() -> None:
     assert made.exported["zone"]["nameServers"] == zone["nameServers"]
 
 
-def test_what_cannot_be_expressed_ends_before_anything_is_made() -> None:
-    made = Deployment()
-    with pytest.raises(ConfigError) as caught:
-        made.up(*stack(MEMBERS, [{"name": "example.com", "policy": "weighted"}]))
-    assert list(caught.value.lines) == [
-        "stacks/Pulumi.global-traffic-manager.yaml: spillway:global.services[0].name = example.com: the zone's own "
-        "name can have one tier in Azure DNS, and has 2: give it a name below the zone, such as llm.example.com"
-    ]
-    assert made.cloud.state.resources == {}
+def test_what_cannot_be_expressed_is_told_by_the_plan_alone() -> None:
+    (fault,) = beyond_provider(*stack(MEMBERS, [{"name": "example.com", "policy": "weighted"}]))
+    assert fault.line("FILE") == (
+        "FILE: services[0].name = example.com: the zone's own name can have one tier in Azure DNS, and has 2: "
+        "give it a name below the zone, such as llm.example.com"
+    )
 
 
 MEMBER = st.fixed_dictionaries(
