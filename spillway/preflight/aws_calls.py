@@ -18,10 +18,14 @@ from botocore.config import Config
 
 from spillway.preflight.model import Unanswered, Unreachable
 
+TRIES: Final = 8
 # Adaptive: slows down when throttled, so that several stacks at once get through
 # (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html#adaptive-retry-mode).
 CONFIG: Final = Config(
-    retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=5, read_timeout=20, user_agent_extra="spillway"
+    retries={"mode": "adaptive", "total_max_attempts": TRIES},
+    connect_timeout=5,
+    read_timeout=20,
+    user_agent_extra="spillway",
 )
 
 DENIED: Final = frozenset(
@@ -123,7 +127,7 @@ def _meaning(error: exceptions.ClientError, service: str, region: str) -> Except
         action = action_of(error, service)
         return Unanswered(f"denied: {action}", f"allow {action} to whoever runs preflight")
     if code in THROTTLED:
-        return Unanswered(f"{service} throttles ({code}) after {CONFIG.retries['max_attempts']} tries", "run it again")
+        return Unanswered(f"{service} throttles ({code}) after {TRIES} tries", "run it again")
     return Unanswered(f"{service}: {one_line(error)}")
 
 

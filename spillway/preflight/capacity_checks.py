@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from infra.faults import listed
 from spillway.preflight.context import RegionContext
 from spillway.preflight.facts import Market, Reservation, Score
-from spillway.preflight.model import Row, State, count
+from spillway.preflight.model import Row, State, Unanswered, count
 from spillway.preflight.vcpus import Demand, PoolMarket, demands, used, vcpus
+
+T = TypeVar("T")
 
 FEWEST_TYPES: Final = 3
 """With fewer types the score is always low:
@@ -31,9 +34,9 @@ def on_demand_quota(context: RegionContext) -> Iterator[Row]:
 def _vcpu_quota(context: RegionContext, market: PoolMarket) -> Iterator[Row]:
     config, account = context.config, context.account
     quotas = account.quotas("ec2")
-    reserved = account.reservations() if market == "on-demand" else ()
+    reserved, unseen = _asked(account.reservations) if market == "on-demand" else ((), "")
     found, without = demands(config, market, quotas, reserved)
-    running = account.running()
+    running, unseen_too = _asked(account.running)
     free: dict[str, float] = {}
     for demand in found:
         others = used(demand.quota, market, running, reserved, quotas, config, config.account)
@@ -41,7 +44,12 @@ def _vcpu_quota(context: RegionContext, market: PoolMarket) -> Iterator[Row]:
     # A pool whose types count against several quotas launches from each of them: one that is short may be made up for.
     fits = sum(max(0, free[d.quota.code]) // vcpus(d.largest) for d in found)
     for demand in found:
-        yield _quota_row(context, demand, free[demand.quota.code], fits)
+        row = _quota_row(context, demand, free[demand.quota.code], fits)
+        if row.state == "ok" and (unseen or unseen_too):
+            # Too little is too little, whoever uses it; what would be enough may be in use.
+            why = unseen or unseen_too
+            row = replace(row, state="unknown", found=f"{row.found}; what others use is not known ({why})")
+        yield row
     for name in without:
         yield Row(
             f"quota.{market}.{name}",
@@ -50,6 +58,14 @@ def _vcpu_quota(context: RegionContext, market: PoolMarket) -> Iterator[Row]:
             "no quota of this account names its family",
             action=f"look for it by name in the Service Quotas console of {config.region}, Amazon EC2",
         )
+
+
+def _asked(question: Callable[[], Sequence[T]]) -> tuple[Sequence[T], str]:
+    """The answer, or nothing and why there is none: a quota is worth telling without its use."""
+    try:
+        return question(), ""
+    except Unanswered as error:
+        return (), error.reason
 
 
 def _quota_row(context: RegionContext, demand: Demand, free: float, fits: float) -> Row:

@@ -43,6 +43,8 @@ def command(
     """
     if (stack is None) == (not all_):
         raise SpillwayError("preflight: name one stack, or --all for every region stack")
+    if sandbox and profile is not None:
+        raise SpillwayError(f"preflight: --profile {profile} goes without --sandbox: the stand-in takes no credentials")
     wanted = _region_names(stacks) if all_ else [str(stack)]
     settings = _Settings(stacks, sandbox, profile, image_age)
     with _progress(wanted) as say:

@@ -13,12 +13,20 @@ from functools import wraps
 from threading import RLock
 from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
 
+from infra import naming
 from spillway.errors import SpillwayError
 
 State = Literal["failure", "unknown", "warning", "note", "ok"]
 
 SEVERITY: Final[tuple[State, ...]] = ("failure", "unknown", "warning", "note", "ok")
 """Most urgent first. Only `failure` makes the exit code 1."""
+
+
+_CONSOLES: Final = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +44,19 @@ class QuotaRequest:
 
     def console(self) -> str:
         """The page of the quota in the console (https://docs.aws.amazon.com/servicequotas/latest/userguide/)."""
-        return f"https://{self.region}.console.aws.amazon.com/servicequotas/home/services/{self.service}/quotas/{self.code}"
+        host = _CONSOLES[naming.partition(self.region)]
+        return f"https://{self.region}.{host}/servicequotas/home/services/{self.service}/quotas/{self.code}"
 
     def command(self) -> str:
         """The AWS CLI's words for the request."""
         return (
             f"aws service-quotas request-service-quota-increase --service-code {self.service} "
-            f"--quota-code {self.code} --desired-value {self.value:g} --region {self.region}"
+            f"--quota-code {self.code} --desired-value {self.value:.10g} --region {self.region}"
         )
 
     def text(self) -> str:
         """For a table: what and how, in one line."""
-        return f"request {self.name} ({self.code}) = {self.value:g}: {self.command()}"
+        return f"request {self.name} ({self.code}) = {self.value:.10g}: {self.command()}"
 
     def describe(self) -> dict[str, Any]:
         """For `--json`."""
@@ -186,4 +195,4 @@ def once(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self
 def count(number: float, noun: str) -> str:
     """`1 address`, `2 addresses`."""
     plural = f"{noun}es" if noun.endswith(("s", "x")) else f"{noun}s"
-    return f"{number:,g} {noun if number == 1 else plural}"
+    return f"{number:,.10g} {noun if number == 1 else plural}"

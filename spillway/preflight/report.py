@@ -88,7 +88,7 @@ class Report:
         for heading in ("state", "check", "found", "needed", "request"):
             table.add_column(heading, overflow="fold")
         for row in self.ordered():
-            request = f"{row.request.code} = {row.request.value:g}" if row.request else ""
+            request = f"{row.request.code} = {row.request.value:.10g}" if row.request else ""
             cells = (row.check, row.found, row.needed, request)
             table.add_row(Text(row.state, _STYLE[row.state]), *(Text(cell) for cell in cells))
         return table

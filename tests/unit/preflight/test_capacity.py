@@ -82,6 +82,15 @@ def test_one_family_short_of_spot_quota_is_a_warning_while_the_other_holds_the_p
     assert states(rows(FakeAccount(values={"L-C4BD4855": 0}))) == {SPOT_P5: "warning"}
 
 
+def test_a_quota_whose_use_may_not_be_seen_is_told_as_far_as_it_goes() -> None:
+    for method, wanted in (("running", {ON_DEMAND_P, SPOT_P4, SPOT_P5}), ("reservations", {ON_DEMAND_P})):
+        found = rows(FakeAccount(denied=frozenset({method})))
+        assert set(states(found, "unknown")) == wanted
+        assert found[ON_DEMAND_P].found == f"1152 vCPUs; what others use is not known (denied: {method})"
+        short = rows(FakeAccount(denied=frozenset({method}), values={"L-417A185B": 96}))
+        assert short[ON_DEMAND_P].state == "failure", "too little, whoever uses it"
+
+
 def test_a_pool_with_floor_at_max_needs_no_spot_quota() -> None:
     changes = {"pools.floor": 2, "pools.target": 2, "pools.max": 2}
     account = FakeAccount(values={"L-417A185B": 384, "L-7212CCBC": 0, "L-C4BD4855": 0})

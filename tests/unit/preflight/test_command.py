@@ -1,0 +1,204 @@
+"""`spillway preflight` as a person and a program see it: table, JSON, exit codes, one line per error."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sandbox.clouds import VARIABLE
+from spillway.cli import main
+from spillway.preflight import command
+from spillway.preflight.model import SEVERITY, QuotaRequest, Row, Unreachable, count
+from spillway.preflight.report import Report
+from tests.unit.preflight.fake_account import FakeAccount
+from tests.unit.stack_data import STACKS
+
+
+@pytest.fixture(autouse=True)
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "sandbox"
+    monkeypatch.setenv(VARIABLE, str(directory))
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "CLOUDFLARE_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return directory
+
+
+def weather(directory: Path, text: str) -> None:
+    directory.mkdir()
+    (directory / "weather.yaml").write_text(text)
+
+
+def run(*arguments: str) -> int:
+    return main(["preflight", *arguments, "--stacks", str(STACKS)])
+
+
+def test_a_ready_stack_exits_with_0_and_says_so_last(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("aws-us-east-1", "--sandbox", "--image-age", "3650") == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].strip() == "aws-us-east-1 (sandbox)"
+    assert lines[1].split() == ["state", "check", "found", "needed", "request"]
+    assert lines[-1] == "aws-us-east-1: ready for `up` (3 notes)"
+    assert err == "", "no progress where nobody watches"
+
+
+def test_a_failure_exits_with_1_stands_first_and_comes_with_a_command_to_copy(
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weather(sandbox, "quotas: [{name: L-0263D0A3, value: 4}, {name: L-C4BD4855, value: 0}]\n")
+    assert run("aws-us-east-1", "--sandbox", "--image-age", "3650") == 1
+    lines = capsys.readouterr().out.splitlines()
+    states = [line.split()[0] for line in lines[2 : lines.index("")]]
+    assert states == sorted(states, key=SEVERITY.index)  # type: ignore[arg-type]
+    assert states[:2] == ["failure", "warning"]
+    assert lines[2].split()[-3:] == ["L-0263D0A3", "=", "5"]
+    command_line = (
+        "  aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-0263D0A3 "
+        "--desired-value 5 --region us-east-1"
+    )
+    assert command_line in lines
+    assert lines[-1].startswith("aws-us-east-1: `up` or the fallback would fail (1 failure, 1 warning, ")
+
+
+def test_json_has_a_stable_shape(sandbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weather(sandbox, "quotas: [{name: L-0263D0A3, value: 4}]\n")
+    assert run("aws-us-east-1", "--sandbox", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"stack", "sandbox", "ready", "counts", "rows", "error"}
+    assert (found["stack"], found["sandbox"], found["ready"], found["error"]) == ("aws-us-east-1", True, False, [])
+    assert list(found["counts"]) == list(SEVERITY)
+    assert sum(found["counts"].values()) == len(found["rows"])
+    assert all(set(row) == {"id", "check", "state", "found", "needed", "action", "request"} for row in found["rows"])
+    row = found["rows"][0]
+    assert (row["id"], row["state"]) == ("addresses", "failure")
+    assert row["request"] == {
+        "service": "ec2",
+        "quotaCode": "L-0263D0A3",
+        "quotaName": "EC2-VPC Elastic IPs",
+        "region": "us-east-1",
+        "value": 5,
+        "console": "https://us-east-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/L-0263D0A3",
+        "command": row["request"]["command"],
+    }
+
+
+def test_all_regions_have_a_table_each_and_one_exit_code(sandbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--all", "--sandbox") == 0
+    lines = capsys.readouterr().out.splitlines()
+    verdicts = [line.split(":")[0] for line in lines if "ready for `up`" in line]
+    assert verdicts == ["aws-us-east-1", "aws-us-east-2", "aws-us-west-2"], "region stacks, in order, no global one"
+    weather(sandbox, "quotas: [{region: us-west-2, name: L-0263D0A3, value: 1}]\n")
+    assert run("--all", "--sandbox", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["stack"], each["ready"]) for each in found["stacks"]] == [
+        ("aws-us-east-1", True), ("aws-us-east-2", True), ("aws-us-west-2", False),
+    ]  # fmt: skip
+    assert found["ready"] is False
+
+
+def test_a_stack_with_a_faulty_file_does_not_keep_the_others_from_being_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stacks = tmp_path / "stacks"
+    shutil.copytree(STACKS, stacks)
+    faulty = stacks / "Pulumi.aws-us-east-2.yaml"
+    faulty.write_text(faulty.read_text().replace("target: ", "targt: "))
+    assert main(["preflight", "--all", "--sandbox", "--stacks", str(stacks)]) == 1
+    out, err = capsys.readouterr()
+    assert "spillway: stacks/Pulumi.aws-us-east-2.yaml: spillway:region.pools" in err
+    assert "aws-us-east-2: not checked" in out
+    assert "aws-us-west-2: ready for `up`" in out
+
+
+@pytest.mark.parametrize("stack", ["global", "global-cloudflare", "global-traffic-manager"])
+def test_each_global_stack_is_checked_on_the_stand_in(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(stack, "--sandbox") == 0
+    assert f"{stack}: ready for `up`" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["aws-eu-west-9"], "stacks/Pulumi.aws-eu-west-9.yaml: no such stack file; there are aws-us-east-1, "),
+        ([], "preflight: name one stack, or --all for every region stack"),
+        (["aws-us-east-1", "--all"], "preflight: name one stack, or --all for every region stack"),
+        (["aws-us-east-1", "--sandbox", "--profile", "x"], "preflight: --profile x goes without --sandbox: "),
+        (["aws-us-east-1", "--profile", "nope"], "AWS: The config profile (nope) could not be found; "),
+        (["aws-us-east-1"], "AWS, us-east-1: Unable to locate credentials; set AWS_PROFILE or log in ("),
+        (["global"], "AWS, us-east-1: Unable to locate credentials; set AWS_PROFILE or log in ("),
+        (["global-cloudflare"], "Cloudflare: no credentials: set CLOUDFLARE_API_TOKEN, as `pulumi up` needs it too"),
+    ],
+)
+def test_what_keeps_it_from_asking_is_one_line_and_exit_code_1(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"spillway: {told}")
+    assert err.count("\n") == 1
+
+
+def test_json_carries_the_error_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("aws-us-east-1", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ready"], found["rows"]) == (False, [])
+    assert found["error"][0].startswith("AWS, us-east-1: Unable to locate credentials")
+
+
+def test_a_faulty_weather_file_is_one_line(sandbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weather(sandbox, "quotas: [{name: L-0263D0A3}]\n")
+    assert run("aws-us-east-1", "--sandbox") == 1
+    assert "quotas.0.value: is required" in capsys.readouterr().err
+
+
+def test_the_real_account_is_asked_with_the_regions_of_all_stacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = FakeAccount()
+    seen: list[Any] = []
+    monkeypatch.setattr(command, "real", lambda config, profile: seen.append(profile) or account)
+    monkeypatch.setattr(
+        account, "scores", lambda types, capacity, regions: seen.append((types, capacity, regions)) or []
+    )
+    assert run("aws-us-east-1", "--profile", "ops", "--image-age", "3650") == 0
+    types = ("p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge")
+    assert seen == ["ops", (types, 2, ("us-east-1", "us-east-2", "us-west-2"))]
+    assert "none for us-east-1" in capsys.readouterr().out
+
+
+def test_open_questions_do_not_fail_but_are_told_in_the_verdict() -> None:
+    report = Report("aws-us-east-1", (Row("zones", "zones", "unknown", "denied: ec2:DescribeAvailabilityZones"),))
+    assert report.ready
+    assert report.verdict() == "aws-us-east-1: nothing known speaks against `up` (1 open question)"
+    assert not Report("x", error=("no network",)).ready
+
+
+def test_on_a_terminal_the_table_fits_and_commands_stay_whole() -> None:
+    request = QuotaRequest("ec2", "L-417A185B", "Running On-Demand P instances", "us-east-1", 1152)
+    row = Row("quota", "on-demand vCPUs", "failure", "96 vCPUs " * 20, "1152 vCPUs", "too few", request)
+    console = Console(width=90, force_terminal=True, color_system=None, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    Report("aws-us-east-1", (row,)).print(console)
+    lines = console.export_text().splitlines()
+    assert f"  {request.command()}" in lines
+    assert all(len(line) <= 90 for line in lines[: lines.index("")])
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [(1, "address", "1 address"), (2, "address", "2 addresses"), (0, "day", "0 days"), (1200, "key", "1,200 keys")],
+)
+def test_counts_are_words(number: float, noun: str, text: str) -> None:
+    assert count(number, noun) == text
+
+
+def test_what_ends_everything_is_lines_for_a_person() -> None:
+    assert Unreachable("one line").lines == ("one line",)
