@@ -20,6 +20,9 @@ weather_app = typer.Typer(
 )
 app.add_typer(weather_app, name="weather")
 
+dns_app = typer.Typer(no_args_is_help=True, help="The stand-in clouds' name servers.")
+app.add_typer(dns_app, name="dns")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -231,3 +234,36 @@ def weather_clear() -> None:
     from sandbox import forecast
 
     forecast.clear(sandbox_dir())
+
+
+@dns_app.command("serve")
+def dns_serve(
+    port: Annotated[int, typer.Option(help="On 127.0.0.1, UDP and TCP.")] = 5353,
+    client_region: Annotated[str, typer.Option(help="The AWS region where the askers are taken to be.")] = "us-east-1",
+    provider: Annotated[
+        str | None, typer.Option(help="route53, cloudflare or traffic-manager, when several hold the zone.")
+    ] = None,
+) -> None:
+    """Answer real DNS queries from the stand-in's zones and health checks: dig @127.0.0.1 -p 5353 llm.example.com"""
+    import time
+
+    from sandbox.dns.authority import PROVIDERS
+    from sandbox.dns.geography import regions
+    from sandbox.dns.running import Running
+    from sandbox.dns.serve import Responder, serving
+
+    if client_region not in regions():
+        raise SpillwayError(f"--client-region = {client_region}: no AWS region; allowed are {', '.join(regions())}")
+    if provider is not None and provider not in PROVIDERS:
+        raise SpillwayError(f"--provider = {provider}: allowed are {', '.join(PROVIDERS)}")
+    responder = Responder(Running(sandbox_dir(), provider), client_region)
+    names = responder.running.authority.services()
+    if not names:
+        raise SpillwayError("the stand-in clouds hold no service name: bring the stack `global` up first")
+    try:
+        with serving(responder, port) as taken:
+            typer.echo(f"{', '.join(names)} at 127.0.0.1 port {taken}; Ctrl-C ends it")
+            while True:
+                time.sleep(1)
+    except KeyboardInterrupt:
+        return

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from sandbox.clouds import WEATHER, claim, write_whole
-from sandbox.store import STRIKES
 from sandbox.rules import shown
+from sandbox.store import STRIKES
 from sandbox.weather import Down, Weather, load, parse
 from spillway.errors import SpillwayError
 
@@ -21,7 +21,7 @@ def read(directory: Path) -> Weather:
 
 
 def add(directory: Path, section: str, entry: dict[str, Any]) -> None:
-    """Append one entry to a section (`soldOut`, `quotas`, `faults`, `down`). Raises WeatherError when it is not allowed."""
+    """Append one entry to a section (`soldOut`, `quotas`, `faults`, `down`). Raises WeatherError for a bad one."""
     data = read(directory).model_dump(by_alias=True, exclude_defaults=True)
     entries = [*data.get(section, ()), entry]
     data[section] = entries

@@ -174,49 +174,32 @@ class StandIn:
     """The zone of the stand-in clouds, with its health checkers on the wall clock."""
 
     def __init__(self, directory: Path, service: str, watched: Watched, client_region: str) -> None:
-        from sandbox.dns.authority import Snapshot
-        from sandbox.dns.clock import WallClock
-        from sandbox.dns.health import Live
+        from sandbox.dns.running import Running
 
-        self._directory, self._service, self._region = directory, service, client_region
-        self._members = watched.of(service)
-        self._snapshot = Snapshot.load(directory)
-        self._clock, self._live = WallClock(), Live(directory)
-        self._authority = self._started()
-        self.provider = watched.provider or str(self._authority.provider(service) or "")
-        zone = self._authority.zone_of(service)
+        self._service, self._region, self._members = service, client_region, watched.of(service)
+        self._running = Running(directory, watched.provider or None)
+        self.provider = watched.provider or str(self._running.authority.provider(service) or "")
+        zone = self._running.authority.zone_of(service)
         self.servers: Sequence[str] = zone.name_servers if zone else ()
         self.where = f"stand-in clouds, clients in {client_region}"
 
-    def _started(self) -> Any:
-        """Checkers are taken as having run before: settled, without waiting for it."""
-        from sandbox.dns.authority import Authority
-
-        authority = Authority(self._snapshot, self._clock, self._live, seed=int(time.time()))
-        self._clock.settle(authority.settling)
-        return authority
-
     def look(self) -> Look:
-        from sandbox.dns.authority import Snapshot
-
-        snapshot = Snapshot.load(self._directory)
-        if snapshot != self._snapshot:  # somebody deployed
-            self._snapshot = snapshot
-            self._authority = self._started()
-        answers = [self._authority.answer(self._service, "A", self._region) for _ in range(STAND_IN_ANSWERS)]
+        self._running.refresh()
+        authority, live = self._running.authority, self._running.live
+        answers = [authority.answer(self._service, "A", self._region) for _ in range(STAND_IN_ANSWERS)]
         found = [a.addresses for a in answers if a.addresses]
         addresses = [a for m in self._members for a in m.addresses]
         words = {"up": "ready", "error": "answers 503", "blackhole": "silent", "refused": "refused", "slow": "slow"}
-        health = {a: words[self._live.behaviour(a)] for a in addresses}
-        said = {a: self._authority.verdict(a) for a in addresses}
+        health = {a: words[live.behaviour(a)] for a in addresses}
+        said = {a: authority.verdict(a) for a in addresses}
         faults = [] if found else [f"{self._service}: {answers[0].rcode}, no address"]
-        faults += [self._live.fault] if self._live.fault else []
+        faults += [live.fault] if live.fault else []
         checked = {a: healthy for a, healthy in said.items() if healthy is not None}
         path = [f"{step.name}: {step.chosen} ({step.why})" for step in answers[0].steps]
         return Look(time.time(), found, answers[0].lifetime if found else None, health, checked, faults, path)
 
     def wait(self, seconds: float) -> None:
-        self._clock.run_until(self._clock.now + seconds)
+        self._running.clock.run_until(self._running.clock.now + seconds)
 
 
 def stand_in_members(directory: Path) -> Watched:

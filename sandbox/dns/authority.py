@@ -29,7 +29,7 @@ _TOKENS = {
     "azure-native": (tm.PROFILE, tm.ENDPOINT, tm.ZONE, tm.RECORD_SET),
 }
 _HOPS = 8
-ROUTE53, CLOUDFLARE, TRAFFIC_MANAGER = "route53", "cloudflare", "traffic-manager"
+ROUTE53, CLOUDFLARE, TRAFFIC_MANAGER = PROVIDERS = ("route53", "cloudflare", "traffic-manager")
 
 
 class Server(Protocol):
@@ -99,16 +99,25 @@ class Authority:
         endpoints: Endpoints,
         seed: int = 0,
         log: Log | None = None,
+        delegated: str | None = None,
     ) -> None:
+        """delegated: the provider whose name servers a zone is delegated to, when several hold one of its name; the
+        others' checkers then do not run."""
         self.snapshot, self.clock, self.endpoints, self.log = snapshot, clock, endpoints, log or Log()
         self._chance = random.Random(f"answers/{seed}")
-        self.checks = Checks(snapshot.of(HEALTH_CHECK), clock, endpoints, seed, log=self.log, lookup=self._address)
-        self.monitors = Monitors(snapshot.of(POOL), snapshot.of(MONITOR), clock, endpoints, seed, log=self.log)
+
+        def of(provider: str, token: str) -> list[Resource]:
+            return snapshot.of(token) if delegated in (None, provider) else []
+
+        self.checks = Checks(of(ROUTE53, HEALTH_CHECK), clock, endpoints, seed, log=self.log, lookup=self._address)
+        self.monitors = Monitors(of(CLOUDFLARE, POOL), of(CLOUDFLARE, MONITOR), clock, endpoints, seed, log=self.log)
         self.profiles = tm.TrafficManager(snapshot.of(tm.PROFILE), snapshot.of(tm.ENDPOINT), self._chance)
         self.probing = Probing(self.profiles.targets(), clock, endpoints, seed, log=self.log, lookup=self._address)
         self.profiles.probing = self.probing
         self.zones: list[Server] = [*self._route53(), *self._cloudflare(), *self._azure()]
-        self.zones.sort(key=lambda zone: -len(zone.name))  # the most specific one is delegated to
+        kind = {ROUTE53: _Zone53, CLOUDFLARE: cf.CloudflareZone, TRAFFIC_MANAGER: tm.AzureZone}.get(delegated or "")
+        # The most specific zone answers.
+        self.zones.sort(key=lambda zone: (-len(zone.name), kind is not None and not isinstance(zone, kind)))
 
     @property
     def version(self) -> int:

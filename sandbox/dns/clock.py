@@ -38,6 +38,10 @@ class Clock:
         """Run `action` so many seconds from now."""
         self.at(self._now + seconds, action)
 
+    def forget(self) -> None:
+        """Drop every event that is still to come."""
+        self._queue.clear()
+
     @property
     def next_due(self) -> float:
         """When the next event is due; infinity when there is none."""
@@ -81,6 +85,10 @@ class WallClock(Clock):
             if ahead >= end:
                 return
             self._sleep(max(0.0, min(self.next_due, end) - ahead))
+
+    def catch_up(self) -> None:
+        """Run what has fallen due by now, without waiting."""
+        self._run(self._monotonic() - self._origin)
 
     def settle(self, seconds: float) -> None:
         """Run so many seconds ahead without waiting; from there on real time goes on."""

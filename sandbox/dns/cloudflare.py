@@ -104,6 +104,17 @@ class Balancer:
         self.policy = str(o.get("steeringPolicy") or ("geo" if mapped else "off"))
         self.across = bool((o.get("adaptiveRouting") or {}).get("failoverAcrossPools"))
         self.fallback = pools.get(str(o.get("fallbackPool")))
+        self._known: dict[str, tuple[int, list[Pool], list[Pool]]] = {}
+
+    def healthy(self, location: str) -> tuple[list[Pool], list[Pool]]:
+        """The pools for clients of a region in their order, and the healthy ones; worked out when health changes."""
+        version = self.monitors.version
+        known = self._known.get(location)
+        if known is None or known[0] != version:
+            ordered = self.ordered(location)
+            known = (version, ordered, [p for p in ordered if p.healthy(self.monitors)])
+            self._known[location] = known
+        return known[1], known[2]
 
     def ordered(self, location: str) -> list[Pool]:
         """The pools for clients of a region, in their failover order, unhealthy ones included."""
@@ -120,8 +131,9 @@ class Balancer:
 
     def steer(self, location: str, chance: random.Random, without: Sequence[Pool] = ()) -> tuple[Pool | None, str]:
         """The pool for a new session, and why."""
-        pools = [p for p in self.ordered(location) if p not in without]
-        fit = [p for p in pools if p.healthy(self.monitors)]
+        pools, fit = self.healthy(location)
+        if without:
+            pools, fit = [p for p in pools if p not in without], [p for p in fit if p not in without]
         if len(fit) > 1:
             kept = [p for p in fit if not (p.shed and chance.random() < p.shed)]
             fit = kept or fit

@@ -92,6 +92,7 @@ def take_down(
     kind: DownKind = "blackhole",
     *,
     service: str | None = None,
+    provider: str | None = None,
     client_region: str = "us-east-1",
     members: Mapping[str, Sequence[str]] | None = None,
     clients: int = 100,
@@ -103,18 +104,19 @@ def take_down(
 ) -> Rehearsal:
     """Rehearse the loss of one AWS region of the sandbox in `directory`, whose weather stays as it is.
 
-    service: the name asked for; the only one when left out. client_region: where the clients are. members: name ->
+    service: the name asked for; the only one when left out. provider: route53 | cloudflare | traffic-manager, whose
+    zone answers when several hold it. client_region: where the clients are. members: name ->
     addresses, to call answers by; the stacks that hold the addresses when left out. clients: how many in each run, and
     `stubborn` more that keep answers longer than their TTL says. outage, aftermath: seconds that the region is down,
     and that are watched after its return. Raises SpillwayError when the service is not there, or never answers with the
     region.
     """
     snapshot = Snapshot.load(directory)
-    name = _service(snapshot, service)
+    name, provider = _service(snapshot, service, provider)
     naming = _naming(snapshot, members)
     found: list[_Run] = []
     for number in range(runs):
-        run = _Run(snapshot, name, region, kind, client_region, naming, seed + number, clients, stubborn)
+        run = _Run(snapshot, name, provider, region, kind, client_region, naming, seed + number, clients, stubborn)
         run.play(outage, aftermath, tell=number == 0)
         found.append(run)
     first = found[0]
@@ -141,18 +143,18 @@ def take_down(
     )
 
 
-def _service(snapshot: Snapshot, service: str | None) -> str:
-    authority = Authority(snapshot, Clock(), Scripted(snapshot.holders))
+def _service(snapshot: Snapshot, service: str | None, provider: str | None) -> tuple[str, str | None]:
+    authority = Authority(snapshot, Clock(), Scripted(snapshot.holders), delegated=provider)
     names = authority.services()
     if service is None:
         if len(names) == 1:
-            return names[0]
+            return names[0], authority.provider(names[0])
         if not names:
             raise SpillwayError("the stand-in clouds hold no service name: bring the stack `global` up first")
         raise SpillwayError(f"name the service: the stand-in clouds hold {', '.join(names)}")
     if not authority.answer(service).values:
         raise SpillwayError(f"{service}: no answer from the stand-in clouds; there are {', '.join(names) or 'none'}")
-    return service
+    return service, authority.provider(service)
 
 
 def _naming(snapshot: Snapshot, members: Mapping[str, Sequence[str]] | None) -> Callable[[str], str]:
@@ -181,6 +183,7 @@ class _Run:
         self,
         snapshot: Snapshot,
         service: str,
+        provider: str | None,
         region: str,
         kind: DownKind,
         client_region: str,
@@ -192,7 +195,7 @@ class _Run:
         self.service, self.region, self.kind, self.location = service, region, kind, client_region
         self.clock, self.log = Clock(), Log()
         self.endpoints = Scripted(snapshot.holders)
-        self.authority = Authority(snapshot, self.clock, self.endpoints, seed, self.log)
+        self.authority = Authority(snapshot, self.clock, self.endpoints, seed, self.log, provider)
         self._naming = naming
         self._chance = random.Random(f"clients/{seed}")
         self._zone = self.authority.proxied(service)

@@ -39,6 +39,8 @@ class Endpoint:
         kind = str(values.get("type") or values.get("endpointType") or "ExternalEndpoints").rsplit("/", 1)[-1]
         self.nested = kind.lower().startswith("nested")
         self.target = plain(str(values.get("target") or ""))
+        self.version = _version(self.target)
+        """4 or 6 for an address, None for a name."""
         self.child_id = str(values.get("targetResourceId") or "").lower() if self.nested else ""
         self.enabled = str(values.get("endpointStatus") or "Enabled") == "Enabled"
         self.always = str(values.get("alwaysServe") or "Disabled") == "Enabled"
@@ -93,6 +95,7 @@ class TrafficManager:
         self.by_name = {p.fqdn: p for p in self.profiles.values()}
         self._chance = chance or random.Random(0)
         self.probing: Probing | None = None
+        self._known: dict[str, tuple[int, list[Endpoint], list[Endpoint]]] = {}
 
     def targets(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """What the probing agents look at: (id, target, monitorConfig)."""
@@ -124,10 +127,19 @@ class TrafficManager:
         profile = self.by_name.get(plain(name))
         if profile is None or not profile.enabled:  # "an NXDOMAIN response code is returned"
             return Answer(plain(name), kind, NXDOMAIN)
-        return self._walk(profile, plain(name), kind, location, (), ())
+        # Nested profiles are walked within; the answer has the TTL of the one that was asked
+        # (https://learn.microsoft.com/azure/traffic-manager/traffic-manager-faqs).
+        return self._walk(profile, plain(name), kind, location, profile.ttl)
 
     def _walk(
-        self, profile: Profile, name: str, kind: str, location: str, steps: tuple[Step, ...], seen: tuple[str, ...]
+        self,
+        profile: Profile,
+        name: str,
+        kind: str,
+        location: str,
+        ttl: int,
+        steps: tuple[Step, ...] = (),
+        seen: tuple[str, ...] = (),
     ) -> Answer:
         if profile.id in seen:
             raise SpillwayError(f"{profile.fqdn}: nested profiles lead in a circle")
@@ -138,20 +150,29 @@ class TrafficManager:
         steps = (*steps, *(Step(profile.fqdn, e.name, why) for e in chosen))
         child = self.profiles.get(first.child_id) if first.nested else None
         if child is not None:
-            return self._walk(child, name, kind, location, steps, (*seen, profile.id))
-        if not _is_address(first.target):
-            link = Link(name, first.target, profile.ttl)
-            return Answer(name, kind, ttl=profile.ttl, steps=steps, links=(link,))
+            return self._walk(child, name, kind, location, ttl, steps, (*seen, profile.id))
+        if first.version is None:
+            link = Link(name, first.target, ttl)
+            return Answer(name, kind, ttl=ttl, steps=steps, links=(link,))
         wanted = 6 if kind == "AAAA" else 4
-        values = tuple(e.target for e in chosen if ipaddress.ip_address(e.target).version == wanted)
+        values = tuple(e.target for e in chosen if e.version == wanted)
         if kind not in ("A", "AAAA"):
             values = ()
-        return Answer(name, kind, values=values, ttl=profile.ttl, steps=steps)
+        return Answer(name, kind, values=values, ttl=ttl, steps=steps)
+
+    def _fit(self, profile: Profile) -> tuple[list[Endpoint], list[Endpoint]]:
+        """The enabled endpoints and the available ones of them; worked out when a status changes."""
+        version = self.probing.version if self.probing else -1
+        known = self._known.get(profile.id)
+        if known is None or known[0] != version:
+            enabled = [e for e in profile.endpoints if e.enabled]
+            known = (version, enabled, [e for e in enabled if self.available(e, (profile.id,))])
+            self._known[profile.id] = known
+        return known[1], known[2]
 
     def _choose(self, profile: Profile, location: str) -> tuple[list[Endpoint], str]:
         """ "If all enabled endpoints are degraded, they are considered as if they were online": then by the method."""
-        enabled = [e for e in profile.endpoints if e.enabled]
-        fit = [e for e in enabled if self.available(e, (profile.id,))]
+        enabled, fit = self._fit(profile)
         told = f"{len(fit)} of {len(enabled)} available" if fit else f"{len(enabled)} enabled{_OPEN}"
         pool = fit or enabled
         if not pool:
@@ -244,9 +265,8 @@ def _values(record: Resource, kind: str) -> tuple[str, ...]:
     return tuple(str(v[property]) for v in record[key] or ())
 
 
-def _is_address(text: str) -> bool:
+def _version(text: str) -> int | None:
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text).version
     except ValueError:
-        return False
-    return True
+        return None
