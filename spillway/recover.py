@@ -32,7 +32,7 @@ from spillway.errors import SpillwayError
 from spillway.recovery.aws_types import RULES as AWS_RULES
 from spillway.recovery.importfile import build, imported_urns, recovered_name, recovered_urn
 from spillway.recovery.match import Decision, Left, decide, planned
-from spillway.recovery.model import PROVIDERS, Existing, Inventory, Planned, Rules, accounts_of, name_of
+from spillway.recovery.model import PROVIDERS, Existing, Inventory, Planned, Rules, Scope, accounts_of, name_of
 from spillway.recovery.pulumi import Outcome, Say, Stack, refuse_living
 from spillway.recovery.report import Report
 from spillway.recovery.state import State, linked, put_in_place
@@ -88,10 +88,11 @@ def _decide(
     for token, urn, inputs in [*known, *((i.token, i.urn, i.inputs) for i in plan if i.token.startswith(PROVIDERS))]:
         providers.setdefault(token.removeprefix(PROVIDERS), {})[urn] = inputs
     whole = Decision()
+    scope = Scope(name, plan, state.owned())
     for cloud, settings in sorted(providers.items()):
         if cloud not in RULES:
             continue
-        existing = [e for inventory in inventories(cloud, list(settings.values())) for e in inventory.existing(name)]
+        existing = [e for inventory in inventories(cloud, list(settings.values())) for e in inventory.existing(scope)]
         tried = [e for e in existing if (e.token, e.id) in refused]
         part = decide(plan, [e for e in existing if e not in tried], state, RULES[cloud])
         whole.adopt += part.adopt

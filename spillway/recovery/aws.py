@@ -24,10 +24,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.naming import region_prefix
 from spillway.errors import SpillwayError
 from spillway.recovery import aws_types as types
-from spillway.recovery.model import STACK_TAG, UNHANDLED, Existing, Inventory, Properties, accounts_of, strings
+from spillway.recovery.aws_calls import pages, tags_of, told
+from spillway.recovery.aws_route53 import Route53Inventory
+from spillway.recovery.model import STACK_TAG, UNHANDLED, Existing, Inventory, Properties, Scope, accounts_of, strings
 
 Json = Mapping[str, Any]
 
+CONTROL_REGION: Final = "us-east-1"
+"""Route 53 is global, with its endpoint here: https://docs.aws.amazon.com/general/latest/gr/r53.html"""
 POOLED: Final = "made by a pool, and ends with it"
 
 
@@ -104,7 +108,7 @@ ARNS: Final = (
     Arn(r"events:rule/(?P<name>[^/]+)", types.EVENT_RULE, "name"),
     Arn(r"sns:(?P<name>[^:]+)", types.TOPIC, "arn"),
 )
-ELSEWHERE: Final = re.compile(r"(autoscaling|iam|budgets):.*")
+ELSEWHERE: Final = re.compile(r"(autoscaling|iam|budgets):.*|route53:(hostedzone|healthcheck)/.*")
 """Asked for by their own services."""
 POOLS: Final = re.compile(r"ec2:(instance|volume|network-interface|spot-instances-request|fleet)/.+")
 EC2_LISTED: Final = re.compile(
@@ -131,8 +135,12 @@ class AwsInventory:
         """The service's client in this region."""
         return self._session.client(service, region_name=self._region)
 
-    def existing(self, stack: str) -> list[Existing]:
+    def existing(self, scope: Scope) -> list[Existing]:
         """See model.Inventory. Raises SpillwayError in AWS's words when a call is refused."""
+        tokens = scope.tokens()
+        if tokens and all(token.startswith(types.ROUTE53) for token in tokens if token.startswith("aws:")):
+            return []  # a global stack has nothing in a region
+        stack = scope.stack
         found: list[Existing] = []
         parts: Sequence[Callable[[str], Iterable[Existing]]] = (
             self._ec2,
@@ -146,8 +154,8 @@ class AwsInventory:
             try:
                 found += part(stack)
             except (ClientError, BotoCoreError) as error:
-                told = " ".join(str(error).split())
-                raise SpillwayError(f"listing what exists in {self._account}, {self._region}: {told}") from None
+                where = f"{self._account}, {self._region}"
+                raise SpillwayError(f"listing what exists in {where}: {told(error)}") from None
         return found
 
     # EC2
@@ -157,7 +165,7 @@ class AwsInventory:
         for listing in EC2:
             filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
             filters += [{"Name": name, "Values": list(values)} for name, values in listing.filters]
-            for item in _pages(client, listing.operation, listing.items, Filters=filters):
+            for item in pages(client, listing.operation, listing.items, Filters=filters):
                 yield self._listed(listing, item)
                 if listing.token == types.ROUTE_TABLE:
                     yield from self._table_parts(item)
@@ -172,7 +180,7 @@ class AwsInventory:
             token = types.EGRESS_RULE
         key = "/".join(str(item.get(part)) for part in listing.key) or None
         refs = frozenset(strings(item)) - {item[listing.id]}
-        return Existing(token, item[listing.id], key, _tags(item.get("Tags")), self._region, refs)
+        return Existing(token, item[listing.id], key, tags_of(item.get("Tags")), self._region, refs)
 
     def _table_parts(self, table: Json) -> Iterator[Existing]:
         """Routes and associations: neither has tags, and both refuse a second create."""
@@ -199,19 +207,21 @@ class AwsInventory:
     def _groups(self, stack: str) -> Iterator[Existing]:
         client = self.client("autoscaling")
         filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
-        for group in _pages(client, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters):
+        for group in pages(client, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters):
             name = group["AutoScalingGroupName"]
             refs = {*str(group.get("VPCZoneIdentifier") or "").split(","), *(group.get("TargetGroupARNs") or [])} - {""}
             going = "is being deleted" if group.get("Status") else None
-            yield Existing(types.GROUP, name, name, _tags(group.get("Tags")), self._region, frozenset(refs), keep=going)
+            yield Existing(
+                types.GROUP, name, name, tags_of(group.get("Tags")), self._region, frozenset(refs), keep=going
+            )
 
     # The tagging API
 
     def _tagged(self, stack: str) -> Iterator[Existing]:
         client = self.client("resourcegroupstaggingapi")
         filters = [{"Key": STACK_TAG, "Values": [stack]}]
-        for item in _pages(client, "get_resources", "ResourceTagMappingList", TagFilters=filters):
-            arn, tags = item["ResourceARN"], _tags(item.get("Tags"))
+        for item in pages(client, "get_resources", "ResourceTagMappingList", TagFilters=filters):
+            arn, tags = item["ResourceARN"], tags_of(item.get("Tags"))
             resource = resource_of(arn)
             if ELSEWHERE.fullmatch(resource) or EC2_LISTED.fullmatch(resource):
                 continue
@@ -233,11 +243,11 @@ class AwsInventory:
     def _parts(self, parent: Existing) -> Iterator[Existing]:
         """What a rule or a topic has of its own and would be listed nowhere else."""
         if parent.token == types.EVENT_RULE:
-            for target in _pages(self.client("events"), "list_targets_by_rule", "Targets", Rule=parent.id):
+            for target in pages(self.client("events"), "list_targets_by_rule", "Targets", Rule=parent.id):
                 id = f"{parent.id}/{target['Id']}"
                 yield Existing(types.EVENT_TARGET, id, id, region=self._region, parents=frozenset({parent.id}))
         elif parent.token == types.TOPIC:
-            listed = _pages(self.client("sns"), "list_subscriptions_by_topic", "Subscriptions", TopicArn=parent.id)
+            listed = pages(self.client("sns"), "list_subscriptions_by_topic", "Subscriptions", TopicArn=parent.id)
             for subscription in listed:
                 arn = subscription["SubscriptionArn"]
                 if not arn.startswith("arn:"):  # "PendingConfirmation": Subscribe answers with the one that waits
@@ -251,7 +261,7 @@ class AwsInventory:
         client = self.client("iam")
         for name, tags in self._named(client, stack, "list_roles", "Roles", "RoleName", "list_role_tags"):
             yield Existing(types.ROLE, name, name, tags)
-            for policy in _pages(client, "list_role_policies", "PolicyNames", RoleName=name):
+            for policy in pages(client, "list_role_policies", "PolicyNames", RoleName=name):
                 id = f"{name}:{policy}"
                 yield Existing(types.ROLE_POLICY, id, id, parents=frozenset({name}))
 
@@ -266,21 +276,21 @@ class AwsInventory:
     ) -> Iterator[tuple[str, Mapping[str, str]]]:
         """(name, tags) of what starts with the stack's prefix and carries its tag."""
         prefix = _prefix(stack)
-        for item in _pages(client, operation, items):
+        for item in pages(client, operation, items):
             name = item[property]
             if name.startswith(prefix):
-                tags = _tags(list(_pages(client, tags_operation, "Tags", **{property: name})))
+                tags = tags_of(list(pages(client, tags_operation, "Tags", **{property: name})))
                 if tags.get(STACK_TAG) == stack:
                     yield name, tags
 
     def _budgets(self, stack: str) -> Iterator[Existing]:
         client = self._session.client("budgets", region_name="us-east-1")  # its one endpoint
-        for budget in _pages(client, "describe_budgets", "Budgets", AccountId=self._account):
+        for budget in pages(client, "describe_budgets", "Budgets", AccountId=self._account):
             name = budget["BudgetName"]
             if not name.startswith(_prefix(stack)):
                 continue
             arn = f"arn:aws:budgets::{self._account}:budget/{name}"
-            tags = _tags(client.list_tags_for_resource(ResourceARN=arn).get("ResourceTags"))
+            tags = tags_of(client.list_tags_for_resource(ResourceARN=arn).get("ResourceTags"))
             if tags.get(STACK_TAG) == stack:
                 yield Existing(types.BUDGET, f"{self._account}:{name}", name, tags)
 
@@ -292,26 +302,14 @@ def _prefix(stack: str) -> str:
         raise SpillwayError(str(error)) from None
 
 
-def _pages(client: Any, operation: str, items: str, **arguments: Any) -> Iterator[Any]:
-    """Every item of a listing call, over all its pages."""
-    if not client.can_paginate(operation):
-        yield from getattr(client, operation)(**arguments).get(items) or []
-        return
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page.get(items) or []
-
-
-def _tags(listed: Any) -> Mapping[str, str]:
-    return {tag["Key"]: tag.get("Value") or "" for tag in listed or []}
-
-
 def inventories(providers: Iterable[Properties]) -> Sequence[Inventory]:
-    """One inventory per region and profile of the stack's AWS providers.
+    """Per region and profile of the stack's AWS providers what is in the region, per profile what is in Route 53.
 
     Raises SpillwayError when the credentials are missing or lead to an account that the provider does not allow.
     """
     out: list[Inventory] = []
     seen: set[tuple[str, str]] = set()
+    asked: set[str] = set()
     for settings in providers:
         region, profile = str(settings.get("region") or ""), str(settings.get("profile") or "")
         if (region, profile) in seen:
@@ -321,9 +319,12 @@ def inventories(providers: Iterable[Properties]) -> Sequence[Inventory]:
             session = boto3.Session(profile_name=profile or None, region_name=region or None)
             account = session.client("sts").get_caller_identity()["Account"]
         except (ClientError, BotoCoreError) as error:
-            raise SpillwayError(f"AWS credentials for {region}: {' '.join(str(error).split())}") from None
+            raise SpillwayError(f"AWS credentials for {region}: {told(error)}") from None
         allowed = accounts_of(settings)
         if allowed and account not in allowed:
             raise SpillwayError(f"AWS account {account}: the stack's provider allows {', '.join(allowed)} only")
         out.append(AwsInventory(session, session.region_name, account))
+        if account not in asked:
+            asked.add(account)
+            out.append(Route53Inventory(session.client("route53", region_name=CONTROL_REGION), account))
     return out

@@ -48,6 +48,10 @@ EVENT_TARGET: Final = "aws:cloudwatch/eventTarget:EventTarget"
 TOPIC: Final = "aws:sns/topic:Topic"
 SUBSCRIPTION: Final = "aws:sns/topicSubscription:TopicSubscription"
 BUDGET: Final = "aws:budgets/budget:Budget"
+ROUTE53: Final = "aws:route53/"
+ZONE: Final = "aws:route53/zone:Zone"
+HEALTH_CHECK: Final = "aws:route53/healthCheck:HealthCheck"
+RECORD: Final = "aws:route53/record:Record"
 
 _DESTINATIONS: Final = ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
 
@@ -73,6 +77,30 @@ def _association(values: Properties) -> str | None:
     return text(values, "subnetId") or text(values, "gatewayId")
 
 
+def zone_id(value: str) -> str:
+    """`/hostedzone/Z123` -> `Z123`, the form of a state and of an import."""
+    return value.removeprefix("/hostedzone/")
+
+
+def record_name(value: str) -> str:
+    """A record's name as it is compared: lower case, no dot at the end, and `*` as itself.
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html"""
+    return value.lower().rstrip(".").replace("\\052", "*")
+
+
+def record_id(zone: str, name: str, type: str, set: str | None) -> str:
+    """`ZONEID_name_type_setIdentifier`, a record's natural id and what its import takes:
+    https://www.pulumi.com/registry/packages/aws/api-docs/route53/record/#import"""
+    return "_".join(filter(None, (zone_id(zone), record_name(name), type, set)))
+
+
+def _record(values: Properties) -> str | None:
+    """In a zone, name, type and set identifier are unique:
+    https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html"""
+    zone, name, type = text(values, "zoneId"), text(values, "name"), text(values, "type")
+    return record_id(zone, name, type, text(values, "setIdentifier")) if zone and name and type else None
+
+
 RULES: Final = Rules(
     keys={
         ROUTE: _route,
@@ -93,6 +121,7 @@ RULES: Final = Rules(
         TOPIC: _joined("", "name"),
         SUBSCRIPTION: _joined(" ", "topic", "protocol", "endpoint"),
         BUDGET: _joined("", "name"),
+        RECORD: _record,
     },
     children={
         ROUTE: ("routeTableId",),

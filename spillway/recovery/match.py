@@ -103,11 +103,16 @@ class _Matcher:
 
     def _rest(self, decision: Decision) -> None:
         gone: set[str] = set()
+        full: set[str] = set()
         for resource in self.free:
             if resource.keep is not None:
-                decision.left.append(Left(resource, resource.keep, problem=resource.keep == UNHANDLED))
+                problem = resource.problem or resource.keep == UNHANDLED
+                decision.left.append(Left(resource, resource.keep, problem))
             elif resource.token in self.rules.built_in:
                 decision.left.append(Left(resource, "comes and goes with what it is a part of"))
+            elif resource.undeletable is not None:
+                decision.left.append(Left(resource, resource.undeletable, problem=True))
+                full.add(resource.id)
             elif not resource.parents:
                 decision.orphans.append(resource)
                 gone |= {resource.id, *([resource.key] if resource.key else [])}
@@ -115,7 +120,7 @@ class _Matcher:
             if resource.keep is None and resource.parents and resource.token not in self.rules.built_in:
                 if resource.parents & gone and resource.token in self.rules.own_delete:
                     decision.orphans.append(resource)
-                elif not resource.parents & gone:
+                elif not resource.parents & (gone | full):
                     decision.left.append(Left(resource, "part of a resource of the stack, and in no plan"))
 
     def _fits(self, item: Planned, candidate: Existing) -> bool:

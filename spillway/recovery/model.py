@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -30,7 +30,8 @@ class Existing:
     token: the Pulumi type. id: what the provider's import takes. key: see Rules.keys. region: "" for account-wide ones.
     refs: ids and ARNs of other resources that it was made with, as far as the cloud tells.
     parents: for what has no tags of its own: ids of the tagged resources that it is a part of.
-    keep: why it is not recovery's to touch, or None.
+    keep: why it is not recovery's to touch, or None; `problem`: and the stack is not consistent while it is there.
+    undeletable: why the next `up` could not delete it if it turned out to belong to nothing, or None.
     """
 
     token: str
@@ -41,22 +42,13 @@ class Existing:
     refs: frozenset[str] = frozenset()
     parents: frozenset[str] = frozenset()
     keep: str | None = None
+    problem: bool = False
+    undeletable: str | None = None
 
     @property
     def name(self) -> str:
         """How people know it."""
         return self.tags.get(NAME_TAG) or self.key or self.id
-
-
-class Inventory(Protocol):
-    """What exists in one cloud account and region."""
-
-    def existing(self, stack: str) -> list[Existing]:
-        """Everything that carries the stack's tag, and the untaggable parts of it; oldest first where that is known.
-
-        Raises SpillwayError when the cloud cannot be asked.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +61,15 @@ class Rules:
     own_delete: those children that keep their parent from being deleted.
     same: type -> the type under which the cloud knows the same thing.
     built_in: types that come and go with their parents, and that a program only adopts.
+    id_key: how two ids are compared, where a cloud writes one in several ways.
     """
 
     keys: Mapping[str, Key]
-    children: Mapping[str, tuple[str, ...]]
-    own_delete: frozenset[str]
-    same: Mapping[str, str]
-    built_in: frozenset[str]
+    children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own_delete: frozenset[str] = frozenset()
+    same: Mapping[str, str] = field(default_factory=dict)
+    built_in: frozenset[str] = frozenset()
+    id_key: Callable[[str], str] = str
 
     def canonical(self, token: str) -> str:
         return self.same.get(token, token)
@@ -111,6 +105,39 @@ class Planned:
         if isinstance(tags, list):  # auto scaling groups: [{key, value, propagateAtLaunch}]
             return {str(t["key"]): t.get("value") for t in tags if isinstance(t, dict) and "key" in t}
         return tags if isinstance(tags, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a stack is about, as far as listing needs it.
+
+    planned: what its plan would make. owned: (type, properties) of what its state has.
+    """
+
+    stack: str
+    planned: Sequence[Planned] = ()
+    owned: Sequence[tuple[str, Properties]] = ()
+
+    def tokens(self) -> frozenset[str]:
+        """The types of its resources, planned and owned; no components and providers."""
+        planned = {item.token for item in self.planned if item.custom}
+        return frozenset(t for t in planned | {token for token, _ in self.owned} if not t.startswith("pulumi:"))
+
+    def properties(self, token: str) -> Iterator[Properties]:
+        """Of everything of a type: planned inputs, then what the state has."""
+        yield from (item.inputs for item in self.planned if item.token == token)
+        yield from (properties for owned, properties in self.owned if owned == token)
+
+
+class Inventory(Protocol):
+    """What exists in one cloud account and region."""
+
+    def existing(self, scope: Scope) -> list[Existing]:
+        """Everything that carries the stack's tag, and the untaggable parts of it; oldest first where that is known.
+
+        Raises SpillwayError when the cloud cannot be asked.
+        """
+        ...
 
 
 def name_of(urn: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sandbox.kinds import Resource
 from sandbox.store import Store
-from spillway.recovery.model import STACK_TAG, Existing, Rules, strings
+from spillway.recovery import aws_types, route53
+from spillway.recovery.model import STACK_TAG, Existing, Rules, Scope, strings
 
 GLOBAL = "global"
 
@@ -22,12 +23,13 @@ class SandboxInventory:
     def __init__(self, directory: Path, cloud: str, accounts: Collection[str], rules: Rules) -> None:
         self._directory, self._cloud, self._accounts, self._rules = directory, cloud, accounts, rules
 
-    def existing(self, stack: str) -> list[Existing]:
+    def existing(self, scope: Scope) -> list[Existing]:
+        """See model.Inventory."""
         store = Store(self._directory)
         with store.transaction(write=False) as tx:
             rows = [r for r in tx.all(self._cloud) if not self._accounts or r.account in self._accounts]
         store.close()
-        found = [self._tagged(r) for r in rows if r.urn and _tags(r).get(STACK_TAG) == stack]
+        found = [self._tagged(r) for r in rows if r.urn and _tags(r).get(STACK_TAG) == scope.stack]
         names = {name: e.id for e, r in ((e, r) for e in found for r in rows if r.id == e.id) for name in _names(e, r)}
         for row in rows:
             properties = self._rules.children.get(row.token)
@@ -36,7 +38,17 @@ class SandboxInventory:
             parents = {names[v] for p in properties if (v := row.outputs.get(p)) in names}
             if parents:
                 found.append(self._existing(row, frozenset(parents)))
-        return found
+        return self._with_records(found, rows, scope)
+
+    @staticmethod
+    def _with_records(found: list[Existing], rows: Sequence[Resource], scope: Scope) -> list[Existing]:
+        """With what Route 53 would list of the zones that the stack has or names."""
+        wanted = route53.zone_ids(scope) | {e.id for e in found if e.token == aws_types.ZONE}
+        if not wanted:
+            return found
+        records = [_record(r) for r in rows if r.token == aws_types.RECORD and r.urn]
+        apex = {r.id: aws_types.record_name(str(r["name"])) for r in rows if r.token == aws_types.ZONE}
+        return route53.complete(found, [r for r in records if r.zone in wanted], apex, scope)
 
     def _tagged(self, row: Resource) -> Existing:
         return self._existing(row, frozenset())
@@ -51,6 +63,20 @@ class SandboxInventory:
             refs=frozenset(strings(row.inputs, skip=("tags", "tagsAll"))),
             parents=parents,
         )
+
+
+def _record(row: Resource) -> route53.Record:
+    alias: Mapping[str, Any] = next(iter(row["aliases"] or []), {})
+    zone = aws_types.zone_id(str(row["zoneId"]))
+    inside = aws_types.zone_id(str(alias.get("zoneId", ""))) == zone
+    return route53.Record(
+        zone=zone,
+        name=aws_types.record_name(str(row["fqdn"])),
+        type=str(row["type"]),
+        set=str(row["setIdentifier"] or ""),
+        check=str(row["healthCheckId"] or ""),
+        alias=aws_types.record_name(str(alias.get("name", ""))) if inside else "",
+    )
 
 
 def _names(found: Existing, row: Resource) -> set[str]:

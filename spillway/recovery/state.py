@@ -32,12 +32,13 @@ class State:
 
     def holds(self, rules: Rules, token: str, id: str, key: str | None, region: str) -> bool:
         """Whether a resource of the cloud is in the state, also as one that waits for deletion."""
-        wanted = rules.canonical(token)
+        wanted, same = rules.canonical(token), rules.id_key(id)
         for resource in self.resources:
             if rules.canonical(resource["type"]) != wanted:
                 continue
             outputs = resource.get("outputs") or resource.get("inputs") or {}
-            if id in (resource.get("id"), outputs.get("arn")):
+            names = (resource.get("id"), outputs.get("arn"))
+            if any(isinstance(name, str) and rules.id_key(name) == same for name in names):
                 return True
             here = str(outputs.get("region") or "")
             if (
@@ -47,6 +48,14 @@ class State:
             ):
                 return True
         return False
+
+    def owned(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """(type, properties) of every resource, inputs where the cloud does not tell them."""
+        return [
+            (r["type"], {**(r.get("inputs") or {}), **(r.get("outputs") or {})})
+            for r in self.resources
+            if r.get("custom")
+        ]
 
     def waiting(self) -> list[Resource]:
         """What earlier recoveries took in so that the next `up` deletes it."""

@@ -7,20 +7,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from sandbox.project import ROOT
 from sandbox.store import Store
 from spillway.errors import SpillwayError
-from spillway.recover import on_sandbox, recover
 from spillway.recovery.model import type_of
-from spillway.recovery.report import Report
 from tests.support.engine import EngineSandbox, changes
+from tests.support.recovering import command, fault, managed, recovered, wait_for
 
 pytestmark = pytest.mark.engine
 
@@ -40,26 +37,9 @@ def small(tmp_path: Path) -> EngineSandbox:
     return EngineSandbox(tmp_path / "sandbox", PROGRAM)
 
 
-def recovered(sandbox: EngineSandbox, stack: str = "one", *, dry_run: bool = False, force: bool = False) -> Report:
-    target, inventories = on_sandbox(sandbox.project, stack, lambda text: print(text, file=sys.stderr))
-    return recover(target, inventories, target._say, dry_run=dry_run, force=force)
-
-
-def fault(kind: str, token: str, **more: object) -> str:
-    extra = "".join(f", {key}: {value}" for key, value in more.items())
-    return f'faults:\n  - {{operation: create, type: "{token}", kind: {kind}{extra}}}\n'
-
-
 def held(sandbox: EngineSandbox) -> Counter[str]:
     """How many of each type that the program makes."""
     return Counter({t: n for t, n in sandbox.held().items() if not t.startswith(BUILT_IN)})
-
-
-def managed(sandbox: EngineSandbox, stack: str = "one") -> Counter[str]:
-    """How many of each type the state knows."""
-    exported = sandbox.pulumi("stack", "export", stack=stack).ok().json["deployment"]
-    assert not exported.get("pending_operations")
-    return Counter(r["type"] for r in exported["resources"] if r["custom"] and not r["type"].startswith("pulumi:"))
 
 
 def all_is_well(sandbox: EngineSandbox, stack: str = "one") -> None:
@@ -68,14 +48,6 @@ def all_is_well(sandbox: EngineSandbox, stack: str = "one") -> None:
     assert held(sandbox) == managed(sandbox, stack)
     assert set(held(sandbox).values()) == {1}, held(sandbox)
     assert changes(sandbox.preview(stack)) == {}
-
-
-def wait_for(sandbox: EngineSandbox, token: str, seconds: float = 60) -> None:
-    """Until the stand-in cloud holds one of a type."""
-    end = time.monotonic() + seconds
-    while not sandbox.resources(token):
-        assert time.monotonic() < end, f"no {token} after {seconds} s"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("lost", [(VPC, ROLE), (TABLE,), (ROUTE, ASSOCIATION)])
@@ -266,19 +238,6 @@ def test_recovery_refuses_while_an_update_runs_on_this_machine(small: EngineSand
         assert running.poll() is None
     finally:
         small.kill(running)
-
-
-def command(sandbox: EngineSandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`spillway recover ARGUMENTS --sandbox` as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "spillway.cli", "recover", *arguments, "--sandbox"],
-        cwd=ROOT,
-        env={**os.environ, "SPILLWAY_SANDBOX_DIR": str(sandbox.directory)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_a_region_killed_in_the_middle_with_an_answer_lost_is_whole_again(sandbox: EngineSandbox) -> None:

@@ -26,7 +26,7 @@ from spillway.recovery import aws, aws_types
 from spillway.recovery.aws_types import RULES
 from spillway.recovery.importfile import build, recovered_name
 from spillway.recovery.match import decide, planned
-from spillway.recovery.model import UNHANDLED, UNKNOWN, Existing, Planned, accounts_of, name_of, type_of
+from spillway.recovery.model import UNHANDLED, UNKNOWN, Existing, Planned, Scope, accounts_of, name_of, type_of
 from spillway.recovery.pulumi import Lock, Outcome, refuse_living
 from spillway.recovery.report import Report
 from spillway.recovery.stand_in import SandboxInventory
@@ -448,8 +448,8 @@ class Listed:
     def __init__(self, *existing: Existing) -> None:
         self.found = list(existing)
 
-    def existing(self, stack: str) -> list[Existing]:
-        assert stack == "dev"
+    def existing(self, scope: Scope) -> list[Existing]:
+        assert scope.stack == "dev"
         return self.found
 
 
@@ -526,7 +526,7 @@ def test_the_stand_ins_inventory_goes_by_tags_and_parents_alone(tmp_path: Path) 
     with Store(tmp_path).transaction(write=True) as tx:
         for row in rows:
             tx.put("aws", row)
-    found = {e.id: e for e in SandboxInventory(tmp_path, "aws", {"1"}, RULES).existing("dev")}
+    found = {e.id: e for e in SandboxInventory(tmp_path, "aws", {"1"}, RULES).existing(Scope("dev"))}
     assert sorted(found) == ["node", "node:p", "r-1", "rtb-1", "vpc-1"]
     assert found["r-1"].key == "rtb-1_0.0.0.0/0"
     assert found["r-1"].parents == {"rtb-1"}
@@ -717,7 +717,7 @@ def test_a_refusal_by_aws_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     inventory = Stubbed("ec2")
     inventory.stubber.add_client_error("describe_vpcs", "UnauthorizedOperation", "You are not authorized")
     with pytest.raises(SpillwayError, match=r"listing what exists in 123456789012, us-east-1: .*UnauthorizedOperation"):
-        inventory.existing(AWS_STACK)
+        inventory.existing(Scope(AWS_STACK))
 
 
 def test_credentials_of_another_account_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
