@@ -47,6 +47,7 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "catalog": Lazy("spillway.catalog_cli:catalog", "Machine types, where they are offered, and which models fit."),
+    "dns": Lazy("spillway.dns_cli:app", "Global DNS: how fast failover is, who answers now, draining a region."),
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
     "preflight": Lazy("spillway.preflight.command:command", "What an account will refuse, before `pulumi up`."),
     "recover": Lazy(

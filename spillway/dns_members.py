@@ -105,8 +105,8 @@ def from_file(path: Path) -> Watched:
         raise SpillwayError(f"{path}: not JSON: {error}") from None
 
 
-def from_stack(stack: str, *, sandbox: bool) -> Watched:
-    """The outputs of a deployed global stack, through the engine. Raises SpillwayError in the engine's own words."""
+def outputs_of(stack: str, *, sandbox: bool) -> dict[str, Any]:
+    """The outputs of a deployed stack, through the engine. Raises SpillwayError in the engine's own words."""
     from rich.console import Console
 
     from spillway.engine import ensure_engine
@@ -123,7 +123,12 @@ def from_stack(stack: str, *, sandbox: bool) -> Watched:
     else:
         target = Stack(stack, ("pulumi",), engine.environment(os.environ), lambda text: None)
     told = target.must("reading its outputs", "stack", "output", "--json")
-    outputs = json.loads(told)
+    outputs: dict[str, Any] = json.loads(told)
     if not outputs:
         raise SpillwayError(f"{stack}: has no outputs: bring it up first")
-    return parse(outputs, f"outputs of {stack}")
+    return outputs
+
+
+def from_stack(stack: str, *, sandbox: bool) -> Watched:
+    """Who may answer, by the outputs of a deployed global stack. Raises SpillwayError."""
+    return parse(outputs_of(stack, sandbox=sandbox), f"outputs of {stack}")

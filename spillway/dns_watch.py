@@ -202,6 +202,15 @@ class StandIn:
         self._running.clock.run_until(self._running.clock.now + seconds)
 
 
+def sources(watched: Watched, *, sandbox: bool, client_region: str = "us-east-1") -> dict[str, Source]:
+    """Where to ask for each service of a global stack, by its name. Raises SpillwayError when nobody can be asked."""
+    if not sandbox:
+        return {name: RealZone(name, watched, ()) for name in watched.services}
+    from sandbox.clouds import sandbox_dir
+
+    return {name: StandIn(sandbox_dir(), name, watched, client_region) for name in watched.services}
+
+
 def stand_in_members(directory: Path) -> Watched:
     """Members of a stand-in zone that no global stack describes: the stacks that hold addresses, and single addresses
     that are only checked."""

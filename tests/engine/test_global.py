@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.kinds import Resource
+from sandbox.project import ROOT
 from sandbox.store import Store
 from tests.support.deployed import deploy, endpoint
 from tests.support.engine import EngineSandbox, changes, copied_project
@@ -206,3 +210,38 @@ def test_an_existing_zone_is_taken_and_another_one_refused(world: EngineSandbox)
     refused = world.pulumi("preview", stack=stack).failed()
     assert "spillway:global.zone.id = Z0000000000000000000A: cannot find that hosted zone" in refused.text
     assert "Traceback" not in refused.text
+
+
+def spillway(world: EngineSandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "spillway.cli", *arguments]
+    environment = {**world.environment, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, env=environment, cwd=world.root, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_what_is_behind_drain_runs_only_once_nobody_is_sent_there(world: EngineSandbox, tmp_path: Path) -> None:
+    world.up("global").ok()
+    mark = tmp_path / "destroyed"
+    drain = ("dns", "drain", "aws-us-east-1", "--sandbox", "--", "touch", str(mark))
+    refused = spillway(world, *drain)
+    assert (refused.returncode, mark.exists()) == (1, False)
+    assert "is not drained: write drain: true there" in refused.stderr
+
+    world.edit_stack("global", "        stack: aws-us-east-1\n", "        stack: aws-us-east-1\n        drain: true\n")
+    refused = spillway(world, *drain)
+    assert (refused.returncode, mark.exists()) == (1, False)
+    assert "drained in the stack file, not yet in the cloud" in refused.stderr
+
+    world.up("global").ok()
+    done = spillway(world, *drain)
+    assert (done.returncode, mark.exists()) == (0, True), done.stderr
+    assert done.stdout.startswith("aws-us-east-1: drained.")
+
+
+def test_watch_tells_a_program_who_answers(world: EngineSandbox) -> None:
+    world.up("global").ok()
+    told = spillway(world, "dns", "watch", "llm.example.com", "--sandbox", "--once", "--json")
+    assert told.returncode == 0, told.stderr
+    shares = {member["name"]: member["share"] for member in json.loads(told.stdout)["members"]}
+    assert shares == {"aws-us-east-1": 1.0, "aws-us-west-2": 0.0, "onprem-fra": 0.0, "small-model": 0.0}

@@ -1,0 +1,151 @@
+"""`spillway dns drain`: nothing is destroyed while a name still leads there, or while clients may remember that it did.
+
+A region that goes away answers nobody, but resolvers keep what they were told for the TTL. So: the member is marked
+`drain: true`, the global stack brought up (its records go, its checks stay), and this waits until no name server
+answers with its addresses and the last answer that did is over. Only then the command behind `--` runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spillway.errors import SpillwayError
+
+if TYPE_CHECKING:
+    from spillway.dns_watch import Source
+
+GONE_SECONDS = 120.0
+"""Longest wait for the name servers. A change is on all of Route 53's within 60 s, usually:
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html"""
+LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What was waited for. services: the names that were asked; seconds: the whole wait."""
+
+    member: str
+    addresses: tuple[str, ...]
+    services: tuple[str, ...]
+    ttl_seconds: float
+    seconds: float
+
+
+def member_of(stack: str, wanted: str, root: Path) -> str:
+    """The member's name, given by itself or by its region stack.
+
+    Raises SpillwayError when the stack file has no such member, or does not drain it.
+    """
+    from infra.dns.config import load_global
+
+    path = root / "stacks" / f"Pulumi.{stack}.yaml"
+    config = load_global(path, stack)
+    names = [member.name for member in config.members]
+    for number, member in enumerate(config.members):
+        if wanted in (member.name, member.stack):
+            if not member.drain:
+                raise SpillwayError(
+                    f"stacks/{path.name}: spillway:global.members[{number}].drain: {member.name} is not drained: "
+                    f"write drain: true there, and bring the stack {stack} up"
+                )
+            return member.name
+    raise SpillwayError(f"{wanted}: no such member in stacks/{path.name}; there are {', '.join(names)}")
+
+
+def check_outputs(member: str, stack: str, outputs: Mapping[str, Any]) -> None:
+    """Raises SpillwayError when the deployed global stack still leads to the member."""
+    services = outputs.get("services", {})
+    leading = [name for name, service in services.items() if any(member in tier for tier in service["tiers"])]
+    if leading or member not in outputs.get("drained", ()):
+        names = f" ({', '.join(leading)} still lead there)" if leading else ""
+        raise SpillwayError(f"{member}: drained in the stack file, not yet in the cloud{names}: bring {stack} up first")
+
+
+def wait_until_gone(
+    sources: Mapping[str, Source],
+    addresses: Sequence[str],
+    ttl_seconds: float,
+    say: Callable[[str], None],
+    now: Callable[[], float] = time.monotonic,
+) -> float:
+    """Seconds waited until no name answers with one of `addresses`, and the last answer that did is over.
+
+    sources: by service name. Raises SpillwayError when a name still does after GONE_SECONDS, or cannot be asked.
+    """
+    started, clean = now(), None
+    waiter = next(iter(sources.values()))
+    while True:
+        leading = {name: found for name, source in sources.items() if (found := _led(name, source, addresses))}
+        at = now()
+        if leading and at - started > GONE_SECONDS:
+            told = "; ".join(f"{name} answers {', '.join(found)}" for name, found in leading.items())
+            raise SpillwayError(f"after {GONE_SECONDS:.0f} s the name servers still lead there: {told}")
+        if leading:
+            clean = None  # a small weight shows in some answers only
+            say(f"still answered: {', '.join(leading)}")
+            waiter.wait(LOOK_SECONDS)
+            continue
+        clean = at if clean is None else clean
+        left = clean + ttl_seconds - at
+        if left <= 0:
+            return at - started
+        say(f"no name leads there; clients may remember it for {left:.0f} s more")
+        waiter.wait(min(LOOK_SECONDS, left))
+
+
+def _led(name: str, source: Source, addresses: Sequence[str]) -> list[str]:
+    """Which of the addresses a name answers with now."""
+    look = source.look()
+    if look.faults and not look.answers:
+        raise SpillwayError(f"{name}: nobody could be asked: {look.faults[0]}")
+    return sorted({address for answer in look.answers for address in answer} & set(addresses))
+
+
+def drain(
+    member: Annotated[str, typer.Argument(help="The member, or its region stack, such as aws-us-east-1.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(help="After --: what to run once nobody is sent there any more.")
+    ] = None,
+    stack: Annotated[str, typer.Option(help="The global stack.")] = "global",
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the stand-in clouds.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Wait until no client is sent to a drained member, then run the command behind --.
+
+    First write `drain: true` at the member in the global stack's file and bring that stack up.
+    Example: spillway dns drain aws-us-east-1 -- pulumi destroy --stack aws-us-east-1 --ignore-protect
+    """
+    from rich.console import Console
+
+    from spillway.dns_members import outputs_of, parse
+    from spillway.dns_watch import sources
+
+    program = shutil.which(command[0]) if command else None
+    if command and program is None:
+        raise SpillwayError(f"{command[0]}: no such command")
+    name = member_of(stack, member, Path.cwd())
+    outputs = outputs_of(stack, sandbox=sandbox)
+    check_outputs(name, stack, outputs)
+    addresses = outputs["members"].get(name, {}).get("addresses", [])
+    ttl = float(outputs["budget"].get("ttlSeconds") or 0)
+    watched = parse(outputs, f"outputs of {stack}")
+    with Console(stderr=True).status(f"{name}: asking the name servers") as status:
+        asked = sources(watched, sandbox=sandbox)
+        seconds = wait_until_gone(asked, addresses, ttl, lambda text: status.update(f"{name}: {text}"))
+    done = Drained(name, tuple(addresses), tuple(asked), ttl, round(seconds, 1))
+    if json_:
+        typer.echo(json.dumps(asdict(done), indent=2))
+    else:
+        names = ", ".join(asked)
+        typer.echo(f"{name}: drained. {names} lead elsewhere, and what clients remembered is over ({seconds:.0f} s)")
+    if command and program:
+        os.execv(program, command)
