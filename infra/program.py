@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import pulumi
 
+from infra import sdks
 from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
 from infra.machine_checks import advice
 from infra.stackfile import GLOBAL_KEY, is_global
@@ -65,6 +66,7 @@ def build_stack() -> None:
                 build_global(stack, root)
             return
         config = read_region(stack, root)
+        sdks.require(config.cloud, f"{STACKS}/Pulumi.{stack}.yaml", f"{REGION_KEY}.cloud", config.cloud)
     except ConfigError as error:
         refuse(error.lines)
     for line in advice(config):  # works, but not as its author may think

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pulumi
 from pulumi import ResourceOptions
 
-from infra import stackfile
+from infra import sdks, stackfile
 from infra.dns import budget
 from infra.dns.common import ExistingZone, NotFound, Outputs, ProviderArgs
 from infra.dns.config import check_settings, load_global, parse_global
@@ -19,6 +19,8 @@ from infra.dns.sections import GlobalStack
 from infra.faults import ConfigError, Fault
 from infra.stackfile import GLOBAL_KEY
 
+SDKS: Final = {"route53": "aws", "cloudflare": "cloudflare", "traffic-manager": "azure"}
+"""Provider -> the extra with its SDK."""
 _READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 
 
@@ -86,6 +88,8 @@ def stack_output(stack: str, output: str) -> Any:
 
 def build_global(config: GlobalStack, stack: str, file: str) -> None:
     """Build the global stack and export who answers for what. Raises ConfigError before anything is registered."""
+    provider = config.dns.provider
+    sdks.require(SDKS[provider], file, f"{GLOBAL_KEY}.dns.provider", provider)
     found = endpoints(config, file)
     try:
         plan = build(config, found)
