@@ -18,5 +18,5 @@ EXTRAS: Final = {
 def require(extra: str, file: str, key: str, value: str) -> None:
     """Raises ConfigError, with how to install it, when the SDK that a stack file's value needs is not there."""
     if find_spec(EXTRAS[extra]) is None:
-        why = f"needs {EXTRAS[extra]}, which is not installed: `EXTRAS={extra} make setup` or `uv sync --extra {extra}`"
+        why = f"needs {EXTRAS[extra]}, which is not installed; `make setup` installs it"
         raise ConfigError([f"{file}: {key} = {value}: {why}"])

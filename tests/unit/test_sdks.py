@@ -22,5 +22,5 @@ def test_a_missing_sdk_is_named_with_how_to_install_it(monkeypatch: pytest.Monke
         sdks.require("cloudflare", "stacks/Pulumi.global.yaml", "spillway:global.dns.provider", "cloudflare")
     assert list(refused.value.lines) == [
         "stacks/Pulumi.global.yaml: spillway:global.dns.provider = cloudflare: needs pulumi_cloudflare, which is not "
-        "installed: `EXTRAS=cloudflare make setup` or `uv sync --extra cloudflare`"
+        "installed; `make setup` installs it"
     ]
