@@ -85,7 +85,7 @@ def _member(name: str, value: Any, where: str) -> Member:
     if not isinstance(value, dict):
         return Member(name, tuple(addresses))
     port = value.get("port") or 443
-    if isinstance(port, bool) or not isinstance(port, int | float) or not 0 < port < 65536:
+    if isinstance(port, bool) or not isinstance(port, int | float) or port not in range(1, 65536):
         raise SpillwayError(f"{where}: members.{name}.port = {port}: has to be a port, 1 to 65535")
     return Member(
         name,

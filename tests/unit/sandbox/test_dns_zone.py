@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.dns.answer import NXDOMAIN
@@ -272,6 +272,7 @@ def service(policy: str) -> list[Resource]:
     return top() if top else weighted({"aws-us-east-1": 70, "aws-us-west-2": 29, "onprem": 1})
 
 
+@settings(deadline=None)
 @given(POLICIES, st.sets(st.sampled_from(sorted(OWNER))), st.sampled_from(["us-east-1", "eu-west-1", "sa-east-1"]))
 def test_an_unhealthy_address_is_never_answered_while_another_is_healthy(
     policy: str, down: set[str], location: str
@@ -296,6 +297,7 @@ def exactly(group: Group, down: Down, location: str = "us-east-1") -> dict[str, 
     return found
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 255), min_size=3, max_size=3), MEMBER_SETS)
 def test_a_member_that_goes_gives_away_its_own_share_and_nobody_loses(weights: list[int], gone: set[str]) -> None:
     given_weights = dict(zip(MEMBERS, weights, strict=True))
@@ -315,6 +317,7 @@ def test_a_member_that_goes_gives_away_its_own_share_and_nobody_loses(weights: l
         assert after == pytest.approx(before)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 255), min_size=3, max_size=3).filter(any), st.integers(0, 2**32))
 def test_weights_are_met_within_the_statistical_error(weights: list[int], seed: int) -> None:
     given_weights = dict(zip(MEMBERS, weights, strict=True))
