@@ -24,7 +24,7 @@ from sandbox.dns.serve import Responder, serving
 from spillway import dns_ask, dns_watch
 from spillway.dns_ask import Asker, ready
 from spillway.dns_members import Member, parse
-from spillway.dns_watch import Look, Tally
+from spillway.dns_tally import Look, Tally
 from spillway.errors import SpillwayError
 from tests.support import dns_zone
 from tests.support.dns_zone import SERVICE
