@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from infra import stackfile
 from infra.dns.plan import Endpoint, GlobalPlan, PlanError, build
 from infra.faults import ConfigError, Fault, dotted
+from spillway.preflight.member_checks import FromHere, Prober
 from spillway.preflight.model import Row
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class GlobalContext(Generic[Account]):
     account: Account
     parents: Parents | None
     now: datetime
+    prober: Prober = field(default_factory=FromHere)
 
 
 def foreseen(config: GlobalStack, stacks: Path, file: str) -> GlobalPlan:

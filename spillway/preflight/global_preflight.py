@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from infra import stackfile
 from infra.dns.config import load_global
 from spillway.preflight.global_context import GlobalContext, Parents, foreseen
+from spillway.preflight.member_checks import MEMBERS, FromHere, InStandIn, Prober
 from spillway.preflight.model import Row, Say, run
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def global_rows(
     if config.dns.provider == "cloudflare":
         return _cloudflare(config, plan, stack, now, sandbox, say)
     return _azure(config, plan, stack, now, sandbox, say)
+
+
+def _prober(sandbox: Path | None) -> Prober:
+    return FromHere() if sandbox is None else InStandIn(sandbox)
 
 
 def _parents(sandbox: Path | None) -> Parents | None:
@@ -66,8 +71,8 @@ def _route53(
         from spillway.preflight.route53 import AwsRoute53
 
         account = AwsRoute53(AwsAccount(session(HOME, profile), HOME))
-    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now)
-    return run(CHECKS, context, say)
+    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now, _prober(sandbox))
+    return run((*CHECKS, MEMBERS), context, say)
 
 
 def _cloudflare(
@@ -85,8 +90,8 @@ def _cloudflare(
         from spillway.preflight import cloudflare
 
         account = cloudflare.connect(config.cloudflare.account)
-    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now)
-    return run(CHECKS, context, say)
+    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now, _prober(sandbox))
+    return run((*CHECKS, MEMBERS), context, say)
 
 
 def _azure(
@@ -104,5 +109,5 @@ def _azure(
         from spillway.preflight import azure
 
         account = azure.connect(config.traffic_manager.subscription)
-    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now)
-    return run(CHECKS, context, say)
+    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now, _prober(sandbox))
+    return run((*CHECKS, MEMBERS), context, say)
