@@ -175,7 +175,12 @@ def _documented(settings: CheckSettings, failure: Failure) -> Iterator[str]:
     if settings.provider == "route53" and failure == "blackhole":
         yield "a checker waits 4 s for a connection, and the interval begins after that"
     if settings.provider == "cloudflare" and settings.proxied and settings.failover_across_pools:
-        if failure == "blackhole":
+        if settings.addresses > 1 and failure in ("refused", "blackhole"):
+            yield (
+                "the one retry of a request goes to another address of the same pool first: a member whose addresses "
+                "fail together is left when the monitors decide"
+            )
+        elif failure == "blackhole":
             yield (
                 f"a request waits {CLOUDFLARE_CONNECT_SECONDS} s for a connection (522) before it is tried on another "
                 "pool, until the monitors decide"

@@ -302,8 +302,11 @@ def _at_most(settings: CheckSettings, failure: Failure) -> float:
     A request that ends in 521 (refused), 522 (connecting took too long), 523, 525 or 526 is tried once more on another
     healthy endpoint, with failover across pools in another pool; no other status is
     (https://developers.cloudflare.com/load-balancing/understand-basics/adaptive-routing/). A member's own 5xx and an
-    answer that never comes (524) are therefore left to the monitors.
+    answer that never comes (524) are therefore left to the monitors. So is a member with several addresses: the one
+    retry goes to another of them first, which failed with it.
     """
     if settings.provider != "cloudflare" or not (settings.proxied and settings.failover_across_pools):
+        return inf
+    if settings.addresses > 1:
         return inf
     return {"refused": settings.answer_seconds, "blackhole": float(CLOUDFLARE_CONNECT_SECONDS)}.get(failure, inf)

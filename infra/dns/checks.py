@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from infra.dns.plan import address_fault, selection_faults
 from infra.dns.sections import GlobalStack
 from infra.faults import Fault, did_you_mean, listed
+from infra.stackfile import is_global
 from infra.validation import CheckList
 
 check: Final[CheckList[GlobalStack]] = CheckList()
@@ -33,8 +34,11 @@ HOSTNAME_ROUTING: Final = ("cloudflare", "traffic-manager")
 """Providers that can route to a host name. In Route 53 it would be a CNAME, which cannot share a name with A records:
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html"""
 MAX_NAME: Final = 253
-LONGEST_PREFIX: Final = 34
-"""The member's label and a dot come before the service's name in the records of Route 53."""
+LONGEST_PREFIX: Final = len("_ttl-3600.") + 32 + len(".")
+"""The TTL and the member's label come before the service's name in the records of Route 53, see infra/dns/route53.py."""
+NO_LATENCY: Final = ("me-west-1", "sa-west-1")
+"""Regions that are announced, and that Route 53 does not take in latency records yet:
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html (Region)"""
 
 
 @check("dns")
@@ -76,10 +80,25 @@ def _names(stack: GlobalStack) -> Iterator[Fault]:
         if service.name != stack.zone.name and not service.name.endswith(f".{stack.zone.name}"):
             yield Fault(path, f"has to lie in the zone, {stack.zone.name}", service.name)
         if len(service.name) > MAX_NAME - LONGEST_PREFIX:
-            yield Fault(path, f"has to be at most {MAX_NAME - LONGEST_PREFIX} characters", service.name)
+            most = MAX_NAME - LONGEST_PREFIX
+            why = f"has to be at most {most} characters: names of members come before it, and a name has {MAX_NAME}"
+            yield Fault(path, why, service.name)
         if service.name in seen:
             yield Fault(path, "stands twice; each name once", service.name)
         seen.add(service.name)
+
+
+@check("services", "members", "dns")
+def _labels(stack: GlobalStack) -> Iterator[Fault]:
+    """In Route 53 a member's records stand at <member>.<service>, where no other service can have its own."""
+    if stack.dns.provider != "route53":
+        return
+    labels = {f"{member.name}.{service.name}": (member, service) for service in stack.services for member in stack.members}
+    for number, service in enumerate(stack.services):
+        if service.name in labels:
+            member, other = labels[service.name]
+            why = f"is where the records of member {member.name} for {other.name} stand: another name for one of them"
+            yield Fault(("services", number, "name"), why, service.name)
 
 
 @check("members")
@@ -96,6 +115,8 @@ def _members(stack: GlobalStack) -> Iterator[Fault]:
         if (member.stack is None) == (member.endpoint is None):
             given = "both are" if member.stack else "none is"
             yield Fault(path, f"{member.name}: has to have stack or endpoint, one of them, and {given} given")
+        if member.stack is not None and is_global(member.stack):
+            yield Fault((*path, "stack"), "has to be a region's stack; that one is a global one", member.stack)
         if member.stack in stacks:
             yield Fault((*path, "stack"), "stands twice; each region is one member", member.stack)
         stacks.update([member.stack] if member.stack else ())
@@ -126,6 +147,8 @@ def _endpoints(stack: GlobalStack) -> Iterator[Fault]:
                 yield Fault((*path, "addresses", place), why, address)
             elif address in endpoint.addresses[:place]:
                 yield Fault((*path, "addresses", place), "stands twice; each address once", address)
+        if endpoint.hostname is not None and len(endpoint.hostname) > MAX_NAME:
+            yield Fault((*path, "hostname"), f"has to be at most {MAX_NAME} characters", endpoint.hostname)
         if not endpoint.addresses and endpoint.hostname is None:
             yield Fault((*path, "addresses"), "missing; the static public IPv4 addresses of the endpoint")
         elif not endpoint.addresses and stack.dns.provider not in HOSTNAME_ROUTING:
@@ -146,6 +169,18 @@ def _regions(stack: GlobalStack) -> Iterator[Fault]:
             hint = did_you_mean(region, places.regions())
             why = f"unknown AWS region{hint}; known are those of infra/data/places.yaml"
             yield Fault(("members", number, "endpoint", "nearestAwsRegion"), why, region)
+
+
+@check("members", "services", "dns")
+def _latency(stack: GlobalStack) -> Iterator[Fault]:
+    if stack.dns.provider != "route53" or all(service.policy != "latency" for service in stack.services):
+        return
+    for number, member in enumerate(stack.members):
+        if member.endpoint is not None and member.endpoint.nearest_aws_region in NO_LATENCY:
+            why = "has to be a region that Route 53 takes for policy latency: the nearest one of the others"
+            yield Fault(
+                ("members", number, "endpoint", "nearestAwsRegion"), why, member.endpoint.nearest_aws_region
+            )
 
 
 @check("members", "services")

@@ -184,7 +184,8 @@ def selection_faults(config: GlobalStack, residencies: Mapping[str, str]) -> Ite
             yield Fault(path, f"{service.name}: {last} left to answer{limit}; drained and planned ones do not")
             continue
         for _, members in _ranked(config, service, admitted):
-            if len(members) > 1 and service.policy != "latency" and not any(member.weight for member in members):
+            by_latency = service.policy == "latency" and not members[0].degraded
+            if len(members) > 1 and not by_latency and not any(member.weight for member in members):
                 names = listed((member.name for member in members), "and")
                 yield Fault(path, f"{service.name}: weight is 0 for {names}, and nobody of the same rank has more")
 
@@ -212,8 +213,9 @@ def _tiers(
     return tuple(
         Tier(
             label="degraded" if ranked[0].degraded else f"priority-{rank}" if rank else service.policy,
-            # Alone in its tier a member gets all of it, whatever its weight elsewhere.
-            places=tuple(Place(m.name, endpoints[m.name], m.weight if len(ranked) > 1 else 1) for m in ranked),
+            # Alone in its tier a member gets all of it, also a standby. Otherwise its weight stays its own: a canary that
+            # joins is there before the others' weights are changed, and would get nearly everything beside a 1.
+            places=tuple(Place(m.name, endpoints[m.name], m.weight or int(len(ranked) == 1)) for m in ranked),
             choice="latency" if service.policy == "latency" and not ranked[0].degraded else "weighted",
             degraded=ranked[0].degraded,
         )

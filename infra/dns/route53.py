@@ -6,10 +6,14 @@ https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-v
 How Route 53 walks such a tree, and that it leaves a branch without a healthy record:
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-complex-configs.html
 
-    llm.example.com                      failover: PRIMARY -> the first tier, SECONDARY -> those after it
-      _priority-1.llm.example.com        weighted or latency: one alias per member of the tier
-        aws-us-east-1.llm.example.com    one A record per address, each with its own health check (through one more
+    llm.example.com                      failover, the only record: to the first tier
+      _from-priority-1.llm.example.com   failover: PRIMARY -> this tier, SECONDARY -> _from- the next one
+        _priority-1.llm.example.com      weighted or latency: one alias per member of the tier
+          aws-us-east-1.llm.example.com  one A record per address, each with its own health check (through one more
                                          alias, to a name with the TTL in it)
+
+Records are changed one after the other, and in no certain order, so the tiers are a linked list: when one comes or
+goes, one record changes where it leads, and at any moment every tier that stays is reached.
 """
 
 from __future__ import annotations
@@ -76,19 +80,7 @@ class Answer:
 
 def answers(service: ServicePlan, ttl_seconds: int) -> list[Answer]:
     """The records of one service name, targets before the aliases to them."""
-    return sorted(_service(service, ttl_seconds), key=lambda answer: _height(service, answer))
-
-
-def _height(service: ServicePlan, answer: Answer) -> int:
-    """How far above the addresses a record stands: member, members that share a region, tier, the chain upwards."""
-    if answer.address:
-        return 0
-    if answer.set is None:
-        return 1
-    if answer.failover is None:
-        return 2 if answer.name not in {_node(service, tier) for tier in service.tiers} else 3
-    labels = [f"_after-{tier.label}.{service.name}" for tier in service.tiers]
-    return 4 + len(service.tiers) - (0 if answer.name == service.name else labels.index(answer.name) + 1)
+    return list(_service(service, ttl_seconds))
 
 
 def _service(service: ServicePlan, ttl_seconds: int) -> Iterator[Answer]:
@@ -98,22 +90,17 @@ def _service(service: ServicePlan, ttl_seconds: int) -> Iterator[Answer]:
         for address in place.endpoint.addresses:
             yield Answer(leaf, address, weight=EQUAL_WEIGHT, address=address, member=place.name)
         yield Answer(_member(service, place), None, alias=leaf)
-    name = service.name
-    for number, tier in enumerate(service.tiers):
-        node = _node(service, tier)
-        yield from _tier(service, tier, node)
-        # Failover also where there is one tier: records of one name must not change their kind, as old and new ones
-        # stand side by side for a moment while a tier comes or goes.
-        yield Answer(name, "first", failover="PRIMARY", alias=node)
-        later = service.tiers[number + 1 :]
-        if not later:
-            return
-        rest = _node(service, later[0]) if len(later) == 1 else f"_after-{tier.label}.{service.name}"
-        yield Answer(name, "after", failover="SECONDARY", alias=rest)
-        if len(later) == 1:
-            yield from _tier(service, later[0], rest)
-            return
-        name = rest
+    following = None
+    for tier in reversed(service.tiers):
+        yield from _tier(service, tier, _node(service, tier))
+        # Failover also for the last tier, and for the service's name with its one record: records of one name must not
+        # change their kind, as old and new ones stand side by side for a moment while a tier comes or goes.
+        link = f"_from-{tier.label}.{service.name}"
+        yield Answer(link, "first", failover="PRIMARY", alias=_node(service, tier))
+        if following is not None:
+            yield Answer(link, "after", failover="SECONDARY", alias=following)
+        following = link
+    yield Answer(service.name, "first", failover="PRIMARY", alias=following)
 
 
 def _node(service: ServicePlan, tier: Tier) -> str:

@@ -12,6 +12,8 @@ from infra.dns.limits import CLOUD_DNS_MIN_INTERVAL, Wish, never_works
 from infra.faults import Fault, Path
 
 CLOUD_DNS: Final = ("cloud-dns", "clouddns", "google")
+LONGEST: Final = 86_400
+"""Seconds; nothing that is probed or kept takes longer than a day."""
 NOT_ON_THE_NODE: Final = (
     "goes without an alarm: latency and error limits belong to the region's limits, where the node itself judges them, "
     "so that every provider sees them in /readyz"
@@ -32,12 +34,10 @@ def replace(faults: list[Fault], data: dict[Any, Any]) -> list[Fault]:
 def _asked(data: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
     dns = _map(data.get("dns"))
     check = _map(dns.get("check"))
-    objective = dns.get("objectiveSeconds")
-    seconds = float(objective) if isinstance(objective, int | float) and not isinstance(objective, bool) else 60.0
+    seconds = _seconds(dns.get("objectiveSeconds"), 60.0)
     provider = dns.get("provider")
     if isinstance(provider, str) and provider.lower() in CLOUD_DNS:
-        interval = check.get("intervalSeconds")
-        wanted = float(interval) if isinstance(interval, int | float) else 10.0
+        wanted = _seconds(check.get("intervalSeconds"), 10.0)
         told = never_works(Wish(provider="cloud-dns", interval_seconds=wanted), seconds)
         slow = f"Cloud DNS checks public addresses every {CLOUD_DNS_MIN_INTERVAL} s at most, so that no objective holds"
         yield ("dns", "provider"), f"has to be another: {(told or [slow])[0]}"
@@ -63,6 +63,12 @@ def _asked(data: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
             ):
                 if key in owner:
                     yield (*path, key), never_works(wish, seconds)[0]
+
+
+def _seconds(value: Any, otherwise: float) -> float:
+    """A number of the raw data as seconds; `otherwise` for whatever is none, and for what no clock would show."""
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST
+    return float(value) if sound else otherwise
 
 
 def _map(value: Any) -> dict[Any, Any]:

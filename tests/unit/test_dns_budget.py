@@ -445,3 +445,10 @@ def test_clients_have_left_a_member_when_the_last_of_its_addresses_is_out(provid
     voted = simulate(four, "blackhole", 20_000)
     assert voted.median == pytest.approx(together.median, abs=0.15)
     assert voted.p95 == pytest.approx(together.p95, abs=0.15)
+
+
+def test_a_retry_within_the_pool_finds_the_addresses_that_failed_with_the_first() -> None:
+    four = replace(LAYERED, addresses=4)
+    assert budget(LAYERED).row("blackhole").detection.worst == 19
+    assert budget(four).row("blackhole").detection.p95 > 19
+    assert any("same pool first" in sentence for sentence in budget(four).row("blackhole").documented)
