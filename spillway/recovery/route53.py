@@ -72,8 +72,17 @@ def complete(
     zones = {e.id for e in tagged if e.token == types.ZONE}
     checks = {e.id for e in tagged if e.token == types.HEALTH_CHECK}
     others = [r for r in records if not (r.type in ZONES_OWN and r.name == apex.get(r.zone))]
-    out = [_zone(e, others, scope) if e.token == types.ZONE else e for e in tagged]
-    return out + list(_records(others, zones, checks, scope))
+    parts = list(_records(others, zones, checks, scope))
+    followed = {check: part.id for part in parts if part.keep == STRAY for check in part.refs & checks}
+    return [_zone(e, others, scope) if e.token == types.ZONE else _check(e, followed) for e in tagged] + parts
+
+
+def _check(check: Existing, followed: Mapping[str, str]) -> Existing:
+    """A record keeps nobody from deleting its check, and what it answers then cannot be foretold:
+    https://docs.aws.amazon.com/Route53/latest/APIReference/API_DeleteHealthCheck.html"""
+    if check.id not in followed:
+        return check
+    return replace(check, undeletable=f"in no plan, and followed by the record {followed[check.id]}")
 
 
 def _zone(zone: Existing, records: Sequence[Record], scope: Scope) -> Existing:
@@ -93,6 +102,7 @@ def _records(
 ) -> Iterator[Existing]:
     owners = _owners(records, checks)
     planned = {key for item in scope.planned if item.token == types.RECORD for key in _keys(item.inputs, zones)}
+    owned = {key for token, values in scope.owned if token == types.RECORD for key in _keys(values, zones)}
     places = {place for values in scope.properties(types.RECORD) for place in _places(values, zones)}
     for record in records:
         owner = owners[record]
@@ -106,7 +116,9 @@ def _records(
         if record.id in planned:
             mine = owner == "ours" or (owner == "nobody" and record.zone in zones)
             yield one if mine else replace(one, keep=THEIRS, problem=True)
-        elif record.check in checks and record.check:
+        elif record.id in owned:
+            yield one
+        elif record.check in checks:
             yield replace(one, keep=STRAY, problem=True)
         elif record.place in places:
             yield replace(one, keep=BESIDE)

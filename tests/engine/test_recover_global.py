@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -105,10 +106,11 @@ def test_lost_answers_leave_one_of_each_that_the_stack_then_owns(world: EngineSa
 
 
 def test_an_update_killed_between_the_records_with_a_check_lost_goes_on_after_recovery(world: EngineSandbox) -> None:
-    slow = fault("slow", RECORD, name="*_priority-*", seconds=120)
+    slow = fault("slow", RECORD, name='"*_priority-*"', seconds=120)
     world.weather(slow + fault("lose-answer", CHECK, times=1).removeprefix("faults:\n"))
     running = world.start("up", "--yes", "--skip-preview", "--continue-on-error", stack="global")
     wait_for(world, RECORD, 120)
+    time.sleep(2)  # the others whose targets stand already
     world.kill(running)
     world.weather("")
     assert "locked" in world.up("global").failed().text
