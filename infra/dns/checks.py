@@ -35,7 +35,7 @@ HOSTNAME_ROUTING: Final = ("cloudflare", "traffic-manager")
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html"""
 MAX_NAME: Final = 253
 LONGEST_PREFIX: Final = len("_ttl-3600.") + 32 + len(".")
-"""The TTL and the member's label come before the service's name in the records of Route 53, see infra/dns/route53.py."""
+"""TTL and member come before the service's name in the records of Route 53, see infra/dns/route53.py."""
 NO_LATENCY: Final = ("me-west-1", "sa-west-1")
 """Regions that are announced, and that Route 53 does not take in latency records yet:
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html (Region)"""
@@ -93,7 +93,9 @@ def _labels(stack: GlobalStack) -> Iterator[Fault]:
     """In Route 53 a member's records stand at <member>.<service>, where no other service can have its own."""
     if stack.dns.provider != "route53":
         return
-    labels = {f"{member.name}.{service.name}": (member, service) for service in stack.services for member in stack.members}
+    labels = {
+        f"{member.name}.{service.name}": (member, service) for service in stack.services for member in stack.members
+    }
     for number, service in enumerate(stack.services):
         if service.name in labels:
             member, other = labels[service.name]
@@ -178,9 +180,7 @@ def _latency(stack: GlobalStack) -> Iterator[Fault]:
     for number, member in enumerate(stack.members):
         if member.endpoint is not None and member.endpoint.nearest_aws_region in NO_LATENCY:
             why = "has to be a region that Route 53 takes for policy latency: the nearest one of the others"
-            yield Fault(
-                ("members", number, "endpoint", "nearestAwsRegion"), why, member.endpoint.nearest_aws_region
-            )
+            yield Fault(("members", number, "endpoint", "nearestAwsRegion"), why, member.endpoint.nearest_aws_region)
 
 
 @check("members", "services")

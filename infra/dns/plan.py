@@ -213,8 +213,8 @@ def _tiers(
     return tuple(
         Tier(
             label="degraded" if ranked[0].degraded else f"priority-{rank}" if rank else service.policy,
-            # Alone in its tier a member gets all of it, also a standby. Otherwise its weight stays its own: a canary that
-            # joins is there before the others' weights are changed, and would get nearly everything beside a 1.
+            # Alone in its tier a member gets all of it, also a standby. But its weight stays its own: a canary that
+            # joins is there before other weights are changed, and would get nearly everything beside a 1.
             places=tuple(Place(m.name, endpoints[m.name], m.weight or int(len(ranked) == 1)) for m in ranked),
             choice="latency" if service.policy == "latency" and not ranked[0].degraded else "weighted",
             degraded=ranked[0].degraded,
