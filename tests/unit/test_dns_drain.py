@@ -9,7 +9,7 @@ import pytest
 
 from spillway.cli import main
 from spillway.dns_drain import GONE_SECONDS, check_outputs, member_of, wait_until_gone
-from spillway.dns_watch import Look
+from spillway.dns_tally import Look
 from spillway.errors import SpillwayError
 
 ROOT = Path(__file__).parents[2]

@@ -57,7 +57,7 @@ def test_a_failure_exits_with_1_stands_first_and_comes_with_a_command_to_copy(
     assert run("aws-us-east-1", "--sandbox", "--image-age", "3650") == 1
     lines = capsys.readouterr().out.splitlines()
     states = [line.split()[0] for line in lines[2 : lines.index("")]]
-    assert states == sorted(states, key=SEVERITY.index)  # type: ignore[arg-type]
+    assert states == sorted(states, key=SEVERITY.index)
     assert states[:2] == ["failure", "warning"]
     assert lines[2].split()[-3:] == ["L-0263D0A3", "=", "5"]
     command_line = (
@@ -165,10 +165,17 @@ def test_the_real_account_is_asked_with_the_regions_of_all_stacks(
 ) -> None:
     account = FakeAccount()
     seen: list[Any] = []
-    monkeypatch.setattr(command, "real", lambda config, profile: seen.append(profile) or account)
-    monkeypatch.setattr(
-        account, "scores", lambda types, capacity, regions: seen.append((types, capacity, regions)) or []
-    )
+
+    def real(config: Any, profile: str | None) -> FakeAccount:
+        seen.append(profile)
+        return account
+
+    def scores(*asked: Any) -> list[Any]:
+        seen.append(asked)
+        return []
+
+    monkeypatch.setattr(command, "real", real)
+    monkeypatch.setattr(account, "scores", scores)
     assert run("aws-us-east-1", "--profile", "ops", "--image-age", "3650") == 0
     types = ("p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge")
     assert seen == ["ops", (types, 2, ("us-east-1", "us-east-2", "us-west-2"))]

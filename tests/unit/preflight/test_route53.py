@@ -197,7 +197,7 @@ def test_credentials_of_another_account_end_it() -> None:
 
 
 def test_planned_regions_count_and_regions_without_a_file_do_not() -> None:
-    members = [
+    members: list[dict[str, object]] = [
         {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
         {"name": "aws-us-west-2", "stack": "aws-us-west-2", "planned": True},
         {"name": "aws-ap-south-1", "stack": "aws-ap-south-1", "planned": True},
