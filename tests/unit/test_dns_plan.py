@@ -84,7 +84,7 @@ def test_a_degraded_member_is_the_last_tier_of_every_policy_wherever_it_stands_i
 
 
 def test_a_drained_member_answers_for_nothing_and_is_still_probed() -> None:
-    members = [{"name": "a", "drain": True}, {"name": "b"}]
+    members: list[dict[str, Any]] = [{"name": "a", "drain": True}, {"name": "b"}]
     plan = planned(members, {"policy": "priority"})
     assert names(plan.services[0].tiers) == [["b"]]
     assert [probe.name for probe in plan.probes] == ["a", "b"]

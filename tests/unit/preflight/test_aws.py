@@ -317,7 +317,7 @@ def test_service_linked_roles_are_there_or_not() -> None:
 
 def key_calls(*calls: Any, id: str = "arn:aws:kms:us-east-1:123456789012:key/k", manager: str = "CUSTOMER") -> Any:
     about = {"KeyMetadata": {"KeyId": "k", "KeyManager": manager, "KeyState": "Enabled"}}
-    default = ("ec2", "get_ebs_default_kms_key_id", {}, {"KmsKeyId": id})
+    default: Any = ("ec2", "get_ebs_default_kms_key_id", {}, {"KmsKeyId": id})
     return answering(default, ("kms", "describe_key", {"KeyId": id}, about), *calls)
 
 
@@ -326,7 +326,7 @@ def test_the_default_key_and_whether_auto_scaling_may_use_it() -> None:
     denied = Error("AccessDeniedException")
     policy = ("kms", "get_key_policy", {"KeyId": "k", "PolicyName": "default"})
     grants = ("kms", "list_grants", {"KeyId": "k"})
-    nothing = {"Grants": []}
+    nothing: dict[str, list[Any]] = {"Grants": []}
     for answers, scaling in (
         ([(*policy, {"Policy": f'{{"AWS": "{role}"}}'})], True),
         ([(*policy, {"Policy": "{}"}), (*grants, {"Grants": [{"GranteePrincipal": role}]})], True),

@@ -98,7 +98,11 @@ def test_a_name_that_the_parent_does_not_know_is_not_delegated() -> None:
 
 
 def test_a_server_that_is_silent_or_refuses_leaves_it_to_the_next() -> None:
-    for first in (dns.exception.Timeout(), OSError("unreachable"), REFUSED):
+    for first in (
+        dns.exception.Timeout(),  # type: ignore[no-untyped-call]
+        OSError("unreachable"),
+        REFUSED,
+    ):
         wire = Recorded(answers={"192.5.6.30": first, "192.33.14.30": REFERRAL})
         assert len(ParentServers(wire).delegation("example.com").name_servers) == 2
     with pytest.raises(Unanswered, match="no name server of com answers") as caught:
