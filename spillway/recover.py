@@ -8,7 +8,9 @@ name is taken. So, in this order:
    (https://www.pulumi.com/docs/iac/cli/commands/pulumi_refresh/, --clear-pending-creates).
 2. What exists is listed: everything tagged `spillway:stack=STACK`, and the untaggable parts of it that a second create
    would refuse. Nothing else is looked at, so another stack's resources are never touched. Types whose create is a Put
-   need nothing: the next `up` overwrites them (the sources are in recovery/aws_types.py).
+   need nothing: the next `up` overwrites them (the sources are in recovery/aws_types.py). DNS records are told by the
+   stack's health checks that they lead to (recovery/route53.py), Azure's by the stack's profiles (recovery/azure.py),
+   Cloudflare's objects by name and description (recovery/cloudflare.py).
 3. What the plan would create and what exists without being in the state are matched by fixed name, natural id or Name
    tag, and imported under the URN that the program gives them. A half-done replacement is finished: the old one waits
    for deletion, the new one takes its place.
@@ -29,6 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spillway.errors import SpillwayError
+from spillway.recovery import azure, cloudflare
 from spillway.recovery.aws_types import RULES as AWS_RULES
 from spillway.recovery.importfile import build, imported_urns, recovered_name, recovered_urn
 from spillway.recovery.match import Decision, Left, decide, planned
@@ -43,7 +46,7 @@ ROUNDS = 6
 if TYPE_CHECKING:
     from sandbox.project import Project
 
-RULES: Mapping[str, Rules] = {"aws": AWS_RULES}
+RULES: Mapping[str, Rules] = {"aws": AWS_RULES, "azure-native": azure.RULES, "cloudflare": cloudflare.RULES}
 Settings = Mapping[str, Any]
 Inventories = Callable[[str, Sequence[Settings]], Sequence[Inventory]]
 """(cloud, settings of the stack's providers) -> where to look."""
@@ -226,6 +229,7 @@ def on_sandbox(project: Project, name: str, say: Say) -> tuple[Stack, Inventorie
 
     def inventories(cloud: str, settings: Sequence[Settings]) -> Sequence[Inventory]:
         accounts = {account for one in settings for account in accounts_of(one)}
+        accounts |= {str(one["subscriptionId"]) for one in settings if one.get("subscriptionId")}
         return [SandboxInventory(project.directory, cloud, accounts, RULES[cloud])]
 
     return Stack(name, ("pulumi", "-C", str(project.path)), environment, say), inventories
@@ -239,6 +243,14 @@ def _real(name: str, say: Say) -> tuple[Stack, Inventories]:
     environment = ensure_engine(Console(stderr=True)).environment(os.environ)
 
     def inventories(cloud: str, settings: Sequence[Settings]) -> Sequence[Inventory]:
+        if cloud == "azure-native":
+            from spillway.recovery import azure_arm
+
+            return azure_arm.inventories(settings)
+        if cloud == "cloudflare":
+            from spillway.recovery import cloudflare_api
+
+            return cloudflare_api.inventories(settings)
         from spillway.recovery import aws
 
         return aws.inventories(settings)

@@ -112,13 +112,13 @@ class _Matcher:
                 decision.left.append(Left(resource, "comes and goes with what it is a part of"))
             elif resource.undeletable is not None:
                 decision.left.append(Left(resource, resource.undeletable, problem=True))
-                full.add(resource.id)
+                full |= {resource.id, *([resource.key] if resource.key else [])}
             elif not resource.parents:
                 decision.orphans.append(resource)
                 gone |= {resource.id, *([resource.key] if resource.key else [])}
         for resource in self.free:
             if resource.keep is None and resource.parents and resource.token not in self.rules.built_in:
-                if resource.parents & gone and resource.token in self.rules.own_delete:
+                if resource.token in (self.rules.own_delete if resource.parents & gone else self.rules.exclusive):
                     decision.orphans.append(resource)
                 elif not resource.parents & (gone | full):
                     decision.left.append(Left(resource, "part of a resource of the stack, and in no plan"))
@@ -134,7 +134,7 @@ class _Matcher:
         if key is not None and candidate.key is not None:
             return key == candidate.key
         tags = item.tags
-        name = tags.get(NAME_TAG)
+        name = tags.get(NAME_TAG) or self.rules.label(item.token, inputs)
         return (
             name is not None
             and name == candidate.tags.get(NAME_TAG)
@@ -169,4 +169,5 @@ class _Matcher:
 
     def _referrers(self, candidate: Existing) -> int:
         """How many other unowned resources were made with it."""
-        return sum(candidate.id in e.refs for e in self.free if e is not candidate)
+        id = self.rules.id_key(candidate.id)
+        return sum(id in map(self.rules.id_key, e.refs) for e in self.free if e is not candidate)

@@ -60,7 +60,9 @@ class Rules:
     children: untaggable type -> the properties that name its parents.
     own_delete: those children that keep their parent from being deleted.
     same: type -> the type under which the cloud knows the same thing.
+    exclusive: those children that only the stack makes in a parent of its own, so that one in no plan is an orphan.
     built_in: types that come and go with their parents, and that a program only adopts.
+    labels: type -> what its properties say as a Name tag would, for types that have neither tags nor unique names.
     id_key: how two ids are compared, where a cloud writes one in several ways.
     """
 
@@ -68,7 +70,9 @@ class Rules:
     children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own_delete: frozenset[str] = frozenset()
     same: Mapping[str, str] = field(default_factory=dict)
+    exclusive: frozenset[str] = frozenset()
     built_in: frozenset[str] = frozenset()
+    labels: Mapping[str, Key] = field(default_factory=dict)
     id_key: Callable[[str], str] = str
 
     def canonical(self, token: str) -> str:
@@ -77,6 +81,11 @@ class Rules:
     def key(self, token: str, properties: Properties) -> str | None:
         """The key, None when the type has none or a part of it is not known yet."""
         make = self.keys.get(token)
+        return make(properties) if make is not None else None
+
+    def label(self, token: str, properties: Properties) -> str | None:
+        """Like a Name tag; None when the type has none of its own."""
+        make = self.labels.get(token)
         return make(properties) if make is not None else None
 
 

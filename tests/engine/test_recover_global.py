@@ -202,3 +202,55 @@ def test_a_second_zone_with_records_in_it_is_left_for_a_person_to_judge(world: E
     assert [(left.resource.id, left.problem) for left in report.left] == [(other.id, True)]
     assert "1 record" in report.left[0].reason
     assert not report.deleting
+
+
+# The other two providers
+
+
+AZURE = "azure-native"
+GROUP, AZURE_ZONE = "azure-native:resources:ResourceGroup", "azure-native:dns:Zone"
+PROFILE, ENDPOINT = "azure-native:trafficmanager:Profile", "azure-native:trafficmanager:Endpoint"
+RECORD_SET = "azure-native:dns:RecordSet"
+CLOUDFLARE = "cloudflare"
+MONITOR, POOL = (
+    "cloudflare:index/loadBalancerMonitor:LoadBalancerMonitor",
+    "cloudflare:index/loadBalancerPool:LoadBalancerPool",
+)
+BALANCER, CLOUDFLARE_ZONE = "cloudflare:index/loadBalancer:LoadBalancer", "cloudflare:index/zone:Zone"
+
+
+def held(sandbox: EngineSandbox, cloud: str, token: str | None = None) -> list[Resource]:
+    with Store(sandbox.directory).transaction(write=False) as tx:
+        return [r for r in tx.all(cloud, token) if r.urn]
+
+
+@pytest.mark.parametrize(
+    ("stack", "cloud", "token", "times"),
+    [
+        ("global-traffic-manager", AZURE, GROUP, 1),
+        ("global-traffic-manager", AZURE, AZURE_ZONE, 1),
+        ("global-traffic-manager", AZURE, PROFILE, 3),
+        ("global-traffic-manager", AZURE, ENDPOINT, 4),
+        ("global-traffic-manager", AZURE, RECORD_SET, 1),
+        ("global-cloudflare", CLOUDFLARE, CLOUDFLARE_ZONE, 1),
+        ("global-cloudflare", CLOUDFLARE, MONITOR, 2),
+        ("global-cloudflare", CLOUDFLARE, POOL, 2),
+        ("global-cloudflare", CLOUDFLARE, BALANCER, 1),
+    ],
+)  # fmt: skip
+def test_lost_answers_of_the_other_providers_leave_one_of_each_too(
+    world: EngineSandbox, stack: str, cloud: str, token: str, times: int
+) -> None:
+    world.weather(fault("lose-answer", token, times=times))
+    world.up(stack, "--continue-on-error").failed()
+    before = {r.id for r in held(world, cloud, token)}
+    report = recovered(world, stack)
+    assert report.consistent, report.rows()
+    assert Counter(type_of(urn) for urn, _ in report.adopted)[token] == times
+    assert not report.deleting
+    world.up(stack).ok()
+    assert Counter(r.token for r in held(world, cloud)) == managed(world, stack)
+    assert before <= {r.id for r in held(world, cloud, token)}
+    assert changes(world.preview(stack)) == {}
+    again = recovered(world, stack)
+    assert (again.adopted, again.deleting, again.pending, again.left) == ([], [], [], [])
