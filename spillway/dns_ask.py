@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,7 +47,12 @@ class Asker:
         self._addresses: dict[str, tuple[str, ...]] = {}
 
     def servers(self, name: str) -> list[tuple[str, str]]:
-        """(name, address) of each name server asked for a name. Raises SpillwayError when none is found."""
+        """(name, address) of each name server asked for a name. Raises SpillwayError when none is found, and for what
+        is no host name."""
+        try:
+            dns.name.from_text(name)
+        except dns.exception.DNSException as error:
+            raise SpillwayError(f"{name}: is no host name: {' '.join(str(error).split()).rstrip('.')}") from None
         named = self._named or self._delegated(name)
         return self._located(name, named)
 
@@ -85,19 +91,21 @@ class Asker:
         query.flags &= ~dns.flags.RD
         try:
             reply, _ = dns.query.udp_with_fallback(query, address, timeout=QUERY_SECONDS, port=self._port)
+            if not isinstance(reply, dns.message.QueryMessage):
+                return Heard(server, "-", fault=f"{address} answers another kind of message")
+            rcode = dns.rcode.to_text(reply.rcode())
+            # Only records of the name asked for, or of what it is a CNAME to, are an answer.
+            chain = reply.resolve_chaining()
         except (dns.exception.DNSException, OSError) as error:
             return Heard(server, "-", fault=f"no answer from {address}: {type(error).__name__}")
-        rcode = dns.rcode.to_text(reply.rcode())
-        ttls = [rrset.ttl for rrset in reply.answer]
-        found = [rr.address for rrset in reply.answer if rrset.rdtype == dns.rdatatype.A for rr in rrset]
-        if found:
-            return Heard(server, rcode, tuple(found), min(ttls))
-        target = next(
-            (str(rr.target) for rrset in reply.answer[::-1] if rrset.rdtype == dns.rdatatype.CNAME for rr in rrset),
-            None,
-        )
-        if target is None or hops == 0:
+        if reply.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return Heard(server, rcode, fault=f"{address} says {rcode}")
+        ttls = [rrset.ttl for rrset in (*chain.cnames, *([chain.answer] if chain.answer else ()))]
+        if chain.answer:
+            return Heard(server, rcode, tuple(rr.address for rr in chain.answer), min(ttls))
+        if not chain.cnames or hops == 0:
             return Heard(server, rcode, ttl=min(ttls, default=None))
+        target = chain.canonical_name.to_text()
         try:
             _, onward = self._onward(target)
         except SpillwayError as error:
@@ -123,25 +131,40 @@ def _is_address(text: str) -> bool:
 
 
 def ready(address: str, port: int, path: str, host: str) -> str:
-    """What a member says at its health path: `ready`, `answers 503`, `refused`, `silent` or `no TLS`.
+    """What a member says at its health path: `ready` (status 200), `answers 503`, `refused`, `silent`, `no TLS` or
+    `only TLS 1.3`.
 
     By address with the service's name as host and SNI, as the providers' checkers ask, and like theirs without
-    validating the certificate.
+    validating the certificate. Route 53's speak nothing newer than TLS 1.2, so a member that takes 1.3 alone never is
+    healthy there, whatever clients see
+    (https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html, Type).
     """
+    said = _status(address, port, path, host, ssl.TLSVersion.TLSv1_2)
+    if said == "no TLS" and _status(address, port, path, host, ssl.TLSVersion.TLSv1_3) != "no TLS":
+        return "only TLS 1.3"
+    return said
+
+
+def _status(address: str, port: int, path: str, host: str, newest: ssl.TLSVersion) -> str:
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode, trusting.maximum_version = False, ssl.CERT_NONE, newest
     shown = f"[{address}]" if ":" in address else address
     try:
-        with httpx.Client(verify=False, timeout=httpx.Timeout(2.0, connect=4.0), trust_env=False) as client:
-            reply = client.get(
-                f"https://{shown}:{port}{path}", headers={"Host": host}, extensions={"sni_hostname": host}
-            )
+        with (
+            httpx.Client(verify=trusting, timeout=httpx.Timeout(2.0, connect=4.0), trust_env=False) as client,
+            # The body is not waited for: nobody's checkers here look at it, and one that never ends would be the end.
+            client.stream(
+                "GET", f"https://{shown}:{port}{path}", headers={"Host": host}, extensions={"sni_hostname": host}
+            ) as reply,
+        ):
+            return "ready" if reply.status_code == 200 else f"answers {reply.status_code}"
     except httpx.TimeoutException:
         return "silent"
     except httpx.ConnectError as error:
         told = str(error).lower()
         return "no TLS" if "ssl" in told or "tls" in told else "refused" if "refused" in told else "unreachable"
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return type(error).__name__
-    return "ready" if reply.status_code < 400 else f"answers {reply.status_code}"
 
 
 def probe_all(targets: Sequence[tuple[str, int, str]], host: str) -> dict[str, str]:
