@@ -254,3 +254,17 @@ def test_lost_answers_of_the_other_providers_leave_one_of_each_too(
     assert changes(world.preview(stack)) == {}
     again = recovered(world, stack)
     assert (again.adopted, again.deleting, again.pending, again.left) == ([], [], [], [])
+
+
+@pytest.mark.parametrize("stack", ["global-traffic-manager", "global-cloudflare"])
+def test_a_lost_state_of_the_other_providers_is_found_again(world: EngineSandbox, stack: str) -> None:
+    cloud = AZURE if stack == "global-traffic-manager" else CLOUDFLARE
+    world.up(stack).ok()
+    before = {(r.token, r.id) for r in held(world, cloud)}
+    (world.project.backend / ".pulumi" / "stacks" / "spillway" / f"{stack}.json").unlink()
+    report = recovered(world, stack)
+    assert report.consistent, report.rows()
+    assert not report.deleting
+    world.up(stack).ok()
+    assert changes(world.preview(stack)) == {}
+    assert {(r.token, r.id) for r in held(world, cloud)} == before
