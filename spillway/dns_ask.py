@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import dns.rdatatype
 import dns.resolver
 import httpx
 
+from spillway.dns_members import is_address
 from spillway.errors import SpillwayError
 
 QUERY_SECONDS = 2.0
@@ -74,7 +74,7 @@ class Asker:
         found = []
         for server in servers:
             if server not in self._addresses:
-                self._addresses[server] = (server,) if _is_address(server) else _look_up(server)
+                self._addresses[server] = (server,) if is_address(server) else _look_up(server)
             found += [(server.rstrip("."), address) for address in self._addresses[server][:1]]
         if not found:
             raise SpillwayError(f"{name}: none of its name servers has an address: {', '.join(servers)}")
@@ -120,14 +120,6 @@ def _look_up(server: str) -> tuple[str, ...]:
         return tuple(rr.address for rr in dns.resolver.resolve(server, "A"))
     except dns.exception.DNSException:
         return ()
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def ready(address: str, port: int, path: str, host: str) -> str:

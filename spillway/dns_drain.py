@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.dns.limits import MAX_TTL
+from infra.faults import shown
+from spillway.dns_members import outputs_of, parse
 from spillway.errors import SpillwayError
 
 if TYPE_CHECKING:
+    from spillway.dns_tally import Look
     from spillway.dns_watch import Source
 
 GONE_SECONDS = 120.0
@@ -62,12 +66,26 @@ def member_of(stack: str, wanted: str, root: Path) -> str:
 
 
 def check_outputs(member: str, stack: str, outputs: Mapping[str, Any]) -> None:
-    """Raises SpillwayError when the deployed global stack still leads to the member."""
-    services = outputs.get("services", {})
-    leading = [name for name, service in services.items() if any(member in tier for tier in service["tiers"])]
-    if leading or member not in outputs.get("drained", ()):
+    """Raises SpillwayError when the deployed global stack still leads to the member, or names no service at all."""
+    services = parse(outputs, f"outputs of {stack}").services
+    if not services:
+        raise SpillwayError(f"outputs of {stack}: services: none is there, so nobody can be asked")
+    leading = [name for name, members in services.items() if member in members]
+    drained = outputs.get("drained")
+    if leading or not isinstance(drained, list) or member not in drained:
         names = f" ({', '.join(leading)} still lead there)" if leading else ""
         raise SpillwayError(f"{member}: drained in the stack file, not yet in the cloud{names}: bring {stack} up first")
+
+
+def ttl_of(outputs: Mapping[str, Any], stack: str) -> float:
+    """Seconds that clients may keep an answer; 0 behind a proxy, whose addresses stay. Raises SpillwayError."""
+    budget = outputs.get("budget")
+    ttl = budget.get("ttlSeconds", "missing") if isinstance(budget, dict) else "missing"
+    if ttl is None:
+        return 0.0
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 <= ttl <= MAX_TTL:
+        raise SpillwayError(f"outputs of {stack}: budget.ttlSeconds = {shown(ttl)}: has to be seconds, or null")
+    return float(ttl)
 
 
 def wait_until_gone(
@@ -79,12 +97,15 @@ def wait_until_gone(
 ) -> float:
     """Seconds waited until no name answers with one of `addresses`, and the last answer that did is over.
 
-    sources: by service name. Raises SpillwayError when a name still does after GONE_SECONDS, or cannot be asked.
+    sources: by service name. A name server that is silent may be the one that still leads there: it proves nothing
+    until it was heard. Raises SpillwayError when a name still does after GONE_SECONDS, or when servers stay silent.
     """
     started, clean = now(), None
     waiter = next(iter(sources.values()))
     while True:
-        leading = {name: found for name, source in sources.items() if (found := _led(name, source, addresses))}
+        looks = {name: source.look() for name, source in sources.items()}
+        leading = {name: found for name, look in looks.items() if (found := _led(look, addresses))}
+        silent = [f"{name}: {fault}" for name, look in looks.items() for fault in look.faults]
         at = now()
         if leading and at - started > GONE_SECONDS:
             told = "; ".join(f"{name} answers {', '.join(found)}" for name, found in leading.items())
@@ -94,19 +115,18 @@ def wait_until_gone(
             say(f"still answered: {', '.join(leading)}")
             waiter.wait(LOOK_SECONDS)
             continue
+        if silent and at - started > GONE_SECONDS + ttl_seconds:
+            raise SpillwayError(f"not every name server could be asked: {'; '.join(silent)}")
         clean = at if clean is None else clean
         left = clean + ttl_seconds - at
-        if left <= 0:
+        if left <= 0 and not silent:
             return at - started
-        say(f"no name leads there; clients may remember it for {left:.0f} s more")
-        waiter.wait(min(LOOK_SECONDS, left))
+        say(silent[0] if silent else f"no name leads there; clients may remember it for {left:.0f} s more")
+        waiter.wait(LOOK_SECONDS if silent else min(LOOK_SECONDS, left))
 
 
-def _led(name: str, source: Source, addresses: Sequence[str]) -> list[str]:
-    """Which of the addresses a name answers with now."""
-    look = source.look()
-    if look.faults and not look.answers:
-        raise SpillwayError(f"{name}: nobody could be asked: {look.faults[0]}")
+def _led(look: Look, addresses: Sequence[str]) -> list[str]:
+    """Which of the addresses are among the answers."""
     return sorted({address for answer in look.answers for address in answer} & set(addresses))
 
 
@@ -126,7 +146,6 @@ def drain(
     """
     from rich.console import Console
 
-    from spillway.dns_members import outputs_of, parse
     from spillway.dns_watch import sources
 
     program = shutil.which(command[0]) if command else None
@@ -135,13 +154,13 @@ def drain(
     name = member_of(stack, member, Path.cwd())
     outputs = outputs_of(stack, sandbox=sandbox)
     check_outputs(name, stack, outputs)
-    addresses = outputs["members"].get(name, {}).get("addresses", [])
-    ttl = float(outputs["budget"].get("ttlSeconds") or 0)
     watched = parse(outputs, f"outputs of {stack}")
+    addresses = watched.members[name].addresses if name in watched.members else ()
+    ttl = ttl_of(outputs, stack)
     with Console(stderr=True).status(f"{name}: asking the name servers") as status:
         asked = sources(watched, sandbox=sandbox)
         seconds = wait_until_gone(asked, addresses, ttl, lambda text: status.update(f"{name}: {text}"))
-    done = Drained(name, tuple(addresses), tuple(asked), ttl, round(seconds, 1))
+    done = Drained(name, addresses, tuple(asked), ttl, round(seconds, 1))
     if json_:
         typer.echo(json.dumps(asdict(done), indent=2))
     else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from infra.faults import shown
 from spillway.errors import SpillwayError
 
 
@@ -59,42 +61,74 @@ def parse(outputs: Any, where: str) -> Watched:
     """The outputs of the global stack, or a map of members alone. Raises SpillwayError with the key at fault."""
     if not isinstance(outputs, dict):
         raise SpillwayError(f"{where}: has to be a map of members, or the outputs of the global stack")
-    members = outputs.get("members", outputs if "services" not in outputs else None)
+    if not {"members", "services"} & outputs.keys():
+        outputs = {"members": outputs}
+    members = outputs.get("members")
     if not isinstance(members, dict) or not members:
         raise SpillwayError(f"{where}: members: has to be a map of member names to {{addresses, ...}}")
     services: dict[str, tuple[str, ...]] = {}
     policies: dict[str, str] = {}
-    for name, service in (outputs.get("services") or {}).items():
-        services[name] = tuple(member for tier in service.get("tiers") or () for member in tier)
+    for name, service in _map(outputs, "services", where).items():
+        tiers = service.get("tiers", []) if isinstance(service, dict) else None
+        if not isinstance(tiers, list) or not all(_is_texts(tier) for tier in tiers):
+            raise SpillwayError(f"{where}: services.{name}.tiers: has to be a list of lists of member names")
+        services[name] = tuple(member for tier in tiers for member in tier)
         policies[name] = str(service.get("policy") or "")
-    zone = outputs.get("zone")
+    zone, servers = outputs.get("zone"), outputs.get("nameServers") or []
+    if not _is_texts(servers):
+        raise SpillwayError(f"{where}: nameServers: has to be a list of names")
     return Watched(
         services,
         {name: _member(name, value, where) for name, value in members.items()},
-        tuple(str(server) for server in outputs.get("nameServers") or ()),
+        tuple(servers),
         str(zone.get("name") if isinstance(zone, dict) else zone or ""),
         str(outputs.get("provider") or ""),
         policies,
     )
 
 
+def _map(outputs: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    found = outputs.get(key) or {}
+    if not isinstance(found, dict):
+        raise SpillwayError(f"{where}: {key}: has to be a map")
+    return found
+
+
+def _is_texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
 def _member(name: str, value: Any, where: str) -> Member:
     addresses = value.get("addresses") if isinstance(value, dict) else value
-    if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+    if not _is_texts(addresses):
         raise SpillwayError(f"{where}: members.{name}.addresses: has to be a list of addresses")
+    for address in addresses:
+        if not is_address(address):
+            raise SpillwayError(f"{where}: members.{name}.addresses: {shown(address)} is no IP address")
     if not isinstance(value, dict):
         return Member(name, tuple(addresses))
-    port = value.get("port") or 443
+    port, path = value.get("port", 443), value.get("healthPath", "/readyz")
     if isinstance(port, bool) or not isinstance(port, int | float) or port not in range(1, 65536):
-        raise SpillwayError(f"{where}: members.{name}.port = {port}: has to be a port, 1 to 65535")
+        raise SpillwayError(f"{where}: members.{name}.port = {shown(port)}: has to be a port, 1 to 65535")
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise SpillwayError(f"{where}: members.{name}.healthPath = {shown(path)}: has to be a path that begins with /")
     return Member(
         name,
         tuple(addresses),
         str(value.get("cloud") or ""),
         str(value.get("region") or value.get("nearestAwsRegion") or ""),
         int(port),
-        str(value.get("healthPath") or "/readyz"),
+        path,
     )
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address, of either version."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def from_file(path: Path) -> Watched:
@@ -123,9 +157,14 @@ def outputs_of(stack: str, *, sandbox: bool) -> dict[str, Any]:
     else:
         target = Stack(stack, ("pulumi",), engine.environment(os.environ), lambda text: None)
     told = target.must("reading its outputs", "stack", "output", "--json")
-    outputs: dict[str, Any] = json.loads(told)
+    try:
+        outputs = json.loads(told)
+    except ValueError:
+        raise SpillwayError(f"{stack}: the engine's answer to `pulumi stack output --json` is not JSON") from None
     if not outputs:
         raise SpillwayError(f"{stack}: has no outputs: bring it up first")
+    if not isinstance(outputs, dict) or not {"members", "services"} <= outputs.keys():
+        raise SpillwayError(f"{stack}: has no outputs members and services: it is not a global stack")
     return outputs
 
 

@@ -19,6 +19,7 @@ from spillway.errors import SpillwayError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+DEFAULT_STACK = "global"
 STAND_IN_ANSWERS = 25
 """Questions to the stand-in in each round."""
 REAL_ANSWERS = 4
@@ -84,6 +85,7 @@ class StandIn:
 
     def look(self) -> Look:
         self._running.refresh()
+        self._running.clock.catch_up()  # several are looked at in turns, and only one of them is waited on
         authority, live = self._running.authority, self._running.live
         answers = [authority.answer(self._service, "A", self._region) for _ in range(STAND_IN_ANSWERS)]
         found = [a.addresses for a in answers if a.addresses]
@@ -239,7 +241,7 @@ def _show_live(service: str, rounds: Iterator[tuple[Look, list[str]]], source: S
 
 def watch(
     service: Annotated[str | None, typer.Argument(help="The service's name; not needed when there is one.")] = None,
-    stack: Annotated[str, typer.Option(help="The stack whose outputs name services and members.")] = "global",
+    stack: Annotated[str, typer.Option(help="The stack whose outputs name services and members.")] = DEFAULT_STACK,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Watch the zone of the stand-in clouds.")] = False,
     client_region: Annotated[
         str | None, typer.Option(help="With --sandbox: the AWS region where clients are (default: us-east-1).")
@@ -310,7 +312,9 @@ def _prepared(
         known = from_file(members)
     elif _deployed(directory, stack):
         known = from_stack(stack, sandbox=True)
-    else:
+    elif stack != DEFAULT_STACK:
+        raise SpillwayError(f"--stack {stack}: no such stack in the sandbox")
+    else:  # somebody's own program made the zone
         known = found
     name = known.pick(service, found.services)
     if name not in found.services and name not in known.services:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spillway.cli import main
-from spillway.dns_drain import GONE_SECONDS, check_outputs, member_of, wait_until_gone
+from spillway.dns_drain import GONE_SECONDS, check_outputs, member_of, ttl_of, wait_until_gone
 from spillway.dns_tally import Look
 from spillway.errors import SpillwayError
 
 ROOT = Path(__file__).parents[2]
+MEMBERS = {"b": {"addresses": ["203.0.113.7"]}}
 GONE, HERE = "198.51.100.1", "203.0.113.7"
 
 
@@ -59,8 +61,18 @@ def test_a_name_that_goes_on_leading_there_is_an_error_that_says_which() -> None
 
 
 def test_name_servers_that_cannot_be_asked_prove_nothing() -> None:
-    with pytest.raises(SpillwayError, match="nobody could be asked: ns: timed out"):
+    with pytest.raises(SpillwayError, match=r"not every name server could be asked: llm0\.example\.com: ns: timed out"):
         waited(Zone(0, faults=["ns: timed out"]))
+    assert Zone.now <= GONE_SECONDS + 10 + 4  # and nobody waits for ever
+
+
+def test_one_silent_name_server_of_several_is_waited_for_as_it_may_still_lead_there() -> None:
+    class Stutters(Zone):
+        def look(self) -> Look:
+            late = ["ns-2: timed out"] if Zone.now < 30 else []
+            return Look(Zone.now, [(HERE,)], 10, {}, faults=late)
+
+    assert waited(Stutters(0)) == pytest.approx(30)
 
 
 def test_an_answer_that_leads_there_once_more_begins_the_wait_anew() -> None:
@@ -100,8 +112,42 @@ def test_a_member_that_is_not_drained_in_the_file_is_refused_with_what_to_write(
 def test_a_file_that_was_not_brought_up_is_refused() -> None:
     services = {"llm.example.com": {"tiers": [["aws-us-east-1"], ["b"]]}}
     with pytest.raises(SpillwayError, match=r"not yet in the cloud \(llm\.example\.com still lead there\)"):
-        check_outputs("aws-us-east-1", "global", {"services": services, "drained": []})
-    check_outputs("aws-us-east-1", "global", {"services": {"x": {"tiers": [["b"]]}}, "drained": ["aws-us-east-1"]})
+        check_outputs("aws-us-east-1", "global", {"services": services, "drained": [], "members": MEMBERS})
+    drained = {"services": {"x": {"tiers": [["b"]]}}, "drained": ["aws-us-east-1"], "members": MEMBERS}
+    check_outputs("aws-us-east-1", "global", drained)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"services": {}}, "services: none is there"),
+        ({"services": []}, "services: none is there"),
+        ({"services": [1]}, "services: has to be a map"),
+        ({"services": {"x": None}}, "services.x.tiers: has to be a list of lists"),
+        ({"services": {"x": {"tiers": ["b"]}}}, "services.x.tiers: has to be a list of lists"),
+        ({"drained": None}, "not yet in the cloud"),
+        ({"members": None}, "members: has to be a map"),
+        ({"members": {"a": {"addresses": [7]}}}, "members.a.addresses: has to be a list"),
+    ],
+)
+def test_outputs_that_no_global_stack_has_are_one_line(change: dict[str, Any], says: str) -> None:
+    sound = {"services": {"x": {"tiers": [["b"]]}}, "drained": ["a"], "members": {"b": {"addresses": [HERE]}}}
+    check_outputs("a", "global", sound)
+    with pytest.raises(SpillwayError) as caught:
+        check_outputs("a", "global", sound | change)
+    assert len(caught.value.lines) == 1
+    assert says in caught.value.lines[0]
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [({"ttlSeconds": 10}, 10), ({"ttlSeconds": None}, 0)])
+def test_the_ttl_is_the_deployed_one_and_a_proxied_name_has_none(budget: dict[str, Any], seconds: float) -> None:
+    assert ttl_of({"budget": budget}, "global") == seconds
+
+
+@pytest.mark.parametrize("budget", [None, [], {}, {"ttlSeconds": "10"}, {"ttlSeconds": -1}, {"ttlSeconds": True}])
+def test_a_ttl_that_is_none_is_refused_and_never_taken_for_nought(budget: Any) -> None:
+    with pytest.raises(SpillwayError, match=r"budget\.ttlSeconds"):
+        ttl_of({"budget": budget}, "global")
 
 
 def test_a_command_that_does_not_exist_is_told_before_anything_is_waited_for(

@@ -305,6 +305,12 @@ def test_a_round_without_answers_changes_nobodys_standing() -> None:
         ({"services": {}}, "members: has to be a map"),
         ({"members": {"a": {"addresses": "192.0.2.1"}}}, "members.a.addresses: has to be a list"),
         ({"a": {"addresses": ["192.0.2.1"], "port": 0.5}}, "members.a.port = 0.5"),
+        ({"a": {"addresses": ["192.0.2.1"], "healthPath": "ready"}}, "members.a.healthPath = "),
+        ({"a": ["192.0.2.1/24"]}, "192.0.2.1/24 is no IP address"),
+        ({"members": {"a": ["192.0.2.1"]}, "services": [1]}, "services: has to be a map"),
+        ({"members": {"a": ["192.0.2.1"]}, "services": {"s": None}}, "services.s.tiers: has to be a list"),
+        ({"members": {"a": ["192.0.2.1"]}, "services": {"s": {"tiers": 5}}}, "services.s.tiers: has to be a list"),
+        ({"members": {"a": ["192.0.2.1"]}, "nameServers": 5}, "nameServers: has to be a list"),
     ],
 )
 def test_members_that_are_none_are_refused(outputs: Any, says: str) -> None:
