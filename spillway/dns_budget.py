@@ -24,6 +24,8 @@ OPTIONS: Final[dict[tuple[str | int, ...], str]] = {
     ("cloudflare", "failoverAcrossPools"): "--failover-across-pools",
 }
 MAX_FAILURES: Final = 10_000_000
+MAX_ADDRESSES: Final = 20
+"""As many as a member may have in a stack file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def budget(
     """
     if not 1 <= failures <= MAX_FAILURES:
         raise SpillwayError(f"--failures {failures}: has to be 1 to {MAX_FAILURES}")
+    if addresses is not None and not 1 <= addresses <= MAX_ADDRESSES:
+        raise SpillwayError(f"--addresses {addresses}: has to be 1 to {MAX_ADDRESSES}")
     asked = _asked(stack, stacks, provider, plan, proxied, failover_across_pools)
     changes = {
         "interval_seconds": interval,
@@ -147,7 +151,7 @@ def _of_stack(stack: str, stacks: Path) -> Asked:
     path = stacks / f"Pulumi.{stack}.yaml"
     name = stackfile.display_name(path)
     if not path.exists():
-        raise SpillwayError(f"{name}: there is no such file; --provider computes without one")
+        raise SpillwayError(f"{path}: there is no such file; --provider computes without one")
     data = stackfile.read(path)
     if stackfile.GLOBAL_KEY not in data:
         raise SpillwayError(f"{name}: {stackfile.GLOBAL_KEY}: missing; only a global stack has a failover budget")

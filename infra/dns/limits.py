@@ -200,6 +200,8 @@ def _not_of_cloudflare(settings: CheckSettings) -> Iterator[Fault]:
         if given:
             why = f"goes with dns.provider cloudflare only; {NAMES[settings.provider]} answers DNS and sees no request"
             yield Fault(("cloudflare", key), why, True)
+    if settings.plan is not None:
+        yield Fault(("cloudflare", "plan"), "goes with dns.provider cloudflare only", settings.plan)
 
 
 def _check_regions(settings: CheckSettings) -> Iterator[Fault]:

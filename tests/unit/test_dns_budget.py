@@ -247,6 +247,13 @@ def test_the_time_after_which_a_share_moved_is_the_time_of_that_share(
 # --- what is refused
 
 
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_objective_is_refused_when_it_is_missed_by_however_little(example: CheckSettings) -> None:
+    promise, path = budget(example).promise, ("dns", "objectiveSeconds")
+    assert path in [fault.path for fault in faults(example, promise - 0.01)]
+    assert path not in [fault.path for fault in faults(example, promise)]
+
+
 def test_the_stack_files_defaults_are_fine() -> None:
     assert refusals(ROUTE53) == []
     assert refusals(TRAFFIC_MANAGER) == []
@@ -339,6 +346,11 @@ def test_a_value_that_the_provider_does_not_take_is_named_with_what_it_takes(
     assert any(line in sentence for sentence in refusals(given_settings, 3600))
 
 
+def test_a_plan_of_cloudflares_is_refused_and_not_ignored_where_it_means_nothing() -> None:
+    for example in (ROUTE53, TRAFFIC_MANAGER):
+        assert "cloudflare.plan = pro: goes with dns.provider cloudflare only" in refusals(replace(example, plan="pro"))
+
+
 def test_enterprise_may_probe_every_10_seconds() -> None:
     assert refusals(replace(CLOUDFLARE, interval_seconds=10, plan="enterprise")) == []
 
@@ -418,7 +430,7 @@ def test_every_provider_can_be_looked_at_beside_the_others() -> None:
 
 def test_the_fastest_settings_are_accepted() -> None:
     for provider in PROVIDERS:
-        for plan in ("free", "enterprise"):
+        for plan in ("free", "enterprise") if provider == "cloudflare" else (None,):
             assert refusals(best(provider, plan=plan), 300) == []
     assert best("cloudflare", plan="enterprise").interval_seconds == 10
     assert len(CLOUDFLARE_REGIONS) == 13

@@ -145,6 +145,9 @@ def test_what_a_provider_does_not_take_is_one_line_each() -> None:
     )
     assert refused("--provider", "cloudflare", "--ttl", "5") == ("--ttl 5: has to be 30 to 600 for Cloudflare",)
     assert refused("--provider", "cloudflare", "--plan", "gold")[0].startswith("--plan gold: has to be free, pro")
+    assert refused("--provider", "route53", "--plan", "pro") == ("--plan pro: goes with dns.provider cloudflare only",)
+    assert refused("--addresses", "21") == ("--addresses 21: has to be 1 to 20",)
+    assert refused("--addresses", "0") == ("--addresses 0: has to be 1 to 20",)
     assert refused("--provider", "cloudflare", "--failover-across-pools")[0].startswith("--failover-across-pools true")
 
 
@@ -176,7 +179,7 @@ def test_a_stack_without_a_budget_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.aws-us-east-1.yaml").write_text("config:\n  spillway:region: {}\n")
     (tmp_path / "Pulumi.global.yaml").write_text(STACK.replace("    route53: {", "    cloudflare: {"))
     told = refused("--stacks", str(tmp_path), "--stack", "nowhere")
-    assert told == ("stacks/Pulumi.nowhere.yaml: there is no such file; --provider computes without one",)
+    assert told == (f"{tmp_path}/Pulumi.nowhere.yaml: there is no such file; --provider computes without one",)
     [told_region] = refused("--stacks", str(tmp_path), "--stack", "aws-us-east-1")
     assert told_region.endswith("spillway:global: missing; only a global stack has a failover budget")
     assert all(
