@@ -245,6 +245,7 @@ def dns_serve(
     ] = None,
 ) -> None:
     """Answer real DNS queries from the stand-in's zones and health checks: dig @127.0.0.1 -p 5353 llm.example.com"""
+    import functools
     import time
 
     from sandbox.dns.authority import PROVIDERS
@@ -256,7 +257,8 @@ def dns_serve(
         raise SpillwayError(f"--client-region = {client_region}: no AWS region; allowed are {', '.join(regions())}")
     if provider is not None and provider not in PROVIDERS:
         raise SpillwayError(f"--provider = {provider}: allowed are {', '.join(PROVIDERS)}")
-    responder = Responder(Running(sandbox_dir(), provider), client_region)
+    told = functools.partial(typer.echo, err=True)
+    responder = Responder(Running(sandbox_dir(), provider), client_region, told)
     names = responder.running.authority.services()
     if not names:
         raise SpillwayError("the stand-in clouds hold no service name: bring the stack `global` up first")

@@ -54,13 +54,17 @@ class Snapshot:
         if not (directory / CLOUDS).exists():
             return cls({}, {})
         found: dict[str, list[Resource]] = {}
-        with Store(directory).transaction(write=False) as tx:
-            for cloud, tokens in _TOKENS.items():
-                present = tx.tokens(cloud)
-                for token in tokens:
-                    if token in present:
-                        found[token] = tx.all(cloud, token)
-            return cls(found, holders(tx))
+        store = Store(directory)
+        try:
+            with store.transaction(write=False) as tx:
+                for cloud, tokens in _TOKENS.items():
+                    present = tx.tokens(cloud)
+                    for token in tokens:
+                        if token in present:
+                            found[token] = tx.all(cloud, token)
+                return cls(found, holders(tx))
+        finally:
+            store.close()
 
     def of(self, token: str) -> list[Resource]:
         return self.resources.get(token, [])

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 
 Action = Callable[[], None]
+Events = list[tuple[float, int, Action]]
+"""A heap of (when, number, action)."""
 
 
 class Clock:
@@ -19,7 +21,7 @@ class Clock:
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
-        self._queue: list[tuple[float, int, Action]] = []
+        self._queue: Events = []
         self._count = 0
 
     @property
@@ -38,9 +40,14 @@ class Clock:
         """Run `action` so many seconds from now."""
         self.at(self._now + seconds, action)
 
-    def forget(self) -> None:
-        """Drop every event that is still to come."""
-        self._queue.clear()
+    def forget(self) -> Events:
+        """Drop every event that is still to come; gives them, for `recall`."""
+        dropped, self._queue = self._queue, []
+        return dropped
+
+    def recall(self, events: Events) -> None:
+        """Have these events to come, and no others."""
+        self._queue = events
 
     @property
     def next_due(self) -> float:
@@ -56,9 +63,9 @@ class Clock:
         self._run(self._now + seconds)
 
     def _run(self, end: float) -> None:
-        queue, pop = self._queue, heapq.heappop
-        while queue and queue[0][0] <= end:
-            when, _, action = pop(queue)
+        pop = heapq.heappop
+        while self._queue and self._queue[0][0] <= end:
+            when, _, action = pop(self._queue)
             self._now = when
             action()
         self._now = max(self._now, end)

@@ -12,6 +12,7 @@ from sandbox.cloud import WeatherFile
 from sandbox.clouds import WEATHER
 from sandbox.store import CLOUDS, Store, Transaction
 from sandbox.weather import DownKind, Weather, WeatherError
+from spillway.errors import SpillwayError
 
 Behaviour = Literal["up", "refused", "blackhole", "error", "slow"]
 """up: connects and answers 200. refused: a reset at once. blackhole: no packet comes back. error: answers 503. slow:
@@ -63,25 +64,33 @@ class Live:
         self._stamp: object = None
         self._holders: dict[str, Holder] = {}
         self._now: Weather | None = None
-        self.fault: str | None = None
-        """What is wrong with the weather file just now; the weather before stays until it is right again."""
+        self._faults: dict[str, str] = {}
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the weather file or the store just now; what was read before stays until it is right."""
+        return next(iter(self._faults.values()), None)
 
     def holders(self) -> Mapping[str, Holder]:
         """Address -> holder; read again when the store's file has changed."""
         stamp = store_stamp(self._directory)
         if stamp != self._stamp and stamp is not None:
-            with self._store.transaction(write=False) as tx:
-                self._holders = holders(tx)
             self._stamp = stamp
+            try:
+                with self._store.transaction(write=False) as tx:
+                    self._holders = holders(tx)
+                self._faults.pop("store", None)
+            except SpillwayError as error:  # somebody is replacing it; a probe has nobody to tell
+                self._faults["store"] = error.lines[0]
         return self._holders
 
     def behaviour(self, address: str) -> Behaviour:
         holder = self.holders().get(address)
         try:
             self._now = self._weather.now()
-            self.fault = None
+            self._faults.pop("weather", None)
         except WeatherError as error:  # somebody is writing it
-            self.fault = error.lines[0]
+            self._faults["weather"] = error.lines[0]
         weather = self._now
         if weather is None:
             return "up"

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from sandbox.dns.health import Behaviour
 
 TCP_TRIPS = 1
-TLS_TRIPS = 2
-"""A TCP handshake, then one of TLS 1.3 (https://www.rfc-editor.org/rfc/rfc8446#section-2)."""
+TLS_TRIPS = 3
+"""A TCP handshake, then the two round trips of TLS 1.2 (https://www.rfc-editor.org/rfc/rfc5246#section-7.3), the newest
+that Route 53's checkers speak (https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html)."""
 HTTP_TRIPS = 1
 
 

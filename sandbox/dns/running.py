@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox.dns.authority import Authority, Snapshot
 from sandbox.dns.clock import WallClock
 from sandbox.dns.health import Live, store_stamp
+from spillway.errors import SpillwayError
 
 
 class Running:
@@ -28,18 +29,25 @@ class Running:
         self.clock, self.live = clock or WallClock(), Live(directory)
         self._stamp: object = None
         self.snapshot = Snapshot({}, {})
-        self.authority = self._started()
+        self.authority = self._started(self.snapshot)
         self.refresh()
 
-    def _started(self) -> Authority:
+    def _started(self, snapshot: Snapshot) -> Authority:
         # The old checkers' events would go on in the clock's queue.
-        self.clock.forget()
-        authority = Authority(self.snapshot, self.clock, self.live, self._seed(), delegated=self._delegated)
+        events = self.clock.forget()
+        try:
+            authority = Authority(snapshot, self.clock, self.live, self._seed(), delegated=self._delegated)
+        except SpillwayError:  # the old ones go on
+            self.clock.recall(events)
+            raise
         self.clock.settle(authority.settling)
         return authority
 
     def refresh(self) -> bool:
-        """Looks whether the stand-in clouds have changed, and starts anew when what DNS is made of has."""
+        """Looks whether the stand-in clouds have changed, and starts anew when what DNS is made of has.
+
+        Raises SpillwayError, once, for what cannot be read or followed; what ran before goes on.
+        """
         stamp = store_stamp(self._directory)
         if stamp == self._stamp:
             return False
@@ -47,6 +55,6 @@ class Running:
         snapshot = Snapshot.load(self._directory)
         if snapshot == self.snapshot:
             return False
+        self.authority = self._started(snapshot)
         self.snapshot = snapshot
-        self.authority = self._started()
         return True

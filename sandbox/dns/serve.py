@@ -33,15 +33,27 @@ _PORTS = "1 to 65535"
 class Responder:
     """Makes replies of queries. Safe to use from several threads."""
 
-    def __init__(self, running: Running, location: str) -> None:
-        self.running, self._location = running, location
+    def __init__(self, running: Running, location: str, say: Callable[[str], None] = lambda text: None) -> None:
+        """say: takes a line about what goes wrong while it runs, each once."""
+        self.running, self._location, self._say = running, location, say
         self._lock = threading.Lock()
+        self._said: tuple[str, ...] = ()
 
     def tick(self) -> None:
-        """What has fallen due since: probes, and a look at what was deployed."""
+        """What has fallen due since: probes, and a look at what was deployed. What cannot be read just now (a store
+        that is being replaced, a zone half deployed) is told, and the zones from before go on answering."""
         with self._lock:
-            self.running.refresh()
+            try:
+                self.running.refresh()
+            except SpillwayError as error:
+                self._tell(error)
             self.running.clock.catch_up()
+
+    def _tell(self, error: SpillwayError) -> None:
+        if error.lines != self._said:
+            self._said = error.lines
+            for line in error.lines:
+                self._say(line)
 
     def reply(self, wire: bytes, limit: int | None) -> bytes | None:
         """The reply's bytes; None for what is no query. limit: of plain UDP; a longer reply is truncated."""
@@ -66,11 +78,19 @@ class Responder:
             reply.set_rcode(dns.rcode.NOTIMP)
             return reply
         asked = query.question[0]
+        if asked.rdclass != dns.rdataclass.IN:
+            reply.set_rcode(dns.rcode.REFUSED)
+            return reply
         name, kind = asked.name.to_text(), dns.rdatatype.to_text(asked.rdtype)
         with self._lock:
-            answer = self.running.authority.answer(name, kind, self._location)
-            zone = self.running.authority.zone_of(answer.name)
-            soa = zone.answer(zone.name, "SOA") if zone and not answer.values else None
+            try:
+                answer = self.running.authority.answer(name, kind, self._location)
+                zone = self.running.authority.zone_of(answer.name)
+                soa = zone.answer(zone.name, "SOA") if zone and not answer.values else None
+            except SpillwayError as error:  # a record that the stand-in's resolver cannot follow
+                self._tell(error)
+                reply.set_rcode(dns.rcode.SERVFAIL)
+                return reply
         if answer.rcode != REFUSED:
             reply.flags |= dns.flags.AA
         reply.set_rcode(dns.rcode.from_text(answer.rcode))

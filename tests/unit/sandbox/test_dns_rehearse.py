@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import dns.message
@@ -13,9 +14,9 @@ from typer.testing import CliRunner
 from sandbox import forecast
 from sandbox.cli import app
 from sandbox.clouds import WEATHER
-from sandbox.dns.answer import Answer
+from sandbox.dns.answer import NXDOMAIN, Answer
 from sandbox.dns.authority import Authority, Snapshot
-from sandbox.dns.client import CachingResolver
+from sandbox.dns.client import NEGATIVE_TTL, CachingResolver
 from sandbox.dns.clock import Clock, WallClock
 from sandbox.dns.health import Live, Scripted
 from sandbox.dns.rehearse import take_down
@@ -235,6 +236,72 @@ def test_real_queries_are_answered_over_udp_and_tcp(directory: Path) -> None:
         assert asked("text.example.com", "TXT").answer[0].to_text().endswith('"v=1 ok"')
         assert asked("many.example.com").flags & dns.flags.TC
         assert len(asked("many.example.com", tcp=True).answer[0]) == 200
+
+
+def test_a_deployment_that_cannot_be_followed_is_told_once_and_the_zones_before_go_on(directory: Path) -> None:
+    said: list[str] = []
+    responder = Responder(Running(directory), "us-east-1", said.append)
+    authority, due = responder.running.authority, responder.running.clock.next_due
+    circle = [
+        dns_zone.record("a.example.com", aliases=dns_zone.alias("b.example.com")),
+        dns_zone.record("b.example.com", aliases=dns_zone.alias("a.example.com")),
+    ]
+    dns_zone.sandbox(directory, circle)
+    responder.tick()
+    responder.tick()
+    assert len(said) == 1
+    assert "aliases lead in a circle" in said[0]
+    assert responder.running.authority is authority
+    assert responder.running.clock.next_due < due + 60  # its checkers still run
+    reply = responder.reply(dns.message.make_query(SERVICE, "A").to_wire(), 512)
+    assert reply is not None
+    assert dns.message.from_wire(reply).answer
+
+
+def test_a_store_that_breaks_while_it_is_served_leaves_the_server_running(directory: Path) -> None:
+    said: list[str] = []
+    with serving(Responder(Running(directory), "us-east-1", said.append), 0) as port:
+        for suffix in ("-wal", "-shm", ""):
+            (directory / f"clouds.sqlite3{suffix}").unlink(missing_ok=True)
+        (directory / "clouds.sqlite3").write_text("no database")
+        deadline = time.monotonic() + 10
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "file is not a database" in said[0]
+        query = dns.message.make_query(SERVICE, "A")
+        assert dns.query.udp(query, "127.0.0.1", port=port, timeout=5).answer
+
+
+def test_what_the_resolver_cannot_follow_is_a_server_failure(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    responder = Responder(Running(directory), "us-east-1", said.append)
+
+    def refuse(*_: object) -> None:
+        raise SpillwayError("nested profiles lead in a circle")
+
+    monkeypatch.setattr(responder.running.authority, "answer", refuse)
+    wire = responder.reply(dns.message.make_query(SERVICE, "A").to_wire(), 512)
+    assert wire is not None
+    assert dns.message.from_wire(wire).rcode() == dns.rcode.SERVFAIL
+    assert said == ["nested profiles lead in a circle"]
+
+
+def test_another_class_than_the_internets_is_refused(directory: Path) -> None:
+    responder = Responder(Running(directory), "us-east-1")
+    wire = responder.reply(dns.message.make_query(SERVICE, "A", rdclass="CH").to_wire(), 512)
+    assert wire is not None
+    assert dns.message.from_wire(wire).rcode() == dns.rcode.REFUSED
+
+
+def test_a_name_that_did_not_exist_is_not_asked_for_again_before_the_negative_ttl() -> None:
+    clock = Clock()
+    answers = [Answer(SERVICE, "A", NXDOMAIN), Answer(SERVICE, "A", values=("192.0.2.1",), ttl=10)]
+    cache = CachingResolver(lambda name: answers[min(cache.asked, 1)], clock)
+    assert cache.resolve(SERVICE).rcode == NXDOMAIN
+    clock.run_until(NEGATIVE_TTL - 1)
+    assert cache.resolve(SERVICE).rcode == NXDOMAIN
+    clock.run_until(NEGATIVE_TTL)
+    assert cache.resolve(SERVICE).values == ("192.0.2.1",)
 
 
 def test_a_port_that_is_taken_says_so(directory: Path) -> None:
