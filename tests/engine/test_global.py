@@ -130,7 +130,7 @@ def test_a_planned_region_joins_when_it_is_deployed(world: EngineSandbox) -> Non
     assert set(changes(world.preview("global"))) <= {"create", "update"}
     world.up("global").ok()
     assert outputs(world, "global")["planned"] == []
-    assert ("aws-us-east-2.llm.example.com", "203.0.113.31") in records(world)
+    assert ("_ttl-10.aws-us-east-2.llm.example.com", "203.0.113.31") in records(world)
 
 
 @pytest.mark.parametrize("stack", STACKS)
