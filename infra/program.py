@@ -92,7 +92,9 @@ def build_global(stack: str, root: Path) -> None:
     """Build the global stack: names, checks and records over the regions. Raises ConfigError."""
     from infra.dns import program
 
-    config = program.read_global(held(stack, GLOBAL_KEY, "the settings of the global stack"), stack, root, STACKS)
+    config = program.read_global(
+        lambda: held(stack, GLOBAL_KEY, "the settings of the global stack"), stack, root, STACKS
+    )
     program.build_global(config, stack, f"{STACKS}/Pulumi.{stack}.yaml")
 
 

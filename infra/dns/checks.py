@@ -195,7 +195,7 @@ def _known_members(stack: GlobalStack) -> Iterator[Fault]:
                 yield Fault(path, "stands twice; each member once", name)
 
 
-@check("members", "services", "dns")
+@check("members", "dns", "cloudflare")
 def _ports(stack: GlobalStack) -> Iterator[Fault]:
     """DNS answers carry no port: every member of a service has to listen on the same one."""
     if stack.dns.provider == "cloudflare" and (stack.cloudflare is None or stack.cloudflare.proxied):

@@ -66,34 +66,43 @@ def parse_global(data: object, stack: str, file: str, stacks: Path | None = None
     faults += checks.check.faults(config)
     if stacks is not None and "members" in config.__dict__:
         residencies, unknown = _region_stacks(config, stacks)
-        faults += unknown or (checks.answering_faults(config, residencies) if not faults else [])
+        faults += unknown
+        if not faults and residencies is not None:
+            faults += checks.answering_faults(config, residencies)
     if faults:
         raise ConfigError(dict.fromkeys(fault.below(GLOBAL_KEY).line(file) for fault in faults))
     return config
 
 
-def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str], list[Fault]]:
-    """Residency by member name, as the region stacks' files say, and members whose stack has no file."""
+def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str] | None, list[Fault]]:
+    """Residency by member name, as the region stacks' files say, and members whose stack has no file.
+
+    None for the residencies where one of the files is at fault: it tells that itself, where it is used, and a service
+    must not be told to be without members for it.
+    """
     files = {stackfile.stack_of(path): path for path in sorted(stacks.glob("Pulumi.*.yaml"))}
     residencies: dict[str, str] = {}
     faults: list[Fault] = []
+    known = True
     for number, member in enumerate(config.members):
         if member.stack is None:
             continue
         if member.stack not in files:
             if not (member.planned or member.drain):
-                known = [name for name in files if not is_global(name)]
-                hint = did_you_mean(member.stack, known)
+                regions = [name for name in files if not is_global(name)]
+                hint = did_you_mean(member.stack, regions)
                 why = f"no such stack: there is no stacks/Pulumi.{member.stack}.yaml{hint}; planned: true allows that"
                 faults.append(Fault(("members", number, "stack"), why, member.stack))
             continue
         try:
             region = stackfile.read(files[member.stack]).get(REGION_KEY)
-        except ConfigError:  # that file's own faults are told where it is used
-            continue
+        except ConfigError:
+            region = None
         if isinstance(region, dict) and isinstance(region.get("residency"), str):
             residencies[member.name] = region["residency"]
-    return residencies, faults
+        else:
+            known = False
+    return residencies if known else None, faults
 
 
 def most_addresses(config: GlobalStack, stacks: Path) -> int:

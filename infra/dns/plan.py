@@ -12,14 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from infra.dns import places
 from infra.dns.sections import GlobalService, GlobalStack, Member, Policy
-from infra.faults import Fault, listed
+from infra.faults import Fault, listed, shown
 
 Choice = Literal["weighted", "latency"]
 
 ENDPOINT_KEYS: Final = (
     "hostname", "addresses", "port", "healthPath", "cloud", "region", "nearestAwsRegion", "residency",
 )  # fmt: skip
+ENDPOINT_TEXTS: Final = ("hostname", "healthPath", "cloud", "region", "nearestAwsRegion", "residency")
+ENDPOINT_NULLS: Final = ("hostname", "region")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +53,26 @@ class Endpoint:
         if not isinstance(addresses, Sequence) or isinstance(addresses, str) or not addresses:
             raise ValueError("the output endpoint.addresses is not a list of addresses")
         for address in addresses:
-            why = address_fault(str(address))
+            why = address_fault(address) if isinstance(address, str) else "has to be text"
             if why:
-                raise ValueError(f"the output endpoint.addresses holds {address}: {why}")
+                raise ValueError(f"the output endpoint.addresses holds {shown(address)}: {why}")
+        port = value["port"]
+        if isinstance(port, bool) or not isinstance(port, int | float) or port not in range(1, 65536):
+            raise ValueError(f"the output endpoint.port is {shown(port)}; has to be a number from 1 to 65535")
+        for key in ENDPOINT_TEXTS:
+            if not isinstance(value[key], str) and not (value[key] is None and key in ENDPOINT_NULLS):
+                raise ValueError(f"the output endpoint.{key} is {shown(value[key])}; has to be text")
+        if value["nearestAwsRegion"] not in places.regions():
+            raise ValueError(f"the output endpoint.nearestAwsRegion is {shown(value['nearestAwsRegion'])}: unknown")
         return cls(
             hostname=value["hostname"],
-            addresses=tuple(str(address) for address in addresses),
-            port=int(value["port"]),
-            health_path=str(value["healthPath"]),
-            cloud=str(value["cloud"]),
+            addresses=tuple(addresses),
+            port=int(port),
+            health_path=value["healthPath"],
+            cloud=value["cloud"],
             region=value["region"],
-            nearest_aws_region=str(value["nearestAwsRegion"]),
-            residency=str(value["residency"]),
+            nearest_aws_region=value["nearestAwsRegion"],
+            residency=value["residency"],
         )
 
 

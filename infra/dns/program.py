@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,12 +24,15 @@ SDKS: Final = {"route53": "aws", "cloudflare": "cloudflare", "traffic-manager": 
 _READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 
 
-def read_global(held: object, stack: str, root: Path, stacks: str) -> GlobalStack:
-    """The global stack's settings as the engine holds them, checked. Raises ConfigError."""
+def read_global(held: Callable[[], object], stack: str, root: Path, stacks: str) -> GlobalStack:
+    """The global stack's settings as the engine holds them, checked. Raises ConfigError.
+
+    The file comes first: it says what is wrong where the engine only knows that it holds no object.
+    """
     path = root / stacks / f"Pulumi.{stack}.yaml"
     if path.is_file():  # --config-file may point elsewhere
         load_global(path, stack)
-    return parse_global(held, stack, stackfile.display_name(path), path.parent)
+    return parse_global(held(), stack, stackfile.display_name(path), path.parent)
 
 
 def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:

@@ -115,14 +115,14 @@ class Wanted:
         return next(m for m in self.members if m.name == name)
 
 
-def wanted() -> st.SearchStrategy[Wanted]:
+def wanted(policies: Sequence[str] = POLICIES, ranked: bool | None = None) -> st.SearchStrategy[Wanted]:
     """Stack files that stand; those that a plan refuses are thrown away."""
     return st.builds(
         Wanted,
         members=fleets(),
-        policy=st.sampled_from(POLICIES),
+        policy=st.sampled_from(policies),
         residency=st.sampled_from([None, *RESIDENCIES]),
-        ranked=st.booleans(),
+        ranked=st.booleans() if ranked is None else st.just(ranked),
         ttl=st.sampled_from([0, 10, 60]),
     ).filter(stands)
 

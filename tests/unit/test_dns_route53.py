@@ -161,7 +161,7 @@ def test_members_of_one_region_share_what_is_nearest_by_weight() -> None:
     assert close(found["m0"], 0.75)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(fleets(5), st.sampled_from(["drain", "leave", "fail"]))
 def test_removing_a_member_moves_only_its_own_share(members: tuple[Drawn, ...], how: str) -> None:
     """The others keep their shares in proportion."""
