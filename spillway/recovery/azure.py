@@ -86,6 +86,7 @@ RULES: Final = Rules(
     # An endpoint names the profile below: that one is refused to be deleted before.
     own_delete=frozenset({ENDPOINT}),
     exclusive=frozenset({ENDPOINT}),
+    copied=frozenset({"resourceGroupName"}),
     id_key=arm_key,
 )
 

@@ -15,6 +15,7 @@ from spillway.recovery.model import (
     Planned,
     Rules,
     name_of,
+    text,
     type_of,
 )
 from spillway.recovery.state import State
@@ -74,6 +75,7 @@ class _Matcher:
         self.plan, self.state, self.rules = plan, state, rules
         self.free = [e for e in existing if not state.holds(rules, e.token, e.id, e.key, e.region)]
         self.chosen: dict[str, Existing] = {}
+        self.inputs = {item.urn: item.inputs for item in plan}
         self.replaced = {item.urn for item in plan if item.replaces}
         self.tokens = {e.id: rules.canonical(e.token) for e in existing}
         for resource in state.resources:
@@ -143,12 +145,22 @@ class _Matcher:
         )
 
     def _resolved(self, item: Planned) -> dict[str, Any]:
-        """The inputs with ids filled in of what is adopted in the same go."""
+        """The inputs with ids and names filled in of what is adopted in the same go: a value that is not known fits
+        nothing, and what it belongs to would be taken for an orphan."""
         out = dict(item.inputs)
         for name, urns in item.dependencies.items():
-            if out.get(name) == UNKNOWN and len(urns) == 1:
+            if out.get(name) != UNKNOWN:
+                continue
+            if name in self.rules.copied:
+                out[name] = next(filter(None, (self._copied(urn, name) for urn in urns)), UNKNOWN)
+            elif len(urns) == 1:
                 out[name] = self._id(urns[0]) or UNKNOWN
         return out
+
+    def _copied(self, urn: str, name: str) -> str | None:
+        """A property of another resource, as the plan or else the state has it."""
+        planned = self.inputs.get(urn)
+        return text(planned if planned is not None else (self.state.live.get(urn) or {}).get("inputs") or {}, name)
 
     def _id(self, urn: str) -> str | None:
         chosen = self.chosen.get(urn)

@@ -63,6 +63,7 @@ class Rules:
     exclusive: those children that only the stack makes in a parent of its own, so that one in no plan is an orphan.
     built_in: types that come and go with their parents, and that a program only adopts.
     labels: type -> what its properties say as a Name tag would, for types that have neither tags nor unique names.
+    copied: properties whose value is that of the same name of a resource that they depend on, and not its id.
     id_key: how two ids are compared, where a cloud writes one in several ways.
     """
 
@@ -73,6 +74,7 @@ class Rules:
     exclusive: frozenset[str] = frozenset()
     built_in: frozenset[str] = frozenset()
     labels: Mapping[str, Key] = field(default_factory=dict)
+    copied: frozenset[str] = frozenset()
     id_key: Callable[[str], str] = str
 
     def canonical(self, token: str) -> str:

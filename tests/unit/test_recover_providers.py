@@ -99,6 +99,16 @@ def test_groups_and_filled_zones_are_never_deleted_by_recovery() -> None:
     assert [(left.resource.id, left.problem) for left in named.left] == [(OWN_ZONE.id, False)]
 
 
+def test_what_is_in_a_lost_group_is_found_in_one_go_with_it_and_orphaned_by_no_means() -> None:
+    group = AZURE_PLAN[0]
+    unknown = {"resourceGroupName": UNKNOWN}
+    needs = {"resourceGroupName": (group.urn, "urn:of:something:else")}
+    plan = [group, *(replace(p, inputs={**p.inputs, **unknown}, dependencies=needs) for p in AZURE_PLAN[1:])]
+    found = in_azure([azure.Thing(azure.GROUP, GROUP, MINE), OWN_ZONE, PROFILE, ENDPOINT], plan)
+    assert ids(found) == {GROUP, OWN_ZONE.id, PROFILE.id, ENDPOINT.id}
+    assert (found.orphans, found.left) == ([], [])
+
+
 def test_a_state_with_another_spelling_of_the_id_holds_the_resource() -> None:
     urn = "urn:pulumi:global::spillway::azure-native:trafficmanager:Endpoint::e"
     owned = {"urn": urn, "type": azure.ENDPOINT, "custom": True, "id": ENDPOINT.id.replace("external", "External")}
