@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from spillway.preflight.azure_checks import Availability, Profile, Subscription
 from spillway.preflight.global_context import DnsZone
-from spillway.preflight.model import Asker, Unanswered, Unreachable, once
+from spillway.preflight.model import Asker, Unanswered, Unreachable, once, understood
 
 Json = Mapping[str, Any]
 ARM: Final = "https://management.azure.com"
@@ -24,6 +24,7 @@ _SUBSCRIPTIONS: Final = "2022-12-01"
 _PROVIDERS: Final = "2021-04-01"
 _ZONES: Final = "2018-05-01"
 STACK_TAG: Final = "spillway-stack"
+MAX_PAGES: Final = 100
 _TYPE: Final = "Microsoft.Network/trafficManagerProfiles"
 
 
@@ -46,15 +47,21 @@ class AzureSubscription(Asker):
             if answer.status_code == 404:
                 return None
             answer.raise_for_status()
-            body: Json = answer.json()
+        with understood("Azure"):
+            body = answer.json()
+            if not isinstance(body, dict):
+                raise TypeError("no object")
             return body
 
     def _all(self, path: str, version: str) -> Iterator[Json]:
-        following: str | None = path
-        while following:
+        following = path
+        for _ in range(MAX_PAGES):
             body = self._get(following, version) or {}
             yield from body.get("value") or []
-            following = body.get("nextLink")
+            if not (further := body.get("nextLink")):
+                return
+            following = str(further)
+        raise Unanswered(f"Azure lists more than {MAX_PAGES} pages of {path}")
 
     @once
     def subscription(self) -> Subscription:
@@ -88,25 +95,30 @@ class AzureSubscription(Asker):
     def profiles(self) -> Sequence[Profile]:
         with answered("Microsoft.Network/trafficManagerProfiles/read"):
             found = list(self._client.profiles.list_by_subscription())
-        return [
-            Profile(
-                name=str(one.name),
-                group=_group(str(one.id)),
-                relative_name=str((one.properties.dns_config.relative_name if one.properties.dns_config else "") or ""),
-                stack=str((one.tags or {}).get(STACK_TAG, "")),
-            )
-            for one in found
-        ]
+        with understood("Azure"):
+            return [_profile(one) for one in found]
 
     @once
     def zone(self, id: str) -> DnsZone | None:
         found = self._get(id, _ZONES)
-        return _zone(found) if found is not None else None
+        with understood("Azure"):
+            return _zone(found) if found is not None else None
 
     @once
     def zones_named(self, name: str) -> Sequence[DnsZone]:
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/dnsZones"
-        return [_zone(item) for item in self._all(path, _ZONES) if str(item.get("name", "")).lower() == name]
+        with understood("Azure"):
+            return [_zone(item) for item in self._all(path, _ZONES) if str(item.get("name", "")).lower() == name]
+
+
+def _profile(one: Any) -> Profile:
+    settings = one.properties.dns_config
+    return Profile(
+        name=str(one.name),
+        group=_group(str(one.id)),
+        relative_name=str((settings.relative_name if settings else "") or ""),
+        stack=str((one.tags or {}).get(STACK_TAG, "")),
+    )
 
 
 def _zone(item: Json) -> DnsZone:

@@ -170,11 +170,7 @@ def zone(context: Context) -> Iterator[Row]:
 
 def delegated(context: Context) -> Iterator[Row]:
     """What the parent zone says."""
-    name = context.config.zone.name
-    if context.parents is None:
-        yield Row("delegation", "delegation", "note", "not asked: the stand-in's zones have no parent")
-        return
-    yield from delegation.rows(name, _zone(context), context.parents.delegation(name))
+    return delegation.against(context, _zone)
 
 
 CHECKS: Final[tuple[Check[Context], ...]] = (

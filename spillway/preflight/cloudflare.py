@@ -8,16 +8,17 @@ https://developers.cloudflare.com/fundamentals/api/reference/permissions/
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
 
 from spillway.preflight.cloudflare_checks import LoadBalancing, Token
 from spillway.preflight.global_context import DnsZone
-from spillway.preflight.model import Asker, Unanswered, Unreachable, once
+from spillway.preflight.model import Asker, Unanswered, Unreachable, once, understood
 
 Json = Mapping[str, Any]
 
@@ -25,6 +26,8 @@ BASE: Final = "https://api.cloudflare.com/client/v4"
 TOKEN: Final = "CLOUDFLARE_API_TOKEN"
 TRIES: Final = 4
 PER_PAGE: Final = 50
+MAX_PAGES: Final = 100
+_TOKEN: Final = re.compile(r"[!-~]+")
 _WAITS: Final = (1.0, 2.0, 4.0)
 _NOT_ENABLED: Final = ("not enabled", "not entitled", "not allowed", "subscription")
 """Words of the API's refusals where Load Balancing was not bought:
@@ -34,9 +37,10 @@ https://developers.cloudflare.com/load-balancing/troubleshooting/common-error-co
 class _Refused(Exception):
     """An answer with success: false."""
 
-    def __init__(self, status: int, errors: Sequence[Json]) -> None:
-        self.status, self.codes = status, [error.get("code") for error in errors]
-        self.text = "; ".join(" ".join(str(error.get("message", "")).split()) for error in errors) or f"HTTP {status}"
+    def __init__(self, status: int, errors: Any) -> None:
+        told = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+        self.status, self.codes = status, [error.get("code") for error in told]
+        self.text = "; ".join(" ".join(str(error.get("message", "")).split()) for error in told) or f"HTTP {status}"
         super().__init__(self.text)
 
 
@@ -70,7 +74,7 @@ class CloudflareApi(Asker):
                 return _body(answer)
             if attempt < TRIES - 1:
                 wait = answer.headers.get("Retry-After", "")
-                self._sleep(min(30.0, float(wait)) if wait.isdigit() else _WAITS[attempt])
+                self._sleep(min(30.0, float(wait)) if wait.isdecimal() else _WAITS[attempt])
         what = "throttles" if answer.status_code == 429 else f"answers HTTP {answer.status_code}"
         raise Unanswered(f"Cloudflare {what} after {TRIES} tries", "run it again")
 
@@ -81,14 +85,13 @@ class CloudflareApi(Asker):
             raise _unanswered(error, permission) from None
 
     def _pages(self, path: str, permission: str, **query: str | int) -> Iterator[Json]:
-        page = 1
-        while True:
+        for page in range(1, MAX_PAGES + 1):
             body = self._ask(path, permission, page=page, per_page=PER_PAGE, **query)
             yield from body.get("result") or []
             info = body.get("result_info") or {}
             if page >= int(info.get("total_pages") or 1):
                 return
-            page += 1
+        raise Unanswered(f"Cloudflare lists more than {MAX_PAGES * PER_PAGE:,} of {path}")
 
     @once
     def token(self) -> Token:
@@ -101,44 +104,51 @@ class CloudflareApi(Asker):
                 found = self._get(f"/accounts/{self._account}/tokens/verify")
             except _Refused as error:
                 raise Unreachable(f"Cloudflare: the token in {TOKEN} is not valid: {error.text}") from None
-        result = found.get("result") or {}
-        return Token(str(result.get("status", "")), _moment(result.get("expires_on")))
+        with understood("Cloudflare"):
+            result = found.get("result") or {}
+            return Token(str(result.get("status", "")), _moment(result.get("expires_on")))
 
     @once
     def zone(self, id: str) -> DnsZone | None:
         try:
-            return _zone(self._get(f"/zones/{id}")["result"])
+            found = self._get(f"/zones/{id}")
         except _Refused as error:
             if error.status in (400, 404):
                 return None
             raise _unanswered(error, "Zone:Read") from None
+        with understood("Cloudflare"):
+            return _zone(found["result"])
 
     @once
     def zones_named(self, name: str) -> Sequence[DnsZone]:
-        return [_zone(item) for item in self._pages("/zones", "Zone:Read", name=name)]
+        with understood("Cloudflare"):
+            return [_zone(item) for item in self._pages("/zones", "Zone:Read", name=name)]
 
     @once
     def records(self, zone: str, name: str) -> Sequence[str]:
-        found = self._pages(f"/zones/{zone}/dns_records", "DNS:Read", name=name)
-        return [str(item["type"]) for item in found if item.get("type") in ("A", "AAAA", "CNAME")]
+        with understood("Cloudflare"):
+            found = self._pages(f"/zones/{zone}/dns_records", "DNS:Read", name=name)
+            return [str(item["type"]) for item in found if item.get("type") in ("A", "AAAA", "CNAME")]
 
     @once
     def load_balancing(self, zone: str | None) -> LoadBalancing:
         balancers: list[Json] = []
         try:
-            if zone is not None:
-                balancers = list(self._get(f"/zones/{zone}/load_balancers").get("result") or [])
-            pools = list(self._get(f"/accounts/{self._account}/load_balancers/pools").get("result") or [])
+            with understood("Cloudflare"):
+                if zone is not None:
+                    balancers = list(self._get(f"/zones/{zone}/load_balancers").get("result") or [])
+                pools = list(self._get(f"/accounts/{self._account}/load_balancers/pools").get("result") or [])
         except _Refused as error:
             if error.status != 401 and any(word in error.text.lower() for word in _NOT_ENABLED):
                 return LoadBalancing(False)
             raise _unanswered(error, "Load Balancers:Read") from None
         used = bool(balancers or pools)
-        return LoadBalancing(
-            bought=used or self._subscribed(),
-            balancers=tuple(str(item.get("name", "")) for item in balancers),
-            pools=tuple((str(item.get("name", "")), len(item.get("origins") or [])) for item in pools),
-        )
+        with understood("Cloudflare"):
+            return LoadBalancing(
+                bought=used or self._subscribed(),
+                balancers=tuple(str(item.get("name", "")) for item in balancers),
+                pools=tuple((str(item.get("name", "")), len(item.get("origins") or [])) for item in pools),
+            )
 
     def _subscribed(self) -> bool | None:
         """Whether a subscription for Load Balancing is listed; None when none is, or the token may not see them: an
@@ -147,19 +157,20 @@ class CloudflareApi(Asker):
             found = self._get(f"/accounts/{self._account}/subscriptions").get("result") or []
         except (_Refused, Unanswered):
             return None
-        names = (str((item.get("rate_plan") or {}).get("id", "")).lower() for item in found)
+        with understood("Cloudflare"):
+            names = [str((item.get("rate_plan") or {}).get("id", "")).lower() for item in found]
         return True if any("load_balanc" in name for name in names) else None
 
 
 def _body(answer: httpx.Response) -> Json:
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unanswered(f"Cloudflare answers HTTP {answer.status_code} without JSON", "check the proxy") from None
     if not isinstance(body, dict):
         raise Unanswered(f"Cloudflare answers HTTP {answer.status_code} with no object", "check the proxy")
     if not body.get("success"):
-        raise _Refused(answer.status_code, body.get("errors") or [])
+        raise _Refused(answer.status_code, body.get("errors"))
     return body
 
 
@@ -182,7 +193,10 @@ def _zone(item: Json) -> DnsZone:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    if not text:
+        return None
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def connect(account: str, environment: Mapping[str, str] | None = None) -> CloudflareApi:
@@ -190,4 +204,7 @@ def connect(account: str, environment: Mapping[str, str] | None = None) -> Cloud
     token = (os.environ if environment is None else environment).get(TOKEN, "").strip()
     if not token:
         raise Unreachable(f"Cloudflare: no credentials: set {TOKEN}, as `pulumi up` needs it too")
+    if not _TOKEN.fullmatch(token):
+        # It would be an illegal header, and the HTTP library's refusal quotes those: the token would be printed.
+        raise Unreachable(f"Cloudflare: {TOKEN} holds spaces, line ends or other characters that no token has")
     return CloudflareApi(account, token)

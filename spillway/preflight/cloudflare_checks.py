@@ -70,7 +70,7 @@ def token(context: Context) -> Iterator[Row]:
             "token",
             title,
             "failure",
-            found.status,
+            found.status or "not told",
             "active",
             "make another one: https://dash.cloudflare.com/profile/api-tokens",
         )
@@ -220,11 +220,7 @@ def records(context: Context) -> Iterator[Row]:
 
 def delegated(context: Context) -> Iterator[Row]:
     """What the parent zone says."""
-    name = context.config.zone.name
-    if context.parents is None:
-        yield Row("delegation", "delegation", "note", "not asked: the stand-in's zones have no parent")
-        return
-    yield from delegation.rows(name, _zone(context), context.parents.delegation(name))
+    return delegation.against(context, _zone)
 
 
 CHECKS: Final[tuple[Check[Context], ...]] = (

@@ -31,8 +31,14 @@ def command(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the stand-in clouds.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     image_age: Annotated[
-        int, typer.Option("--image-age", min=1, max=3650, help="Days from which on an image is called old.")
-    ] = MAX_IMAGE_AGE_DAYS,
+        int | None,
+        typer.Option(
+            "--image-age",
+            min=1,
+            max=3650,
+            help=f"Days from which on a region's image is called old; {MAX_IMAGE_AGE_DAYS} when left out.",
+        ),
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="AWS profile; the default is the one of the environment.")] = None,
     stacks: Annotated[Path, typer.Option(help="Folder of stack files.")] = Path("stacks"),
 ) -> int:
@@ -60,7 +66,7 @@ def command(
 class _Settings:
     """What the command line says, and what several stacks share."""
 
-    def __init__(self, stacks: Path, sandbox: bool, profile: str | None, image_age: int) -> None:
+    def __init__(self, stacks: Path, sandbox: bool, profile: str | None, image_age: int | None) -> None:
         self.stacks, self.sandbox, self.profile, self.image_age = stacks, sandbox, profile, image_age
         self.now = datetime.now(UTC)
 
@@ -71,7 +77,7 @@ class _Settings:
             there = sorted(
                 p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in self.stacks.glob("Pulumi.*.yaml")
             )
-            raise SpillwayError(f"stacks/{path.name}: no such stack file; there are {', '.join(there) or 'none'}")
+            raise SpillwayError(f"{path}: no such stack file; there are {', '.join(there) or 'none'}")
         return path
 
 
@@ -107,11 +113,14 @@ def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
     if is_global(stack):
         from spillway.preflight.global_preflight import global_rows
 
+        if settings.image_age is not None:
+            raise SpillwayError(f"preflight: --image-age {settings.image_age} goes with a region: {stack} has no image")
         sandbox = _sandbox() if settings.sandbox else None
         return global_rows(path, stack, settings.now, sandbox, settings.profile, say)
     config = load_stack_file(path, stack)
     account = stand_in(config) if settings.sandbox else real(config, settings.profile)
-    return region_rows(config, account, settings.now, _regions(settings.stacks, config), settings.image_age, say)
+    age = settings.image_age or MAX_IMAGE_AGE_DAYS
+    return region_rows(config, account, settings.now, _regions(settings.stacks, config), age, say)
 
 
 def region_rows(

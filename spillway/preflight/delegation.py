@@ -7,7 +7,7 @@ are there whether anybody is sent to them or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import dns.exception
@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from spillway.preflight.global_context import Delegation, DnsZone
+from spillway.preflight.global_context import Account, Delegation, DnsZone, GlobalContext
 from spillway.preflight.model import Row, Unanswered
 
 SECONDS = 3.0
@@ -102,6 +102,17 @@ def _named(answer: dns.message.Message, zone: str) -> set[str]:
 def plain(server: str) -> str:
     """A server's name as it is compared: lower case, no dot at the end."""
     return server.rstrip(".").lower()
+
+
+def against(
+    context: GlobalContext[Account], zone_of: Callable[[GlobalContext[Account]], DnsZone | None]
+) -> Iterator[Row]:
+    """`rows` for the zone of a global stack, which `zone_of` asks its provider for."""
+    name = context.config.zone.name
+    if context.parents is None:
+        yield Row("delegation", "delegation", "note", "not asked: the stand-in's zones have no parent")
+        return
+    yield from rows(name, zone_of(context), context.parents.delegation(name))
 
 
 def rows(zone_name: str, zone: DnsZone | None, found: Delegation) -> Iterator[Row]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra import stackfile
 from infra.dns.config import load_global
+from spillway.errors import SpillwayError
+from spillway.preflight.delegation import ParentServers
 from spillway.preflight.global_context import GlobalContext, Parents, foreseen
 from spillway.preflight.member_checks import MEMBERS, FromHere, InStandIn, Prober
-from spillway.preflight.model import Row, Say, run
+from spillway.preflight.model import Check, Row, Say, run
 
 if TYPE_CHECKING:
-    from infra.dns.plan import GlobalPlan
     from infra.dns.sections import GlobalStack
-    from spillway.preflight.azure_checks import AzureAccount
-    from spillway.preflight.cloudflare_checks import CloudflareAccount
-    from spillway.preflight.route53_checks import Route53Account
 
 
 def global_rows(
@@ -25,89 +24,66 @@ def global_rows(
 ) -> list[Row]:
     """The rows of one global stack's file. sandbox: the stand-in clouds' directory, None for the real ones.
 
-    Raises ConfigError for a faulty file and Unreachable when nothing can be asked.
+    profile: of AWS. Raises ConfigError for a faulty file and Unreachable when nothing can be asked.
     """
     config = load_global(path, stack)
+    provider = config.dns.provider
+    if profile is not None and provider != "route53":
+        raise SpillwayError(f"preflight: --profile {profile} goes with AWS, and {stack} says dns.provider: {provider}")
     plan = foreseen(config, path.parent, stackfile.display_name(path))
-    if config.dns.provider == "route53":
-        return _route53(config, plan, stack, now, sandbox, profile, say)
-    if config.dns.provider == "cloudflare":
-        return _cloudflare(config, plan, stack, now, sandbox, say)
-    return _azure(config, plan, stack, now, sandbox, say)
+    if provider == "route53":
+        account, checks = _route53(config, sandbox, profile)
+    else:
+        account, checks = (_cloudflare if provider == "cloudflare" else _azure)(config, sandbox)
+    parents: Parents | None = None
+    prober: Prober = FromHere()
+    if sandbox is None:
+        parents = ParentServers()
+    else:
+        prober = InStandIn(sandbox)
+    return run((*checks, MEMBERS), GlobalContext(stack, config, plan, account, parents, now, prober), say)
 
 
-def _prober(sandbox: Path | None) -> Prober:
-    return FromHere() if sandbox is None else InStandIn(sandbox)
+Asked = tuple[Any, Sequence[Check[Any]]]
+"""Whom a provider's checks ask, and the checks: each provider's account has a protocol of its own."""
 
 
-def _parents(sandbox: Path | None) -> Parents | None:
-    if sandbox is not None:
-        return None
-    from spillway.preflight.delegation import ParentServers
-
-    return ParentServers()
-
-
-def _route53(
-    config: GlobalStack,
-    plan: GlobalPlan,
-    stack: str,
-    now: datetime,
-    sandbox: Path | None,
-    profile: str | None,
-    say: Say,
-) -> list[Row]:
-    from spillway.preflight.route53_checks import CHECKS, HOME, Context
+def _route53(config: GlobalStack, sandbox: Path | None, profile: str | None) -> Asked:
+    from spillway.preflight.route53_checks import CHECKS, HOME
 
     assert config.route53 is not None
-    account: Route53Account
     if sandbox is not None:
         from spillway.preflight.global_stand_in import StandInRoute53
 
-        account = StandInRoute53(sandbox, config.route53.account)
-    else:
-        from spillway.preflight.aws import AwsAccount
-        from spillway.preflight.aws_calls import session
-        from spillway.preflight.route53 import AwsRoute53
+        return StandInRoute53(sandbox, config.route53.account), CHECKS
+    from spillway.preflight.aws import AwsAccount
+    from spillway.preflight.aws_calls import session
+    from spillway.preflight.route53 import AwsRoute53
 
-        account = AwsRoute53(AwsAccount(session(HOME, profile), HOME))
-    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now, _prober(sandbox))
-    return run((*CHECKS, MEMBERS), context, say)
+    return AwsRoute53(AwsAccount(session(HOME, profile), HOME)), CHECKS
 
 
-def _cloudflare(
-    config: GlobalStack, plan: GlobalPlan, stack: str, now: datetime, sandbox: Path | None, say: Say
-) -> list[Row]:
-    from spillway.preflight.cloudflare_checks import CHECKS, Context
+def _cloudflare(config: GlobalStack, sandbox: Path | None) -> Asked:
+    from spillway.preflight.cloudflare_checks import CHECKS
 
     assert config.cloudflare is not None
-    account: CloudflareAccount
     if sandbox is not None:
         from spillway.preflight.global_stand_in import StandInCloudflare
 
-        account = StandInCloudflare(sandbox, config.cloudflare.account)
-    else:
-        from spillway.preflight import cloudflare
+        return StandInCloudflare(sandbox, config.cloudflare.account), CHECKS
+    from spillway.preflight import cloudflare
 
-        account = cloudflare.connect(config.cloudflare.account)
-    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now, _prober(sandbox))
-    return run((*CHECKS, MEMBERS), context, say)
+    return cloudflare.connect(config.cloudflare.account), CHECKS
 
 
-def _azure(
-    config: GlobalStack, plan: GlobalPlan, stack: str, now: datetime, sandbox: Path | None, say: Say
-) -> list[Row]:
-    from spillway.preflight.azure_checks import CHECKS, Context
+def _azure(config: GlobalStack, sandbox: Path | None) -> Asked:
+    from spillway.preflight.azure_checks import CHECKS
 
     assert config.traffic_manager is not None
-    account: AzureAccount
     if sandbox is not None:
         from spillway.preflight.global_stand_in import StandInAzure
 
-        account = StandInAzure(sandbox, config.traffic_manager.subscription)
-    else:
-        from spillway.preflight import azure
+        return StandInAzure(sandbox, config.traffic_manager.subscription), CHECKS
+    from spillway.preflight import azure
 
-        account = azure.connect(config.traffic_manager.subscription)
-    context: Context = GlobalContext(stack, config, plan, account, _parents(sandbox), now, _prober(sandbox))
-    return run((*CHECKS, MEMBERS), context, say)
+    return azure.connect(config.traffic_manager.subscription), CHECKS

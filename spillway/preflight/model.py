@@ -8,6 +8,7 @@ other checks go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from threading import RLock
@@ -110,6 +111,18 @@ class Unanswered(Exception):
 
 class Unreachable(SpillwayError):
     """Nothing can be asked at all: no credentials, an expired token, no network, a region that is not enabled."""
+
+
+@contextmanager
+def understood(whose: str) -> Iterator[None]:
+    """Turns an answer of another shape than documented into Unanswered: a proxy's page, a changed API, half a body."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        told = " ".join(str(error).split())
+        raise Unanswered(
+            f"{whose} answers in another form than documented ({type(error).__name__}: {told})", "check the proxy"
+        ) from None
 
 
 Context = TypeVar("Context")

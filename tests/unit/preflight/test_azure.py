@@ -263,6 +263,21 @@ def test_throttling_is_told(arm: Arm) -> None:
 
 
 @pytest.mark.parametrize(
+    "body", [[], "x", 5, None, {"value": 7}, {"value": ["x"]}, {"value": [{"name": "example.com"}]}], ids=str
+)
+def test_an_answer_of_another_shape_is_an_open_question(arm: Arm, body: Any) -> None:
+    arm.answers[ZONES] = body
+    with pytest.raises(Unanswered, match="Azure answers in another form than documented"):
+        subscription(arm).zones_named("example.com")
+
+
+def test_pages_that_never_end_are_left(arm: Arm) -> None:
+    arm.answers[ZONES] = {"value": [], "nextLink": f"https://management.azure.com{ZONES}?api-version=2018-05-01"}
+    with pytest.raises(Unanswered, match="more than 100 pages"):
+        subscription(arm).zones_named("example.com")
+
+
+@pytest.mark.parametrize(
     ("answer", "told"),
     [
         (ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n..."),

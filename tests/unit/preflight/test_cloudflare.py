@@ -174,6 +174,43 @@ def test_an_accounts_own_token_is_verified_where_it_lives() -> None:
     assert caught.value.lines == ("Cloudflare: the token in CLOUDFLARE_API_TOKEN is not valid: Invalid API Token",)
 
 
+ODD: tuple[Any, ...] = ("hello", 5, ["a"], [None], {"status": "active", "expires_on": "tomorrow"}, [{"id": 1}])
+
+
+@pytest.mark.parametrize("result", ODD, ids=str)
+@pytest.mark.parametrize("path", ["/user/tokens/verify", f"/zones/{ZONE}", f"/zones/{ZONE}/dns_records"])
+def test_an_answer_of_another_shape_is_an_open_question(path: str, result: Any) -> None:
+    found = after(lambda api: api.answers.update({path: ok(result)}))
+    assert not [row for row in found.values() if row.state == "failure"]
+    if path != "/user/tokens/verify" and isinstance(result, str | int):
+        assert any("in another form than documented" in row.found for row in found.values())
+
+
+@pytest.mark.parametrize("errors", ["denied", ["denied"], [{"code": [1], "message": None}], None, 7], ids=str)
+def test_errors_of_another_shape_are_told_by_their_status(errors: Any) -> None:
+    api = Api()
+    api.answers[f"/zones/{ZONE}"] = httpx.Response(403, json={"success": False, "errors": errors})
+    with pytest.raises(Unanswered, match="denied: Zone:Read"):
+        api.account().zone(ZONE)
+
+
+@pytest.mark.parametrize("total", [10**9, "x"])
+def test_pages_end_whatever_the_answer_says_of_them(total: Any) -> None:
+    api = Api()
+    api.answers["/zones"] = ok([], page=1, total_pages=total)
+    with pytest.raises(Unanswered):
+        api.account().zones_named("example.com")
+    assert len(api.asked) <= 100
+
+
+@pytest.mark.parametrize("token", ["se cret", "secret\nsecret", "secret\x7f", "s\xe9cret"])
+def test_a_token_that_no_header_can_carry_is_refused_without_being_printed(token: str) -> None:
+    with pytest.raises(Unreachable, match="holds spaces, line ends or other characters") as caught:
+        connect(ACCOUNT, {"CLOUDFLARE_API_TOKEN": token})
+    assert len(caught.value.lines) == 1
+    assert "cret" not in caught.value.lines[0]
+
+
 def test_no_token_is_one_line() -> None:
     with pytest.raises(Unreachable, match="CLOUDFLARE_API_TOKEN"):
         connect(ACCOUNT, {})

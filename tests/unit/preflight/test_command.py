@@ -127,10 +127,13 @@ def test_each_global_stack_is_checked_on_the_stand_in(stack: str, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["aws-eu-west-9"], "stacks/Pulumi.aws-eu-west-9.yaml: no such stack file; there are aws-us-east-1, "),
+        (["aws-eu-west-9"], f"{STACKS}/Pulumi.aws-eu-west-9.yaml: no such stack file; there are aws-us-east-1, "),
         ([], "preflight: name one stack, or --all for every region stack"),
         (["aws-us-east-1", "--all"], "preflight: name one stack, or --all for every region stack"),
         (["aws-us-east-1", "--sandbox", "--profile", "x"], "preflight: --profile x goes without --sandbox: "),
+        (["global-cloudflare", "--profile", "x"], "preflight: --profile x goes with AWS, and global-cloudflare says"),
+        (["global-traffic-manager", "--profile", "x"], "preflight: --profile x goes with AWS, and global-traffic-"),
+        (["global", "--sandbox", "--image-age", "9"], "preflight: --image-age 9 goes with a region: global has no"),
         (["aws-us-east-1", "--profile", "nope"], "AWS: The config profile (nope) could not be found; "),
         (["aws-us-east-1"], "AWS, us-east-1: Unable to locate credentials; set AWS_PROFILE or log in ("),
         (["global"], "AWS, us-east-1: Unable to locate credentials; set AWS_PROFILE or log in ("),
