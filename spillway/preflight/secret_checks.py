@@ -65,60 +65,72 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
     yield from judge(value)
 
 
+def _row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:
+    return Row(f"certificate.{part}", "certificate", state, found, needed, action or f"`{PUSH}` a sound one")
+
+
 def _certificate(context: RegionContext, value: str) -> Iterator[Row]:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    def row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:
-        return Row(f"certificate.{part}", "certificate", state, found, needed, action or f"`{PUSH}` a sound one")
-
-    blocks = pem_blocks(value)
+    unreadable = (
+        *(ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion),
+        *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+    )
     chain, key = [], None
     try:
-        for kind, block in blocks:
+        for kind, block in pem_blocks(value):
             if kind == "CERTIFICATE":
                 chain.append(x509.load_pem_x509_certificate(block))
             elif kind.endswith("PRIVATE KEY"):
                 key = load_pem_private_key(block, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # Names, dates and keys inside are only read when they are asked for.
+        rows = list(_judged(context, chain, key)) if chain else []
+    except unreadable as error:
         # The library's own words may quote the input; only the kind of error is told.
-        yield row("parse", "failure", f"cannot be read ({type(error).__name__})", "PEM without a passphrase")
+        yield _row("parse", "failure", f"cannot be read ({type(error).__name__})", "PEM without a passphrase")
         return
     if not chain:
-        yield row("parse", "failure", "holds no certificate", "a PEM chain and its key")
-        return
+        yield _row("parse", "failure", "holds no certificate", "a PEM chain and its key")
+    yield from rows
+
+
+def _judged(context: RegionContext, chain: list[Any], key: Any) -> Iterator[Row]:
+    """A chain, leaf first, and the key beside it (None without one): one row per fault, or one that all is well."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     leaf = chain[0]
     faults: list[Row] = []
     expires = leaf.not_valid_after_utc
     name = context.config.service.name
     names = certificate_names(leaf)
     if expires <= context.now:
-        faults.append(row("expiry", "failure", f"expired on {expires:%Y-%m-%d %H:%M} UTC", "valid"))
+        faults.append(_row("expiry", "failure", f"expired on {expires:%Y-%m-%d %H:%M} UTC", "valid"))
     elif expires - context.now < EXPIRES_SOON:
         days = (expires - context.now).days
         faults.append(
-            row("expiry", "warning", f"expires in {count(days, 'day')}, on {expires:%Y-%m-%d}", "21 days left")
+            _row("expiry", "warning", f"expires in {count(days, 'day')}, on {expires:%Y-%m-%d}", "21 days left")
         )
     if leaf.not_valid_before_utc > context.now:
         faults.append(
-            row("start", "failure", f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", "valid now")
+            _row("start", "failure", f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", "valid now")
         )
     if not covers(names, name):
         told = f"for {', '.join(names[:5]) or 'no name'}{', ...' if len(names) > 5 else ''}"
-        faults.append(row("name", "failure", told, name, "clients refuse it: service.name has to be among its names"))
+        faults.append(_row("name", "failure", told, name, "clients refuse it: service.name has to be among its names"))
     if key is None:
-        faults.append(row("key", "failure", "no private key beside it", "the key of the certificate"))
+        faults.append(_row("key", "failure", "no private key beside it", "the key of the certificate"))
     else:
         mine, theirs = (
             public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             for public in (key.public_key(), leaf.public_key())
         )
         if mine != theirs:
-            faults.append(row("key", "failure", "its private key is another's", "the key of the certificate"))
+            faults.append(_row("key", "failure", "its private key is another's", "the key of the certificate"))
     if len(chain) == 1 and leaf.issuer != leaf.subject:
         faults.append(
-            row(
+            _row(
                 "chain",
                 "warning",
                 "the certificate alone",
@@ -128,10 +140,10 @@ def _certificate(context: RegionContext, value: str) -> Iterator[Row]:
         )
     for earlier, later in pairwise(chain):
         if earlier.issuer != later.subject:
-            faults.append(row("chain", "warning", "its chain is out of order", "each signed by the next"))
+            faults.append(_row("chain", "warning", "its chain is out of order", "each signed by the next"))
             break
     if leaf.issuer == leaf.subject:
-        faults.append(row("issuer", "warning", "self-signed", "signed by an authority that clients trust"))
+        faults.append(_row("issuer", "warning", "self-signed", "signed by an authority that clients trust"))
     yield from faults
     if not faults:
         yield Row("certificate", "certificate", "ok", f"{name}, until {expires:%Y-%m-%d}", "21 days left")
@@ -143,7 +155,7 @@ def pem_blocks(value: str) -> list[tuple[str, bytes]]:
     if value.lstrip().startswith("{"):
         try:
             data = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if isinstance(data, dict):
             text = "\n".join(part for part in data.values() if isinstance(part, str))
@@ -180,7 +192,7 @@ def _api_keys(value: str) -> Iterator[Row]:
 
     try:
         keys = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield row("not JSON")
         return
     if not isinstance(keys, list):

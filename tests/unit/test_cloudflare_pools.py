@@ -208,6 +208,8 @@ def test_plans_but_enterprise_have_twenty_pools_and_endpoints() -> None:
         "f: cloudflare.plan = business: needs 22 endpoints, and all plans but enterprise have 20 in the whole account"
     ]
     assert not list(faults(whole, "enterprise"))
+    twenty = plan(service("weighted", [place(chr(ord("a") + n)) for n in range(10)]))
+    assert not list(faults(twenty, "business"))
 
 
 # Properties: Cloudflare's documented choice against the plan's own order.

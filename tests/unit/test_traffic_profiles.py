@@ -208,6 +208,14 @@ def test_more_profiles_than_a_subscription_has_are_refused() -> None:
     ]
 
 
+def test_as_many_profiles_as_a_subscription_has_are_taken() -> None:
+    members = [{"name": f"m{i}"} for i in range(38)]
+    services = [{"name": f"p{i}.example.com", "policy": "priority"} for i in range(4)]  # 38 tiers and a root each
+    services += [{"name": f"w{i}.example.com", "policy": "weighted"} for i in range(3)]  # a tier and a root each
+    assert 38 + 4 * 39 + 3 * 2 == 200
+    assert lines(members, services) == []
+
+
 def test_tags_have_names_that_azure_takes() -> None:
     assert traffic_profiles.tags("global", "zone", {"team": "platform"}) == {
         "team": "platform",

@@ -194,10 +194,15 @@ def test_a_name_that_somebody_has_fails_and_ones_own_does_not(arm: Arm) -> None:
 
 
 def test_a_full_subscription_has_no_room_for_profiles(arm: Arm) -> None:
-    arm.answers[PROFILES] = {"value": [
-        {"id": f"{ARM}/resourceGroups/o/providers/Microsoft.Network/trafficManagerProfiles/{n}", "name": str(n),
-         "properties": {}} for n in range(200)]}  # fmt: skip
-    assert states(asked(subscription(arm))) == {"limit.profiles": "failure"}
+    def full(others: int) -> dict[str, str]:
+        arm.answers[PROFILES] = {"value": [
+            {"id": f"{ARM}/resourceGroups/o/providers/Microsoft.Network/trafficManagerProfiles/{n}", "name": str(n),
+             "properties": {}} for n in range(others)]}  # fmt: skip
+        return states(asked(subscription(arm)))
+
+    room = 200 - len(wanted_names())
+    assert full(room) == {}
+    assert full(room + 1) == {"limit.profiles": "failure"}
 
 
 def test_a_zone_of_the_name_elsewhere_in_the_subscription_fails(arm: Arm) -> None:

@@ -61,6 +61,8 @@ def test_an_unused_reservation_of_others_takes_on_demand_quota_and_a_named_one_d
     assert rows(FakeAccount(reserved=[other]))[ON_DEMAND_P].found == "1152 vCPUs, 192 used by others"
     mine = {"pools.reservations": {"capacityReservations": [other.id]}}
     assert rows(FakeAccount(reserved=[other]), mine)[ON_DEMAND_P].found == "1152 vCPUs"
+    block = replace(other, block=True)  # has a quota of its own
+    assert rows(FakeAccount(reserved=[block]))[ON_DEMAND_P].found == "1152 vCPUs"
     shared = replace(other, owner="999999999999")
     assert rows(FakeAccount(reserved=[shared]))[ON_DEMAND_P].found == "1152 vCPUs"
 

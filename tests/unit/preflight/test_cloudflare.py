@@ -301,10 +301,11 @@ def test_a_token_that_may_not_see_load_balancing_leaves_one_question_open() -> N
 
 
 def test_pools_of_others_leave_no_room_below_enterprise() -> None:
-    def full(api: Api) -> None:
-        pools = [{"name": f"other-{n}", "origins": []} for n in range(19)]
+    def full(api: Api, others: int = 19) -> None:
+        pools = [{"name": f"other-{n}", "origins": []} for n in range(others)]
         api.answers[f"/accounts/{ACCOUNT}/load_balancers/pools"] = ok(pools)
 
+    assert after(lambda api: full(api, 18))["limit.pools"].state == "ok", "the last two of twenty are free"
     found = after(full)
     assert found["limit.pools"].state == "failure", "two members are two tiers and two pools"
     assert found["limit.endpoints"].state == "ok"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -203,6 +205,24 @@ def test_what_cannot_be_parsed_is_one_row_without_its_content() -> None:
     assert of(certificate("llm.example.com") + private_key(passphrase=b"x")) == {"certificate.parse": "failure"}
     broken = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
     assert of(broken) == {"certificate.parse": "failure"}
+
+
+def test_a_certificate_that_is_damaged_inside_is_rows_and_never_an_error() -> None:
+    """Names, dates and keys are only parsed when they are asked for: long after the certificate was taken."""
+    chance = random.Random(20261121)
+    whole = base64.b64decode("".join(certificate("llm.example.com").splitlines()[1:-1]))
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        text = base64.encodebytes(bytes(damaged)).decode()
+        assert of(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n" + authority() + private_key())
+
+
+def test_json_that_never_ends_is_no_certificate_and_no_key() -> None:
+    for deep in ("[" * 100_000, '{"a":' * 100_000):
+        assert of(deep) == {"certificate.parse": "failure"}
+        assert rows(secret(API_KEYS, deep))["api-keys.shape"].state == "failure"
 
 
 @given(st.text(max_size=300))

@@ -182,8 +182,9 @@ def test_limits_count_what_others_use_and_all_that_this_stack_needs() -> None:
     assert row.request is not None
     assert (row.state, row.request.code, row.request.value) == ("failure", "L-ACB674F3", 201)
     assert row.request.region == "us-east-1"
-    checks = {"health checks": Limit(200, 199, own=7)}
-    assert asked(FakeRoute53(limits=checks))["limit.health-checks"].state == "ok"
+    for own in (6, 7):  # 193 of others and the 7 needed are 200
+        checks = {"health checks": Limit(200, 199, own=own)}
+        assert asked(FakeRoute53(limits=checks))["limit.health-checks"].state == "ok"
     full = asked(FakeRoute53(limits={"hosted zones": Limit(500, 500)}))["limit.hosted-zones"]
     assert full.state == "failure"
     zone = FakeRoute53(zones=[ZONE], limits={"records": Limit(10_000, 9_999)})
