@@ -71,6 +71,8 @@ class Cloudflare(pulumi.ComponentResource):
     """{id, name, nameServers}."""
     checks: pulumi.Output[dict[str, Any]]
     """Member -> address -> id of the monitor that probes it."""
+    clouds: pulumi.Output[dict[str, Any]]
+    """Empty: no check here stands for a whole cloud."""
     answers: pulumi.Output[dict[str, Any]]
     """Service name -> itself: the load balancer has the service's name in the zone."""
 
@@ -87,6 +89,7 @@ class Cloudflare(pulumi.ComponentResource):
         for balancer in made.balancers:
             self._balancer(balancer, zone_id, pools)
         self.checks = pulumi.Output.from_input(self._probed(made, monitors))
+        self.clouds = pulumi.Output.from_input({})
         self.answers = pulumi.Output.from_input({service.name: service.name for service in args.plan.services})
         self.register_outputs({"zone": self.zone, "checks": self.checks, "answers": self.answers})
 

@@ -55,3 +55,5 @@ class Outputs(Protocol):
     """Member -> address -> id of what probes it."""
     answers: pulumi.Output[dict[str, Any]]
     """Service name -> what the provider answers from: a host name of its own, or the name itself."""
+    clouds: pulumi.Output[dict[str, Any]]
+    """Cloud -> id of the check that says whether any member there is healthy; empty where the provider has none."""

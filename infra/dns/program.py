@@ -16,12 +16,18 @@ from infra.dns.common import ExistingZone, NotFound, Outputs, ProviderArgs
 from infra.dns.config import check_settings, load_global, parse_global
 from infra.dns.plan import Endpoint, GlobalPlan, PlanError, ServicePlan, build
 from infra.dns.sections import GlobalStack
-from infra.faults import ConfigError, Fault
+from infra.faults import ConfigError, Fault, reason
 from infra.stackfile import GLOBAL_KEY
 
 SDKS: Final = {"route53": "aws", "cloudflare": "cloudflare", "traffic-manager": "azure"}
 """Provider -> the extra with its SDK."""
+_NO_STACK: Final = "unknown stack"
+"""https://github.com/pulumi/pulumi/blob/master/pkg/backend/backend.go (the backend client's GetStackOutputs)."""
 _READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
+
+
+class Unreadable(Exception):
+    """The backend did not say what a stack's outputs are; the text is one line."""
 
 
 def read_global(held: Callable[[], object], stack: str, root: Path, stacks: str) -> GlobalStack:
@@ -58,7 +64,11 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
             continue
         assert member.stack is not None
         path = (GLOBAL_KEY, "members", number, "stack")
-        output = stack_output(member.stack, "endpoint")
+        try:
+            output = stack_output(member.stack, "endpoint")
+        except Unreadable as error:
+            faults.append(Fault(path, f"cannot be read: {error}", member.stack))
+            continue
         if output is not None:
             try:
                 found[member.name] = Endpoint.from_output(output)
@@ -75,14 +85,18 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
 def stack_output(stack: str, output: str) -> Any:
     """One output of another stack of this project; None when that stack does not exist or has not got it.
 
+    Raises Unreadable when the backend does not say.
+
     The reference is registered, so that previews and states show what the global stack depends on; but it is read
     first, since a reference to a stack that is not there ends the program without naming it in plain words.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
     try:
         read = pulumi.runtime.invoke(_READ_OUTPUTS, {"name": name})
-    except Exception:  # the engine's one error for a stack that is not there, without a type of its own
-        return None
+    except Exception as error:  # the SDK raises plain Exception for whatever the engine answers
+        if _NO_STACK in str(error):
+            return None
+        raise Unreadable(reason(error)) from None
     outputs: dict[str, Any] = (read.value or {}).get("outputs") or {}
     if output in outputs:
         pulumi.StackReference(stack, stack_name=name)
@@ -115,6 +129,7 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     pulumi.export("answers", made.answers)
     pulumi.export("members", {probe.name: _member(probe.endpoint) for probe in plan.probes})
     pulumi.export("checks", made.checks)
+    pulumi.export("clouds", made.clouds)
     pulumi.export("drained", list(plan.drained))
     pulumi.export("planned", list(plan.planned))
     pulumi.export("budget", budget.as_dict(budget.budget(settings), config.dns.objective_seconds))

@@ -165,7 +165,7 @@ class Member(Section):
     priority: int | None = Field(default=None, ge=1, le=100)
     """For policy priority: 1 is the first choice; left out everywhere, the order of the list counts."""
     weight: int = Field(default=100, ge=0, le=MAX_WEIGHT)
-    """Share among members of the same rank; 0 is standby."""
+    """Share among members of the same rank; 0 is standby (by latency only among members that share a region)."""
     degraded: bool = False
     """The last tier of every policy: answers only when all other members are unhealthy."""
     planned: bool = False

@@ -62,6 +62,8 @@ class TrafficManager(pulumi.ComponentResource):
     """{id, name, nameServers}."""
     checks: pulumi.Output[dict[str, Any]]
     """Member -> address (or host name) -> id of the endpoint that probes it."""
+    clouds: pulumi.Output[dict[str, Any]]
+    """Empty: no check here stands for a whole cloud."""
     answers: pulumi.Output[dict[str, Any]]
     """Service name -> the name of its profile under trafficmanager.net."""
 
@@ -94,6 +96,7 @@ class TrafficManager(pulumi.ComponentResource):
         for service in args.plan.services:
             self._record(service, made[traffic_profiles.root(self._settings.name, service)])
         self.checks = pulumi.Output.from_input(_checks(args.plan, probing))
+        self.clouds = pulumi.Output.from_input({})
         self.answers = pulumi.Output.from_input({service.name: self._fqdn(service) for service in args.plan.services})
         self.register_outputs({"zone": self.zone, "checks": self.checks, "answers": self.answers})
 
