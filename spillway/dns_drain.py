@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 GONE_SECONDS = 120.0
 """Longest wait for the name servers. A change is on all of Route 53's within 60 s, usually:
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html"""
+PROXIED_SECONDS = 30.0
+"""Behind a proxy answers are always the proxy's own addresses and prove nothing. A change of pools is everywhere within
+seconds; how many is not published, so this is ample."""
 LOOK_SECONDS = 2.0
 
 
@@ -78,11 +81,11 @@ def check_outputs(member: str, stack: str, outputs: Mapping[str, Any]) -> None:
 
 
 def ttl_of(outputs: Mapping[str, Any], stack: str) -> float:
-    """Seconds that clients may keep an answer; 0 behind a proxy, whose addresses stay. Raises SpillwayError."""
+    """Seconds that clients may keep an answer, PROXIED_SECONDS behind a proxy. Raises SpillwayError."""
     budget = outputs.get("budget")
     ttl = budget.get("ttlSeconds", "missing") if isinstance(budget, dict) else "missing"
     if ttl is None:
-        return 0.0
+        return PROXIED_SECONDS
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 <= ttl <= MAX_TTL:
         raise SpillwayError(f"outputs of {stack}: budget.ttlSeconds = {shown(ttl)}: has to be seconds, or null")
     return float(ttl)
@@ -143,6 +146,7 @@ def drain(
 
     First write `drain: true` at the member in the global stack's file and bring that stack up.
     Example: spillway dns drain aws-us-east-1 -- pulumi destroy --stack aws-us-east-1 --ignore-protect
+    (in the sandbox: ... --sandbox -- spillway sandbox run -- pulumi destroy ...)
     """
     from rich.console import Console
 

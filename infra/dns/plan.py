@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from infra.dns import places
-from infra.dns.sections import GlobalService, GlobalStack, Member, Policy
+from infra.dns.sections import GlobalService, GlobalStack, Member, Policy, StaticEndpoint
 from infra.faults import Fault, listed, shown
 
 Choice = Literal["weighted", "latency"]
@@ -40,6 +40,20 @@ class Endpoint:
     region: str | None
     nearest_aws_region: str
     residency: str
+
+    @classmethod
+    def of_static(cls, static: StaticEndpoint) -> Endpoint:
+        """An endpoint as the stack file gives it."""
+        return cls(
+            hostname=static.hostname,
+            addresses=static.addresses,
+            port=static.port,
+            health_path=static.health_path,
+            cloud=static.cloud,
+            region=None,
+            nearest_aws_region=static.nearest_aws_region,
+            residency=static.residency,
+        )
 
     @classmethod
     def from_output(cls, value: Any) -> Endpoint:

@@ -50,17 +50,7 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
     faults: list[Fault] = []
     for number, member in enumerate(config.members):
         if member.endpoint is not None:
-            static = member.endpoint
-            found[member.name] = Endpoint(
-                hostname=static.hostname,
-                addresses=static.addresses,
-                port=static.port,
-                health_path=static.health_path,
-                cloud=static.cloud,
-                region=None,
-                nearest_aws_region=static.nearest_aws_region,
-                residency=static.residency,
-            )
+            found[member.name] = Endpoint.of_static(member.endpoint)
             continue
         assert member.stack is not None
         path = (GLOBAL_KEY, "members", number, "stack")

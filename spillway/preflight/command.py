@@ -120,16 +120,44 @@ def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
     config = load_stack_file(path, stack)
     account = stand_in(config) if settings.sandbox else real(config, settings.profile)
     age = settings.image_age or MAX_IMAGE_AGE_DAYS
-    return region_rows(config, account, settings.now, _regions(settings.stacks, config), age, say)
+    names = global_names(settings.stacks, stack)
+    return region_rows(config, account, settings.now, _regions(settings.stacks, config), age, say, names)
+
+
+def global_names(stacks: Path, stack: str) -> tuple[str, ...]:
+    """The service names that lead to a region stack, by the global stacks' files beside it; faulty ones say nothing."""
+    from infra import stackfile
+    from infra.dns.config import load_global
+    from infra.dns.plan import admitted_members
+    from infra.faults import ConfigError
+
+    found: list[str] = []
+    for path in sorted(stacks.glob("Pulumi.global*.yaml")):
+        if not stackfile.is_global(stackfile.stack_of(path)):
+            continue
+        try:
+            config = load_global(path)
+            residency = stackfile.read(stacks / f"Pulumi.{stack}.yaml")[stackfile.REGION_KEY]["residency"]
+        except ConfigError:
+            continue
+        own = {member.name: residency for member in config.members if member.stack == stack}
+        found += [service.name for service in config.services if admitted_members(config, service, own)]
+    return tuple(dict.fromkeys(found))
 
 
 def region_rows(
-    config: AwsRegion, account: Account, now: datetime, regions: tuple[str, ...], image_age: int, say: Say
+    config: AwsRegion,
+    account: Account,
+    now: datetime,
+    regions: tuple[str, ...],
+    image_age: int,
+    say: Say,
+    global_names: tuple[str, ...] = (),
 ) -> list[Row]:
     """The rows of one region stack. Raises Unreachable when nothing can be asked."""
     from spillway.preflight.region_checks import CHECKS
 
-    return run(CHECKS, RegionContext(config, account, now, regions, image_age), say)
+    return run(CHECKS, RegionContext(config, account, now, regions, image_age, global_names), say)
 
 
 def stand_in(config: AwsRegion) -> Account:
@@ -140,9 +168,12 @@ def stand_in(config: AwsRegion) -> Account:
 
 
 def _sandbox() -> Path:
-    from sandbox.clouds import sandbox_dir
+    from sandbox.clouds import VARIABLE, is_sandbox, sandbox_dir
 
-    return sandbox_dir()
+    directory = sandbox_dir()
+    if directory.exists() and any(directory.iterdir()) and not is_sandbox(directory):
+        raise SpillwayError(f"{VARIABLE} = {directory}: holds no sandbox")
+    return directory
 
 
 def real(config: AwsRegion, profile: str | None) -> Account:

@@ -25,6 +25,8 @@ class RegionContext:
     now: datetime
     regions: tuple[str, ...]
     max_image_age_days: int = MAX_IMAGE_AGE_DAYS
+    global_names: tuple[str, ...] = ()
+    """Names of the global stacks beside it that this region is a member of."""
 
     @property
     def stack(self) -> str:

@@ -78,16 +78,7 @@ def foreseen(config: GlobalStack, stacks: Path, file: str) -> GlobalPlan:
     for member in config.members:
         static = member.endpoint
         if static is not None:
-            endpoints[member.name] = Endpoint(
-                hostname=static.hostname,
-                addresses=static.addresses,
-                port=static.port,
-                health_path=static.health_path,
-                cloud=static.cloud,
-                region=None,
-                nearest_aws_region=static.nearest_aws_region,
-                residency=static.residency,
-            )
+            endpoints[member.name] = Endpoint.of_static(static)
             continue
         region = _region(stacks, str(member.stack))
         if region is None:

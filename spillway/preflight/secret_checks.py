@@ -103,7 +103,6 @@ def _judged(context: RegionContext, chain: list[Any], key: Any) -> Iterator[Row]
     leaf = chain[0]
     faults: list[Row] = []
     expires = leaf.not_valid_after_utc
-    name = context.config.service.name
     names = certificate_names(leaf)
     if expires <= context.now:
         faults.append(_row("expiry", "failure", f"expired on {expires:%Y-%m-%d %H:%M} UTC", "valid"))
@@ -116,9 +115,13 @@ def _judged(context: RegionContext, chain: list[Any], key: Any) -> Iterator[Row]
         faults.append(
             _row("start", "failure", f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", "valid now")
         )
-    if not covers(names, name):
+    own = context.config.service.name
+    missing = [name for name in dict.fromkeys((own, *context.global_names)) if not covers(names, name)]
+    if missing:
         told = f"for {', '.join(names[:5]) or 'no name'}{', ...' if len(names) > 5 else ''}"
-        faults.append(_row("name", "failure", told, name, "clients refuse it: service.name has to be among its names"))
+        where = "service.name" if missing == [own] else "every name that leads here"
+        action = f"clients refuse it: {where} has to be among its names"
+        faults.append(_row("name", "failure", told, ", ".join(missing), action))
     if key is None:
         faults.append(_row("key", "failure", "no private key beside it", "the key of the certificate"))
     else:
@@ -146,7 +149,7 @@ def _judged(context: RegionContext, chain: list[Any], key: Any) -> Iterator[Row]
         faults.append(_row("issuer", "warning", "self-signed", "signed by an authority that clients trust"))
     yield from faults
     if not faults:
-        yield Row("certificate", "certificate", "ok", f"{name}, until {expires:%Y-%m-%d}", "21 days left")
+        yield Row("certificate", "certificate", "ok", f"{own}, until {expires:%Y-%m-%d}", "21 days left")
 
 
 def pem_blocks(value: str) -> list[tuple[str, bytes]]:

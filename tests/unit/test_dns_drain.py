@@ -139,7 +139,7 @@ def test_outputs_that_no_global_stack_has_are_one_line(change: dict[str, Any], s
     assert says in caught.value.lines[0]
 
 
-@pytest.mark.parametrize(("budget", "seconds"), [({"ttlSeconds": 10}, 10), ({"ttlSeconds": None}, 0)])
+@pytest.mark.parametrize(("budget", "seconds"), [({"ttlSeconds": 10}, 10), ({"ttlSeconds": None}, 30)])
 def test_the_ttl_is_the_deployed_one_and_a_proxied_name_has_none(budget: dict[str, Any], seconds: float) -> None:
     assert ttl_of({"budget": budget}, "global") == seconds
 

@@ -209,9 +209,12 @@ def rows(
     regions: tuple[str, ...] = ("us-east-1",),
     image_age: int = 60,
     config: AwsRegion | None = None,
+    global_names: tuple[str, ...] = (),
 ) -> dict[str, Row]:
     """The rows by id, of the shipped stack with `changes` of its file."""
-    made = region_rows(config or load(changes), account or FakeAccount(), NOW, regions, image_age, lambda _: None)
+    made = region_rows(
+        config or load(changes), account or FakeAccount(), NOW, regions, image_age, lambda _: None, global_names
+    )
     found = {row.id: row for row in made}
     assert len(found) == len(made), "ids are unique"
     return found

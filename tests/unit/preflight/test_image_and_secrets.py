@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +20,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spillway.preflight.command import global_names
 from spillway.preflight.facts import Secret
 from spillway.preflight.secret_checks import covers
 from tests.unit.preflight.fake_account import IMAGE, NOW, STACK, FakeAccount, owned, rows, states
+
+STACKS = Path(__file__).parents[3] / "stacks"
 
 CERTIFICATE = f"spillway/{STACK}/certificate"
 API_KEYS = f"spillway/{STACK}/api-keys"
@@ -187,6 +191,23 @@ def test_time_and_key_of_a_certificate_are_looked_at(change: dict[str, Any], wan
 def test_a_certificate_for_other_names_is_refused_by_clients() -> None:
     for names in (["example.com"], ["*.llm.example.com"], ["*.com"], []):
         assert of(certificate(*names) + authority() + private_key()) == {"certificate.name": "failure"}
+
+
+def test_a_certificate_has_to_cover_every_name_that_leads_to_the_region() -> None:
+    account = secret(CERTIFICATE, certificate("llm.example.com") + authority() + private_key())
+    row = rows(account, global_names=("llm.example.com", "llm-us.example.com"))["certificate.name"]
+    assert (row.state, row.needed) == ("failure", "llm-us.example.com")
+    assert "every name that leads here" in row.action
+
+
+def test_the_names_that_lead_to_a_region_are_those_of_the_global_stacks_beside_it(tmp_path: Path) -> None:
+    assert global_names(STACKS, "aws-us-east-1") == ("llm.example.com", "llm-us.example.com")
+    assert global_names(STACKS, "aws-eu-west-1") == ()
+    for path in STACKS.glob("Pulumi.*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text())
+    east = tmp_path / "Pulumi.aws-us-east-1.yaml"
+    east.write_text(east.read_text().replace("residency: us\n", "residency: eu\n"))
+    assert global_names(tmp_path, "aws-us-east-1") == ("llm.example.com",), "the other one is limited to us"
 
 
 def test_what_lacks_beside_the_certificate_is_told() -> None:
