@@ -60,12 +60,18 @@ def claim(directory: Path) -> None:
     `reset` would take it away.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    if is_sandbox(directory):
+    refuse_others(directory)
+    if not is_sandbox(directory):
+        write_whole(directory / _TAG, _TAG_TEXT)
+
+
+def refuse_others(directory: Path) -> None:
+    """Raises SpillwayError for a directory that is no sandbox and holds more than a person puts there beforehand."""
+    if not directory.exists() or is_sandbox(directory):
         return
     others = [e for e in directory.iterdir() if e.name not in _BY_HAND and not e.name.startswith(f".{_TAG}.")]
     if others and not is_sandbox(directory):  # asked again: another process may have just made it
         raise SpillwayError(f"{VARIABLE} = {directory}: holds other things; name a new or an empty directory")
-    write_whole(directory / _TAG, _TAG_TEXT)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -168,11 +168,10 @@ def stand_in(config: AwsRegion) -> Account:
 
 
 def _sandbox() -> Path:
-    from sandbox.clouds import VARIABLE, is_sandbox, sandbox_dir
+    from sandbox.clouds import refuse_others, sandbox_dir
 
     directory = sandbox_dir()
-    if directory.exists() and any(directory.iterdir()) and not is_sandbox(directory):
-        raise SpillwayError(f"{VARIABLE} = {directory}: holds no sandbox")
+    refuse_others(directory)
     return directory
 
 
