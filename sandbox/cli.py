@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from sandbox.clouds import DISTRIBUTIONS, VARIABLE, dismantle, is_sandbox, registry, sandbox_dir
-from sandbox.project import Project, prepare, pulumi_command
+from sandbox.project import Project, command_line
 from spillway.errors import SpillwayError
 
 app = typer.Typer(no_args_is_help=True, help="Stand-in clouds: deploy with no account, no credentials and no network.")
@@ -41,16 +40,7 @@ def run(context: typer.Context) -> None:
     arguments = context.args[1:] if context.args[:1] == ["--"] else context.args
     if not any(arguments[:1]):
         raise typer.BadParameter("name a command after --, for example: spillway sandbox run -- pulumi stack ls")
-    project = Project(sandbox_dir())
-    environment = project.environment(ensure_engine(Console(stderr=True)))
-    project.sync()
-    if arguments[0] == "pulumi":
-        prepare(arguments[1:], project, environment)
-        arguments = pulumi_command(arguments[1:], project)
-    program = shutil.which(arguments[0], path=environment["PATH"])
-    if program is None:
-        raise SpillwayError(f"{arguments[0]}: no such command")
-    os.execve(program, arguments, environment)
+    os.execve(*command_line(arguments, Project(sandbox_dir()), ensure_engine(Console(stderr=True))))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -163,6 +164,23 @@ def pulumi_command(arguments: Sequence[str], project: Project) -> list[str]:
             argument = _absolute(argument)
         out.append(argument)
     return out
+
+
+def command_line(arguments: Sequence[str], project: Project, engine: Engine) -> tuple[str, list[str], dict[str, str]]:
+    """(program, arguments, environment) of a command as it runs in the sandbox; a stack's first use makes it.
+
+    Raises SpillwayError for a command that is not there, and as `prepare` does.
+    """
+    environment = project.environment(engine)
+    project.sync()
+    line = list(arguments)
+    if line[0] == "pulumi":
+        prepare(line[1:], project, environment)
+        line = pulumi_command(line[1:], project)
+    program = shutil.which(line[0], path=environment["PATH"])
+    if program is None:
+        raise SpillwayError(f"{line[0]}: no such command")
+    return program, line, environment
 
 
 def _absolute(value: str) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from infra.dns import budget as model
 from infra.dns.limits import PLANS, limits
-from infra.faults import Fault, did_you_mean, listed, shown
+from infra.faults import did_you_mean, listed, shown
 from spillway.errors import SpillwayError
 
 OPTIONS: Final[dict[tuple[str | int, ...], str]] = {
@@ -23,7 +23,16 @@ OPTIONS: Final[dict[tuple[str | int, ...], str]] = {
     ("cloudflare", "proxied"): "--proxied",
     ("cloudflare", "failoverAcrossPools"): "--failover-across-pools",
 }
+LOOKED_AT: Final = (
+    ("dns", "objectiveSeconds"),
+    ("dns", "check", "intervalSeconds"),
+    ("dns", "check", "threshold"),
+    ("dns", "check", "timeoutSeconds"),
+)
+"""Keys whose faults are this command's own to tell: options may stand in their place."""
 MAX_FAILURES: Final = 10_000_000
+FAILURES: Final = 100_000
+"""Of a member with one address; each address is simulated, so that more of them take no longer."""
 MAX_ADDRESSES: Final = 20
 """As many as a member may have in a stack file."""
 
@@ -65,7 +74,9 @@ def budget(
         float | None,
         typer.Option(help="Seconds within which clients have left a silent member; else the stack's or 60."),
     ] = None,
-    failures: Annotated[int, typer.Option(help="Failures to simulate, of each kind.")] = 100_000,
+    failures: Annotated[
+        int | None, typer.Option(help="Failures to simulate, of each kind; else 100,000 / addresses.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulation; the same seed gives the same numbers.")] = model.SEED,
     compare: Annotated[bool, typer.Option("--compare", help="The providers beside each other, at their best.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
@@ -75,7 +86,7 @@ def budget(
     Computed from what the providers document of their checks, once exactly and once by simulated checkers that vote.
     With --interval, --threshold and the like: what it would be, had the stack these settings.
     """
-    if not 1 <= failures <= MAX_FAILURES:
+    if failures is not None and not 1 <= failures <= MAX_FAILURES:
         raise SpillwayError(f"--failures {failures}: has to be 1 to {MAX_FAILURES}")
     if addresses is not None and not 1 <= addresses <= MAX_ADDRESSES:
         raise SpillwayError(f"--addresses {addresses}: has to be 1 to {MAX_ADDRESSES}")
@@ -93,6 +104,7 @@ def budget(
     asked = _changed(asked, {name: value for name, value in changes.items() if value is not None}, objective)
     _refuse(asked)
     found = model.budget(asked.settings)
+    failures = failures or FAILURES // asked.settings.addresses
     simulated = {f: model.simulate(asked.settings, f, failures, seed) for f in model.FAILURES}
     if as_json:
         answer = {"origin": asked.origin} | model.as_dict(found, asked.objective)
@@ -142,7 +154,7 @@ def _of_stack(stack: str, stacks: Path) -> Asked:
     What only concerns the budget is not refused here, so that a file that misses its objective can be looked at.
     """
     from infra import stackfile
-    from infra.dns.checks import SECTIONS
+    from infra.dns.checks import check
     from infra.dns.config import check_settings, most_addresses
     from infra.dns.sections import GlobalStack
     from infra.faults import ConfigError
@@ -156,10 +168,8 @@ def _of_stack(stack: str, stacks: Path) -> Asked:
     if stackfile.GLOBAL_KEY not in data:
         raise SpillwayError(f"{name}: {stackfile.GLOBAL_KEY}: missing; only a global stack has a failover budget")
     config, faults = validate(GlobalStack, data[stackfile.GLOBAL_KEY])
-    section = GlobalStack.model_fields[SECTIONS[config.dns.provider]] if not faults else None
-    if section is not None and getattr(config, SECTIONS[config.dns.provider]) is None:
-        why = f"missing; dns.provider is {config.dns.provider}"
-        faults = [Fault((section.alias or SECTIONS[config.dns.provider],), why)]
+    if not faults:
+        faults = [fault for fault in check.faults(config) if fault.path not in LOOKED_AT]
     if faults:
         raise ConfigError(fault.below(stackfile.GLOBAL_KEY).line(name) for fault in faults)
     settings = replace(check_settings(config), addresses=most_addresses(config, stacks))

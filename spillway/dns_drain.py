@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +45,16 @@ class Drained:
     services: tuple[str, ...]
     ttl_seconds: float
     seconds: float
+
+    def describe(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "member": self.member,
+            "addresses": list(self.addresses),
+            "services": list(self.services),
+            "ttlSeconds": self.ttl_seconds,
+            "seconds": self.seconds,
+        }
 
 
 def member_of(stack: str, wanted: str, root: Path) -> str:
@@ -146,15 +156,15 @@ def drain(
 
     First write `drain: true` at the member in the global stack's file and bring that stack up.
     Example: spillway dns drain aws-us-east-1 -- pulumi destroy --stack aws-us-east-1 --ignore-protect
-    (in the sandbox: ... --sandbox -- spillway sandbox run -- pulumi destroy ...)
+    With --sandbox the command runs in the sandbox, as with `spillway sandbox run`.
     """
     from rich.console import Console
 
     from spillway.dns_watch import sources
 
-    program = shutil.which(command[0]) if command else None
-    if command and program is None:
-        raise SpillwayError(f"{command[0]}: no such command")
+    if command and json_:
+        raise SpillwayError("--json goes without a command: both would write to standard output")
+    launch = _launch(command, sandbox=sandbox) if command else None
     name = member_of(stack, member, Path.cwd())
     outputs = outputs_of(stack, sandbox=sandbox)
     check_outputs(name, stack, outputs)
@@ -166,9 +176,29 @@ def drain(
         seconds = wait_until_gone(asked, addresses, ttl, lambda text: status.update(f"{name}: {text}"))
     done = Drained(name, addresses, tuple(asked), ttl, round(seconds, 1))
     if json_:
-        typer.echo(json.dumps(asdict(done), indent=2))
+        typer.echo(json.dumps(done.describe(), indent=2))
     else:
         names = ", ".join(asked)
         typer.echo(f"{name}: drained. {names} lead elsewhere, and what clients remembered is over ({seconds:.0f} s)")
-    if command and program:
-        os.execv(program, command)
+    if launch is not None:
+        os.execve(*launch)
+
+
+def _launch(command: Sequence[str], *, sandbox: bool) -> tuple[str, list[str], dict[str, str]]:
+    """(program, arguments, environment), found before anything is waited for: in the sandbox where that was asked, so
+    that what was drained there is what is destroyed; otherwise with the engine's `pulumi` on PATH."""
+    from rich.console import Console
+
+    from spillway.engine import ensure_engine
+
+    engine = ensure_engine(Console(stderr=True))
+    if sandbox:
+        from sandbox.clouds import sandbox_dir
+        from sandbox.project import Project, command_line
+
+        return command_line(command, Project(sandbox_dir()), engine)
+    environment = engine.environment(os.environ)
+    program = shutil.which(command[0], path=environment["PATH"])
+    if program is None:
+        raise SpillwayError(f"{command[0]}: no such command")
+    return program, list(command), environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -37,6 +38,15 @@ def show(as_json: Json = False) -> None:
     if engine is None:
         raise SpillwayError("there is no Pulumi engine yet: run `spillway engine install`")
     _print(engine, as_json)
+
+
+@app.command()
+def path() -> None:
+    """Print the PATH on which the engine comes first: export PATH="$(spillway engine path)"."""
+    engine = find_engine()
+    if engine is None:
+        raise SpillwayError("there is no Pulumi engine yet: run `spillway engine install`")
+    typer.echo(engine.environment(os.environ)["PATH"])
 
 
 def _print(engine: Engine, as_json: bool) -> None:

@@ -61,7 +61,9 @@ def recover(stack: Stack, inventories: Inventories, say: Say, *, dry_run: bool =
     report = Report(stack.name, dry_run=dry_run)
     report.pending = stack.state().pending_urns()
     if dry_run:
-        refuse_living(stack.name, stack.locks(), force=force)
+        locks = stack.locks()
+        refuse_living(stack.name, locks, force=force)
+        report.locks = [str(lock) for lock in locks]
     else:
         say("refreshing the state")
         stack.refresh(force=force)

@@ -44,7 +44,7 @@ def read_global(held: Callable[[], object], stack: str, root: Path, stacks: str)
 def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
     """Where each member answers, by its name: what the stack file says, or the region stack's output `endpoint`.
 
-    A member that is planned or drained may be missing. Raises ConfigError with a line for every other one.
+    A planned member is left out; a drained one may be missing. Raises ConfigError with a line for every other one.
     """
     found: dict[str, Endpoint] = {}
     faults: list[Fault] = []
@@ -53,6 +53,8 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
             found[member.name] = Endpoint.of_static(member.endpoint)
             continue
         assert member.stack is not None
+        if member.planned:  # also when it is deployed by now: it joins by somebody's word, and drained first
+            continue
         path = (GLOBAL_KEY, "members", number, "stack")
         try:
             output = stack_output(member.stack, "endpoint")
@@ -64,7 +66,7 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
                 found[member.name] = Endpoint.from_output(output)
             except ValueError as error:
                 faults.append(Fault(path, f"{error}: bring that stack up with this version first", member.stack))
-        elif not (member.planned or member.drain):
+        elif not member.drain:
             why = "that stack is not deployed: bring it up first, or mark the member planned: true"
             faults.append(Fault(path, why, member.stack))
     if faults:
@@ -72,13 +74,13 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
     return found
 
 
-def stack_output(stack: str, output: str) -> Any:
+def stack_output(stack: str, output: str, *, refer: bool = True) -> Any:
     """One output of another stack of this project; None when that stack does not exist or has not got it.
 
     Raises Unreadable when the backend does not say.
 
-    The reference is registered, so that previews and states show what the global stack depends on; but it is read
-    first, since a reference to a stack that is not there ends the program without naming it in plain words.
+    With `refer` the reference is registered, so that previews and states show what the global stack depends on; but it
+    is read first, since a reference to a stack that is not there ends the program without naming it in plain words.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
     try:
@@ -88,7 +90,7 @@ def stack_output(stack: str, output: str) -> Any:
             return None
         raise Unreadable(reason(error)) from None
     outputs: dict[str, Any] = (read.value or {}).get("outputs") or {}
-    if output in outputs:
+    if refer and output in outputs:
         pulumi.StackReference(stack, stack_name=name)
     return outputs.get(output)
 
@@ -97,6 +99,7 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     """Build the global stack and export who answers for what. Raises ConfigError before anything is registered."""
     provider = config.dns.provider
     sdks.require(SDKS[provider], file, f"{GLOBAL_KEY}.dns.provider", provider)
+    _refuse_change(provider, stack, file)
     found = endpoints(config, file)
     try:
         plan = build(config, found)
@@ -107,7 +110,7 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     if missed:
         raise _refused(missed, file)
     for name in plan.planned:
-        pulumi.log.info(f"{file}: member {name} is planned and its region not deployed: left out")
+        pulumi.log.info(f"{file}: member {name} is planned: left out")
     try:
         made = _provider(config, stack, plan)
     except NotFound as error:
@@ -123,6 +126,21 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     pulumi.export("drained", list(plan.drained))
     pulumi.export("planned", list(plan.planned))
     pulumi.export("budget", budget.as_dict(budget.budget(settings), config.dns.objective_seconds))
+
+
+def _refuse_change(provider: str, stack: str, file: str) -> None:
+    """Raises ConfigError when the deployed stack answers by another provider.
+
+    The engine would make the new zone and then empty the old one, to which the parent still delegates: an outage. A
+    provider is changed with a second stack; docs/dns.md says how.
+    """
+    try:
+        before = stack_output(stack, "provider", refer=False)
+    except Unreadable:  # what the members' stacks say is asked next, and told
+        return
+    if before not in (None, provider):
+        why = f"this stack answers by {before}: change the provider with a second global stack, as docs/dns.md says"
+        raise ConfigError([f"{file}: {GLOBAL_KEY}.dns.provider = {provider}: {why}"])
 
 
 def _refused(faults: Iterable[Fault], file: str) -> ConfigError:

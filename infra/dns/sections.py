@@ -169,7 +169,7 @@ class Member(Section):
     degraded: bool = False
     """The last tier of every policy: answers only when all other members are unhealthy."""
     planned: bool = False
-    """The region may not be deployed yet: then it is left out."""
+    """Left out for now; the region need not be deployed, nor its stack file be there."""
     drain: bool = False
     """No record points to it; its checks stay. Before a region is destroyed, and while a new one proves itself."""
 

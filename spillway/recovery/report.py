@@ -25,12 +25,15 @@ class Report:
     pending: list[tuple[str, str]] = field(default_factory=list)
     """(operation, URN) that were under way and are cleared."""
     left: list[Left] = field(default_factory=list)
+    locks: list[str] = field(default_factory=list)
+    """Who holds the stack and is gone; only of a dry run, as otherwise they are cancelled."""
 
     @property
     def consistent(self) -> bool:
         """Whether the next `up` neither doubles, misses nor orphans anything."""
         if self.dry_run:
-            return not (self.adopted or self.deleting or self.pending or any(left.problem for left in self.left))
+            found = self.adopted or self.deleting or self.pending or self.locks
+            return not (found or any(left.problem for left in self.left))
         return not any(left.problem for left in self.left)
 
     def describe(self) -> dict[str, Any]:
@@ -45,6 +48,7 @@ class Report:
             ],
             "toBeDeleted": [{"type": token, "id": id, "name": name} for token, id, name in self.deleting],
             "pendingCleared": [{"operation": operation, "urn": urn} for operation, urn in self.pending],
+            "locks": list(self.locks),
             "leftAlone": [
                 {"type": left.resource.token, "id": left.resource.id, "reason": left.reason, "problem": left.problem}
                 for left in self.left
@@ -54,7 +58,8 @@ class Report:
     def rows(self) -> list[tuple[str, str, str, str]]:
         """(what, type, name, id or reason) of everything, in the order of the table."""
         done = "to adopt" if self.dry_run else "adopted"
-        rows = [(done, type_of(urn), name_of(urn), resource.id) for urn, resource in self.adopted]
+        rows = [("lock, to cancel", "", "", holder) for holder in self.locks]
+        rows += [(done, type_of(urn), name_of(urn), resource.id) for urn, resource in self.adopted]
         rows += [("the next up deletes", token, name, id) for token, id, name in self.deleting]
         cleared = "pending, to clear" if self.dry_run else "pending, cleared"
         rows += [(cleared, type_of(urn), name_of(urn), operation) for operation, urn in self.pending]

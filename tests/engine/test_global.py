@@ -22,6 +22,7 @@ EAST = ["203.0.113.11", "203.0.113.12"]
 WEST = ["203.0.113.21"]
 RECORD = "aws:route53/record:Record"
 CHECK = "aws:route53/healthCheck:HealthCheck"
+PLANNED = "        planned: true # left out; once deployed: drain: true instead, until it is ready\n"
 STACKS = {"global": "aws", "global-cloudflare": "cloudflare", "global-traffic-manager": "azure-native"}
 
 
@@ -113,7 +114,7 @@ def test_residency_holds_in_the_records_themselves(world: EngineSandbox) -> None
 
 
 def test_a_region_that_is_not_deployed_is_named_in_one_line_and_nothing_is_registered(world: EngineSandbox) -> None:
-    world.edit_stack("global", "        planned: true # left out until it is deployed\n", "")
+    world.edit_stack("global", PLANNED, "")
     for refused in (world.pulumi("preview", stack="global").failed(), world.up("global").failed()):
         told = [line for line in refused.text.splitlines() if "error" in line]
         assert told[0].endswith(
@@ -124,13 +125,37 @@ def test_a_region_that_is_not_deployed_is_named_in_one_line_and_nothing_is_regis
     assert held(world, "aws") == []
 
 
-def test_a_planned_region_joins_when_it_is_deployed(world: EngineSandbox) -> None:
+def test_a_planned_region_stays_out_when_it_is_deployed_and_begins_drained(world: EngineSandbox) -> None:
     world.up("global").ok()
     deploy(world, "aws-us-east-2", endpoint("us-east-2", ["203.0.113.31"]))
+    assert changes(world.preview("global")) == {}, "nobody said that it may answer"
+    world.edit_stack("global", PLANNED, "        drain: true\n")
     assert set(changes(world.preview("global"))) <= {"create", "update"}
     world.up("global").ok()
+    assert "203.0.113.31" in {c["ipAddress"] for c in held(world, "aws", CHECK)}
+    assert all("203.0.113.31" not in (r["records"] or []) for r in records(world).values())
+    world.edit_stack("global", "        drain: true\n", "")
+    world.up("global").ok()
     assert outputs(world, "global")["planned"] == []
-    assert ("_ttl-10.aws-us-east-2.llm.example.com", "203.0.113.31") in records(world)
+    assert "203.0.113.31" in {address for r in records(world).values() for address in r["records"] or []}
+
+
+def test_another_provider_is_refused_on_a_live_stack_as_it_would_empty_the_delegated_zone(world: EngineSandbox) -> None:
+    text = (world.root / "stacks" / "Pulumi.global-cloudflare.yaml").read_text()
+    section = text[text.index("    cloudflare:\n") : text.index("    services:\n")]
+    world.up("global").ok()
+    before = len(held(world, "aws"))
+    world.edit_stack("global", "provider: route53", "provider: cloudflare")
+    world.edit_stack("global", "    services:\n", f"{section}    services:\n")
+    refused = world.up("global").failed()
+    assert (
+        "spillway:global.dns.provider = cloudflare: this stack answers by route53: change the provider with a second"
+        in (" ".join(refused.text.split()))
+    )
+    assert len(held(world, "aws")) == before
+    world.pulumi("destroy", "--yes", "--ignore-protect", stack="global").ok()
+    world.up("global").ok()
+    assert outputs(world, "global")["provider"] == "cloudflare", "an empty stack may begin with any"
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spillway import engine, engine_sources
+from spillway import engine, engine_cli, engine_sources
+from spillway.cli import main
 from spillway.engine import (
     CLI,
     HOST_SCRIPT,
@@ -248,3 +249,14 @@ def test_the_cache_key_changes_with_modules_and_flags(tmp_path: Path, monkeypatc
     finally:
         monkeypatch.undo()
         cache_key.cache_clear()
+
+
+def test_the_path_to_export_has_the_engine_in_front(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bin"
+    told = Engine(folder, folder / "pulumi", folder / "pulumi-language-python", "3.259.0", "build")
+    monkeypatch.setattr(engine_cli, "find_engine", lambda: told)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert main(["engine", "path"]) == 0
+    assert capsys.readouterr().out == f"{folder}:/usr/bin\n"
