@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from typing import Any
 
 import pytest
 
 from sandbox import schema
 from sandbox.azure_native import AZURE_NATIVE, tokens
+from sandbox.azure_native.balancers import PARTS
+from sandbox.azure_native.compute import FIXED
 from sandbox.azure_native.dns_rules import SHAPES
+from sandbox.azure_native.regional import Regional
+from sandbox.checker import Checker
+from sandbox.reflect import Reflection
+from sandbox.values import steps
+from tests.support import azure
+from tests.support import azure_region as region
 from tests.support.azure import Azure
 
 
@@ -17,11 +27,56 @@ def document() -> dict[str, Any]:
     return schema.load("azure-native", "pulumi-azure-native", AZURE_NATIVE.kinds, AZURE_NATIVE.invokes)
 
 
+def reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bool:
+    """Whether a property path leads somewhere in a map of nodes."""
+    node: dict[str, Any] | None = {"t": "root"}
+    for step in steps(pattern):
+        assert node is not None
+        kind = node["t"]
+        if kind == "any":
+            return True
+        if step is None or isinstance(step, int):
+            node = node["of"] if kind in ("array", "map") else None
+        else:
+            known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
+            node = known.get(step)
+        if node is None:
+            return False
+    return True
+
+
 @pytest.mark.parametrize("token", sorted(AZURE_NATIVE.kinds))
 def test_every_input_a_kind_names_exists(token: str, document: dict[str, Any]) -> None:
     kind, inputs = AZURE_NATIVE.kinds[token], document["resources"][token]["inputs"]
-    named = [*kind.replace_on, *kind.sets, *([kind.autoname.property] if kind.autoname else [])]
-    assert [name for name in named if name not in inputs] == []
+    named = [*kind.replace_on, *kind.sets, *kind.unique, *kind.defaults]
+    named += [kind.autoname.property] if kind.autoname else []
+    if isinstance(kind, Regional):
+        named += [*kind.path, *(use.path for use in kind.uses)]
+    assert [name for name in named if not reaches(document, inputs, name)] == []
+    if isinstance(kind, Regional):
+        outputs = document["resources"][token]["outputs"]
+        assert [name for name in kind.changes_on_update if name not in outputs] == []
+
+
+def test_what_scale_sets_fix_and_load_balancers_are_made_of_exists(document: dict[str, Any]) -> None:
+    scale_sets = document["resources"][tokens.SCALE_SET]["inputs"]
+    assert [keys for keys in FIXED if not reaches(document, scale_sets, ".".join(keys))] == []
+    balancers = document["resources"][tokens.LOAD_BALANCER]["inputs"]
+    assert [part for part in PARTS if part not in balancers] == []
+
+
+def test_inputs_of_a_whole_region_have_the_shape_of_the_sdk(document: dict[str, Any]) -> None:
+    checker = Checker(document["objects"])
+    cloud = region.whole()
+    for resource in cloud.state.resources.values():
+        spec = document["resources"][resource.token]
+        found = list(checker.inputs(resource.inputs, spec["inputs"], spec["required"]))
+        assert found == [], resource.token
+        strange = [key for key in resource.outputs if key not in spec["outputs"] and key not in spec["inputs"]]
+        assert strange == [], resource.token
+        for key in ("name", "type", "azureApiVersion", "location", "etag"):
+            if key in spec["outputs"]:
+                assert resource[key], f"{resource.token}: {key}"
 
 
 @pytest.mark.parametrize("record", sorted(SHAPES))
@@ -63,22 +118,16 @@ def test_what_kinds_return_are_properties_of_their_types(document: dict[str, Any
 
 
 def test_api_versions_are_those_of_the_sdk() -> None:
-    import inspect
-
-    from pulumi_azure_native import dns, resources, trafficmanager
-
-    classes = {
-        tokens.RESOURCE_GROUP: resources.ResourceGroup,
-        tokens.PROFILE: trafficmanager.Profile,
-        tokens.ENDPOINT: trafficmanager.Endpoint,
-        tokens.ZONE: dns.Zone,
-        tokens.RECORD_SET: dns.RecordSet,
-    }
-    cloud = Azure()
-    cloud.profile("p")
-    cloud.external("p", "198.51.100.10")
-    cloud.zone()
-    cloud.record("A", aRecords=[{"ipv4Address": "198.51.100.10"}])
-    for token, sdk in classes.items():
-        made = cloud.all(token)[0]
-        assert f"Uses Azure REST API version {made['azureApiVersion']}." in inspect.getsource(sdk), token
+    cloud = region.whole()
+    cloud.create(tokens.PROFILE, **azure.profile("p", resourceGroupName=region.GROUP))
+    cloud.create(tokens.ENDPOINT, **azure.external("p", "198.51.100.10", resourceGroupName=region.GROUP))
+    cloud.create(tokens.ZONE, resourceGroupName=region.GROUP, zoneName="example.com", location="global")
+    record = azure.record("A", aRecords=[{"ipv4Address": "198.51.100.10"}], resourceGroupName=region.GROUP)
+    cloud.create(tokens.RECORD_SET, **record)
+    versions = {r.token: r["azureApiVersion"] for r in cloud.state.resources.values() if r["azureApiVersion"]}
+    assert set(AZURE_NATIVE.kinds) - set(versions) == {tokens.BLOB}  # not a resource of ARM
+    reflection = Reflection("azure-native")
+    for token, version in versions.items():
+        module, name = reflection._classes[token]
+        source = inspect.getsource(getattr(importlib.import_module(module), name))
+        assert f"Uses Azure REST API version {version}." in source, token

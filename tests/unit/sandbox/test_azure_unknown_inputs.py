@@ -11,6 +11,7 @@ import pytest
 from sandbox.azure_native import AZURE_NATIVE, tokens
 from sandbox.azure_native.dns_rules import SHAPES
 from sandbox.values import UNKNOWN
+from tests.support import azure_region as region
 from tests.support.azure import GROUP, MONITOR, SUBSCRIPTION, external, nested, profile, record
 from tests.support.memory_cloud import MemoryCloud
 
@@ -73,12 +74,23 @@ def _with(value: Any, key: Any, part: Any) -> Any:
     return changed
 
 
+EXAMPLES += [
+    (resource.token, {k: v for k, v in resource.inputs.items() if k != "region"})
+    for resource in region.whole().state.resources.values()
+    if resource.token != tokens.RESOURCE_GROUP
+]
+
+
 @pytest.mark.parametrize(("token", "good"), EXAMPLES, ids=lambda v: v.rsplit(":", 1)[-1] if isinstance(v, str) else "")
 def test_what_is_not_known_yet_is_no_fault(token: str, good: dict[str, Any]) -> None:
     cloud = MemoryCloud("global", SUBSCRIPTION, AZURE_NATIVE)
     assert cloud.faults(token, **good) == []
     for inputs in hidden(good):
         assert cloud.faults(token, **inputs) == [], inputs
+
+
+def test_every_type_has_an_example() -> None:
+    assert {token for token, _ in EXAMPLES} == set(AZURE_NATIVE.kinds)
 
 
 def test_every_record_type_has_an_example() -> None:
