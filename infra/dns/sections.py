@@ -127,7 +127,7 @@ class GlobalService(Section):
     name: HostName = Field(examples=["llm.example.com"])
     """Host name in the zone; the certificate on every member has to cover it."""
     policy: Policy
-    """priority: the first choice that is healthy; weighted: by weight; latency: the nearest."""
+    """How members are chosen; priority: the first that is healthy, weighted: by weight, latency: the nearest."""
     residency: Word | None = None
     """Only members of this residency may ever answer, whatever else fails."""
     members: Listed[Word] | None = Field(default=None, min_length=1, max_length=50)
