@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -17,7 +18,17 @@ from spillway.preflight.model import Row, State, Unanswered, count
 EXPIRES_SOON: Final = timedelta(days=21)
 """A third of a 90-day certificate is when ACME clients renew; one with less than three weeks left has missed that."""
 _PEM: Final = re.compile(r"-----BEGIN (?P<kind>[A-Z0-9 ]+)-----.+?-----END (?P=kind)-----", re.DOTALL)
-PUSH: Final = "spillway secrets push"
+FILES: Final = {"certificate": "certificate.pem", "api-keys": "api-keys.json"}
+"""Row id -> the file that a hint takes the value from; docs/preflight.md says what stands in it."""
+
+
+def push(context: RegionContext, id: str, name: str) -> str:
+    """The AWS CLI's words for giving a secret its value. From a file: a value in the command line would stay in the
+    shell's history (https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-parameters-file.html)."""
+    return (
+        f"aws secretsmanager put-secret-value --secret-id {name} --secret-string file://{FILES[id]} "
+        f"--region {context.config.region}"
+    )
 
 
 def certificate(context: RegionContext) -> Iterator[Row]:
@@ -38,7 +49,8 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
             action = "deleted behind Pulumi's back: `pulumi up --refresh` makes it again"
             yield Row(id, title, "warning", f"{name}: not there", "a secret with a value", action)
         else:
-            yield Row(id, title, "note", f"{name}: not there yet", "", f"the first `up` makes it; then `{PUSH}`")
+            action = f"the first `up` makes it; then: {push(context, id, name)}"
+            yield Row(id, title, "note", f"{name}: not there yet", "", action)
         return
     if found.deleted is not None:
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
@@ -54,7 +66,8 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
         yield Row(id, title, "failure", f"{name}: there already, {whose}", "not there, or this stack's", action)
         return
     if not found.has_value:
-        yield Row(id, title, "warning", f"{name}: empty", "a value", f"nodes stay unready until `{PUSH}`")
+        action = f"nodes stay unready until it has one: {push(context, id, name)}"
+        yield Row(id, title, "warning", f"{name}: empty", "a value", action)
         return
     try:
         value = context.account.secret_value(name)
@@ -62,11 +75,13 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
         told = f"{name}: has a value; not looked into ({error.reason})"
         yield Row(id, title, "note", told, "", "least privilege; with secretsmanager:GetSecretValue more is checked")
         return
-    yield from judge(value)
+    for row in judge(value):
+        needy = not row.action and row.state in ("failure", "warning")
+        yield replace(row, action=f"put in a sound one: {push(context, id, name)}") if needy else row
 
 
 def _row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:
-    return Row(f"certificate.{part}", "certificate", state, found, needed, action or f"`{PUSH}` a sound one")
+    return Row(f"certificate.{part}", "certificate", state, found, needed, action)
 
 
 def _certificate(context: RegionContext, value: str) -> Iterator[Row]:
@@ -190,8 +205,7 @@ def covers(names: list[str], host: str) -> bool:
 
 def _api_keys(value: str) -> Iterator[Row]:
     def row(found: str, state: State = "failure") -> Row:
-        needed = "a JSON list of {name, hash, limit}"
-        return Row("api-keys.shape", "API keys", state, found, needed, f"`{PUSH}` writes it")
+        return Row("api-keys.shape", "API keys", state, found, "a JSON list of {name, hash, limit}")
 
     try:
         keys = json.loads(value)

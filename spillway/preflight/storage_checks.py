@@ -46,16 +46,27 @@ def weights(context: RegionContext) -> Iterator[Row]:
     from infra.aws.node import model_prefix  # the SDK's import is paid only where it is needed
 
     config = context.config
-    name, key = naming.bucket_name(config.account, config.region), f"{model_prefix(config)}manifest.json"
+    prefix = model_prefix(config)
+    name, key = naming.bucket_name(config.account, config.region), f"{prefix}manifest.json"
     title, id = "weights", "weights"
+    push = weights_command(name, prefix, config.region)
     found = context.account.bucket(name)
     if found.owner != "this account":
-        yield Row(id, title, "note", "no bucket yet", key, "after the first `up`: `spillway models push`")
+        yield Row(id, title, "note", "no bucket yet", key, f"after the first `up`: {push}")
     elif context.account.has_object(name, key):
         yield Row(id, title, "ok", f"s3://{name}/{key}", "manifest.json")
     else:
-        action = "nodes stay unready until `spillway models push` has copied the weights"
+        action = f"nodes stay unready until the weights are there, the manifest last: {push}"
         yield Row(id, title, "warning", f"s3://{name}/{key}: not there", "manifest.json", action)
+
+
+def weights_command(bucket: str, prefix: str, region: str) -> str:
+    """The AWS CLI's words for copying a folder of weights, its manifest last: a node that sees the manifest may read."""
+    to = f"s3://{bucket}/{prefix}"
+    return (
+        f"aws s3 sync ./weights {to} --exclude manifest.json --region {region} && "
+        f"aws s3 cp ./weights/manifest.json {to} --region {region}"
+    )
 
 
 def service_roles(context: RegionContext) -> Iterator[Row]:
