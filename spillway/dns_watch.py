@@ -121,7 +121,7 @@ def stand_in_members(directory: Path) -> Watched:
 
     snapshot = Snapshot.load(directory)
     found: dict[str, list[str]] = {}
-    authority = Authority(snapshot, Clock(), Scripted(snapshot.holders))
+    authority = Authority(snapshot, Clock(), Scripted(snapshot.held))
     for address in dict.fromkeys([*snapshot.holders, *authority.checked()]):
         holder = snapshot.holders.get(address)
         found.setdefault(holder.stack if holder and holder.stack else address, []).append(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,8 @@ from sandbox.dns import zone as r53
 from sandbox.dns.answer import NXDOMAIN, REFUSED, Answer
 from sandbox.dns.checkers import HEALTH_CHECK, Checks
 from sandbox.dns.clock import Clock
-from sandbox.dns.health import Endpoints, Holder, holders
+from sandbox.dns.health import Endpoints
+from sandbox.dns.holders import Holder, Holdings
 from sandbox.dns.monitors import MONITOR, POOL, Monitors
 from sandbox.dns.probe import Log
 from sandbox.dns.probing import Probing
@@ -46,13 +47,18 @@ class Snapshot:
     """What the stand-in clouds hold that DNS is made of. resources: by token, oldest first."""
 
     resources: dict[str, list[Resource]]
-    holders: dict[str, Holder]
+    held: Holdings
+
+    @property
+    def holders(self) -> Mapping[str, Holder]:
+        """Address -> who holds it."""
+        return self.held.holders
 
     @classmethod
     def load(cls, directory: Path) -> Snapshot:
         """Of a sandbox directory; empty when it holds no cloud."""
         if not (directory / CLOUDS).exists():
-            return cls({}, {})
+            return cls({}, Holdings())
         found: dict[str, list[Resource]] = {}
         store = Store(directory)
         try:
@@ -62,7 +68,7 @@ class Snapshot:
                     for token in tokens:
                         if token in present:
                             found[token] = tx.all(cloud, token)
-                return cls(found, holders(tx))
+                return cls(found, Holdings.of(tx))
         finally:
             store.close()
 
@@ -77,6 +83,16 @@ class Snapshot:
             mapped = [str(m.get("allocationId")) for m in balancer["subnetMappings"] or ()]
             found[r53.plain(str(balancer["dnsName"]))] = tuple(addresses[a] for a in mapped if a in addresses)
         return found
+
+    def same_zones(self, other: Snapshot) -> bool:
+        """Whether name servers and checks are made of the same as another snapshot's. Who holds an address, and a
+        balancer that no record leads to, are none of it: checkers find out about those by themselves."""
+        return self._zones() == other._zones()
+
+    def _zones(self) -> tuple[object, ...]:
+        led = {r53.plain(str(a.get("name"))) for r in self.of(r53.RECORD) for a in r["aliases"] or ()}
+        balancers = {name: found for name, found in self.balancers().items() if name in led}
+        return {token: r for token, r in self.resources.items() if token != _LOAD_BALANCER}, balancers
 
     def _elastic(self) -> dict[str, str]:
         return {holder.id: address for address, holder in self.holders.items() if holder.id}

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from sandbox.cloud import WeatherFile
 from sandbox.clouds import WEATHER
-from sandbox.store import CLOUDS, Store, Transaction
+from sandbox.dns.holders import Holder, Holdings
+from sandbox.store import CLOUDS, Store
 from sandbox.weather import DownKind, Weather, WeatherError
 from spillway.errors import SpillwayError
 
 Behaviour = Literal["up", "refused", "blackhole", "error", "slow"]
 """up: connects and answers 200. refused: a reset at once. blackhole: no packet comes back. error: answers 503. slow:
 connects, and answers later than any check waits."""
-
-# What holds a public address: package, type, output property of the address.
-_HOLDERS = (("aws", "aws:ec2/eip:Eip", "publicIp"),)
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The cloud (a Pulumi package) and region whose resource holds an address, that resource's id and its stack."""
-
-    cloud: str
-    region: str
-    stack: str = ""
-    id: str = ""
 
 
 class Endpoints(Protocol):
@@ -44,16 +30,6 @@ class Endpoints(Protocol):
         ...
 
 
-def holders(tx: Transaction) -> dict[str, Holder]:
-    """Address -> who holds it, of everything in the stand-in clouds."""
-    return {
-        str(r[key]): Holder(cloud, r.region, r.urn.removeprefix("urn:pulumi:").split("::")[0], r.id)
-        for cloud, token, key in _HOLDERS
-        for r in tx.all(cloud, token)
-        if r[key]
-    }
-
-
 class Live:
     """The stand-in clouds as they are: addresses of the store, behaviour of the weather file, both read anew."""
 
@@ -62,7 +38,7 @@ class Live:
         self._weather = WeatherFile(directory / WEATHER)
         self._store = Store(directory)
         self._stamp: object = None
-        self._holders: dict[str, Holder] = {}
+        self._held = Holdings()
         self._now: Weather | None = None
         self._faults: dict[str, str] = {}
 
@@ -71,33 +47,35 @@ class Live:
         """What is wrong with the weather file or the store just now; what was read before stays until it is right."""
         return next(iter(self._faults.values()), None)
 
-    def holders(self) -> Mapping[str, Holder]:
-        """Address -> holder; read again when the store's file has changed."""
+    def holdings(self) -> Holdings:
+        """Who holds which address; read again when the store's file has changed."""
         stamp = store_stamp(self._directory)
         if stamp != self._stamp and stamp is not None:
             self._stamp = stamp
             try:
                 with self._store.transaction(write=False) as tx:
-                    self._holders = holders(tx)
+                    self._held = Holdings.of(tx)
                 self._faults.pop("store", None)
             except SpillwayError as error:  # somebody is replacing it; a probe has nobody to tell
                 self._faults["store"] = error.lines[0]
-        return self._holders
+        return self._held
 
     def behaviour(self, address: str) -> Behaviour:
-        holder = self.holders().get(address)
+        held = self.holdings()
         try:
             self._now = self._weather.now()
             self._faults.pop("weather", None)
         except WeatherError as error:  # somebody is writing it
             self._faults["weather"] = error.lines[0]
-        weather = self._now
+        if held.nobodys(address):
+            return "blackhole"
+        holder, weather = held.holders.get(address), self._now
         if weather is None:
             return "up"
         return weather.serving(address, holder.cloud if holder else None, holder.region if holder else None) or "up"
 
     def region(self, address: str) -> str | None:
-        holder = self.holders().get(address)
+        holder = self.holdings().holders.get(address)
         return holder.region if holder else None
 
 
@@ -116,11 +94,11 @@ def store_stamp(directory: Path) -> tuple[int, ...] | None:
 class Scripted:
     """Endpoints that somebody switches: for rehearsals and tests.
 
-    Without `holders` every address is somebody's own and named by itself.
+    Without `held` every address is somebody's own and named by itself.
     """
 
-    def __init__(self, holders: Mapping[str, Holder] | None = None) -> None:
-        self._holders = dict(holders or {})
+    def __init__(self, held: Holdings | None = None) -> None:
+        self._held = held or Holdings()
         self._down: dict[tuple[str, str, str], DownKind] = {}
 
     def strike(self, kind: DownKind, *, cloud: str = "*", region: str = "*", address: str = "*") -> None:
@@ -133,9 +111,11 @@ class Scripted:
         self._down.pop((cloud, region, address), None)
 
     def behaviour(self, address: str) -> Behaviour:
+        if self._held.nobodys(address):
+            return "blackhole"
         if not self._down:
             return "up"
-        holder = self._holders.get(address, Holder("", ""))
+        holder = self._held.holders.get(address, Holder("", ""))
         for (cloud, region, pattern), kind in reversed(self._down.items()):
             if (
                 fnmatch.fnmatchcase(holder.cloud, cloud)
@@ -146,5 +126,5 @@ class Scripted:
         return "up"
 
     def region(self, address: str) -> str | None:
-        holder = self._holders.get(address)
+        holder = self._held.holders.get(address)
         return holder.region if holder else None

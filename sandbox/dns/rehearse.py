@@ -20,7 +20,8 @@ from sandbox.dns.answer import Answer
 from sandbox.dns.authority import Authority, Snapshot
 from sandbox.dns.client import JVM_SECONDS, CachingResolver
 from sandbox.dns.clock import Clock
-from sandbox.dns.health import Holder, Scripted
+from sandbox.dns.health import Scripted
+from sandbox.dns.holders import Holder
 from sandbox.dns.probe import Event, Log
 from sandbox.weather import DownKind
 from spillway.errors import SpillwayError
@@ -144,7 +145,7 @@ def take_down(
 
 
 def _service(snapshot: Snapshot, service: str | None, provider: str | None) -> tuple[str, str | None]:
-    authority = Authority(snapshot, Clock(), Scripted(snapshot.holders), delegated=provider)
+    authority = Authority(snapshot, Clock(), Scripted(snapshot.held), delegated=provider)
     names = authority.services()
     if service is None:
         if len(names) == 1:
@@ -194,7 +195,7 @@ class _Run:
     ) -> None:
         self.service, self.region, self.kind, self.location = service, region, kind, client_region
         self.clock, self.log = Clock(), Log()
-        self.endpoints = Scripted(snapshot.holders)
+        self.endpoints = Scripted(snapshot.held)
         self.authority = Authority(snapshot, self.clock, self.endpoints, seed, self.log, provider)
         self._naming = naming
         self._chance = random.Random(f"clients/{seed}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox.dns.authority import Authority, Snapshot
 from sandbox.dns.clock import WallClock
 from sandbox.dns.health import Live, store_stamp
+from sandbox.dns.holders import Holdings
 from spillway.errors import SpillwayError
 
 
@@ -28,7 +29,7 @@ class Running:
         self._directory, self._delegated, self._seed = directory, delegated, seed
         self.clock, self.live = clock or WallClock(), Live(directory)
         self._stamp: object = None
-        self.snapshot = Snapshot({}, {})
+        self.snapshot = Snapshot({}, Holdings())
         self.authority = self._started(self.snapshot)
         self.refresh()
 
@@ -53,7 +54,7 @@ class Running:
             return False
         self._stamp = stamp
         snapshot = Snapshot.load(self._directory)
-        if snapshot == self.snapshot:
+        if snapshot.same_zones(self.snapshot):
             return False
         self.authority = self._started(snapshot)
         self.snapshot = snapshot

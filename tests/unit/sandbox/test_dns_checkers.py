@@ -9,7 +9,8 @@ import pytest
 
 from sandbox.dns.checkers import Checks
 from sandbox.dns.clock import Clock, WallClock
-from sandbox.dns.health import Holder, Scripted
+from sandbox.dns.health import Scripted
+from sandbox.dns.holders import Holder, Holdings
 from sandbox.dns.monitors import MONITOR, POOL, Monitors
 from sandbox.dns.probing import Probing
 from sandbox.kinds import Resource
@@ -233,7 +234,7 @@ def test_traffic_manager_degrades_after_the_tolerated_failures() -> None:
     config = {"protocol": "HTTPS", "intervalInSeconds": 10, "timeoutInSeconds": 5, "toleratedNumberOfFailures": 1}
     times = []
     for seed in range(50):
-        clock, endpoints = Clock(), Scripted({ADDRESS: Holder("aws", "eu-west-1")})
+        clock, endpoints = Clock(), Scripted(Holdings({ADDRESS: Holder("aws", "eu-west-1")}))
         probing = Probing([("e", ADDRESS, config)], clock, endpoints, seed)
         assert probing.status("e") == "CheckingEndpoint"
         clock.run_until(30 + seed / 5)

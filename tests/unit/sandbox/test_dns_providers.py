@@ -15,6 +15,7 @@ from sandbox.dns.authority import Authority, Snapshot
 from sandbox.dns.clock import Clock
 from sandbox.dns.cloudflare import DNS_RECORD, LOAD_BALANCER, CloudflareZone
 from sandbox.dns.health import Scripted
+from sandbox.dns.holders import Holdings
 from sandbox.dns.monitors import MONITOR, POOL, Monitors
 from sandbox.dns.traffic_manager import ENDPOINT, PROFILE, RECORD_SET, ZONE
 from sandbox.kinds import Resource
@@ -158,7 +159,7 @@ def test_records_beside_the_load_balancer() -> None:
         resource(DNS_RECORD, "2", zoneId="cf", name="app", type="CNAME", content="www.example.com", ttl=1),
         resource(DNS_RECORD, "3", zoneId="cf", name="p", type="A", content="192.0.2.9", ttl=1, proxied=True),
     ]
-    authority = Authority(Snapshot({DNS_RECORD: rows}, {}), Clock(), Scripted())
+    authority = Authority(Snapshot({DNS_RECORD: rows}, Holdings()), Clock(), Scripted())
     assert authority.answer("www.example.com").ttl == 120
     followed = authority.answer("app.example.com")
     assert (followed.values, followed.lifetime) == (("192.0.2.1",), 120)
@@ -206,7 +207,7 @@ def azure(*resources: Resource, down: tuple[str, ...] = (), seed: int = 0) -> Au
     clock, endpoints = Clock(), Scripted()
     for address in down:
         endpoints.strike("refused", address=address)
-    authority = Authority(Snapshot(found, {}), clock, endpoints, seed)
+    authority = Authority(Snapshot(found, Holdings()), clock, endpoints, seed)
     clock.settle(authority.settling)
     return authority
 
