@@ -10,14 +10,15 @@ The data lies beside this file in data/ with its sources, and is read on first u
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from infra import machines as machine_data
 from infra.faults import did_you_mean
+from infra.machines import Machine
 
 if TYPE_CHECKING:
     from infra.sections import Architecture, Network
@@ -26,6 +27,12 @@ DATA: Final = Path(__file__).parent / "data"
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 _YAML: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+__all__ = [
+    "Machine", "NotInCatalog", "architecture", "checker_networks", "cloudflare_networks", "is_machine", "is_model",
+    "machine", "machines", "models", "native_dtype", "observed", "offered_in", "regions", "zone_name", "zones",
+]  # fmt: skip
 
 
 class NotInCatalog(LookupError):
@@ -47,56 +54,6 @@ def checker_networks(network: Network) -> tuple[str, ...]:
     return tuple(net for net in cloudflare_networks() if net not in network.clients) if wanted else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """One machine type. Units are in the names; ebs_max_* is the ceiling, ebs_baseline_* what the instance keeps up."""
-
-    cloud: str
-    name: str
-    vcpus: int
-    memory_gib: float
-    gpu: str
-    gpus: int
-    gpu_memory_mib: int
-    """Memory of one GPU."""
-    gpu_architecture: str
-    """CUDA architecture such as sm_90."""
-    nvme_count: int
-    nvme_disk_gb: int
-    ebs_max_mbps: float
-    """MB/s (1e6 bytes), not MiB/s as volumes are counted in."""
-    ebs_max_iops: int
-    ebs_baseline_mbps: float
-    ebs_baseline_iops: int
-    network_cards: int
-    efa: int
-    """EFA interfaces at most; 0: none."""
-    efa_first_card: int
-    """The first network card that takes an EFA interface: 1 on p6-b300, else 0."""
-    quota_family: str
-    on_demand_quota: str
-    """Service Quotas code of the family's running on-demand vCPUs."""
-    spot_quota: str | None
-    """Service Quotas code of the family's spot vCPUs; None: look it up by name."""
-    usage_classes: tuple[str, ...]
-    """on-demand, spot, capacity-block."""
-
-    @property
-    def gpu_memory_gib(self) -> float:
-        """Memory of one GPU in GiB."""
-        return self.gpu_memory_mib / 1024
-
-    @property
-    def compute_capability(self) -> int:
-        """80 for sm_80, 103 for sm_103."""
-        return int(self.gpu_architecture.removeprefix("sm_"))
-
-    @property
-    def nvme_gb(self) -> int:
-        """All instance-store disks together, in GB."""
-        return self.nvme_count * self.nvme_disk_gb
-
-
 def _load(name: str) -> dict[str, Any]:
     # What clouds report is JSON (twenty times faster to read); what people write is YAML.
     raw = (DATA / name).read_bytes()
@@ -104,41 +61,18 @@ def _load(name: str) -> dict[str, Any]:
     return data
 
 
-@lru_cache(maxsize=1)
-def _machines() -> dict[str, Machine]:
-    data = _load("aws_machines.json")
-    found: dict[str, Machine] = {}
-    for name, row in data["machines"].items():
-        quota = data["quotas"][row["quota"]]
-        found[name] = Machine(
-            cloud="aws",
-            name=name,
-            vcpus=row["vcpus"],
-            memory_gib=row["memory"],
-            gpu=row["gpu"],
-            gpus=row["gpus"],
-            gpu_memory_mib=row["gpuMib"],
-            gpu_architecture=data["architectures"][row["gpu"]],
-            nvme_count=row["nvme"][0],
-            nvme_disk_gb=row["nvme"][1],
-            ebs_max_mbps=row["ebs"][0],
-            ebs_max_iops=row["ebs"][1],
-            ebs_baseline_mbps=row["ebsBase"][0],
-            ebs_baseline_iops=row["ebsBase"][1],
-            network_cards=row["cards"],
-            efa=row["efa"][0],
-            efa_first_card=row["efa"][1],
-            quota_family=quota["family"],
-            on_demand_quota=quota["onDemand"],
-            spot_quota=quota["spot"],
-            usage_classes=tuple(row["usage"]),
-        )
-    return found
+READERS: Final = {"aws": machine_data.of_aws, "azure": machine_data.of_azure, "gcp": machine_data.of_gcp}
+"""Cloud -> how its data file is read."""
 
 
-@lru_cache(maxsize=1)
-def _offerings() -> dict[str, Any]:
-    return _load("aws_offerings.json")
+@lru_cache(maxsize=len(READERS))
+def _machines(cloud: str) -> dict[str, Machine]:
+    return READERS[cloud](_load(f"{cloud}_machines.json"))
+
+
+@lru_cache(maxsize=len(READERS))
+def _offerings(cloud: str) -> dict[str, Any]:
+    return _load(f"{cloud}_offerings.json")
 
 
 @lru_cache(maxsize=1)
@@ -147,43 +81,55 @@ def _models() -> dict[str, dict[str, Any]]:
     return models
 
 
-def machines() -> tuple[Machine, ...]:
-    """All machine types, in the order of the data file."""
-    return tuple(_machines().values())
+def machines(cloud: str = "aws") -> tuple[Machine, ...]:
+    """All machine types of a cloud, in the order of its data file."""
+    return tuple(_machines(cloud).values())
 
 
 def machine(name: str) -> Machine:
-    """One machine type by name; NotInCatalog for an unknown one."""
-    try:
-        return _machines()[name]
-    except KeyError:
-        raise NotInCatalog(f"unknown machine type {name}{did_you_mean(name, _machines())}") from None
+    """One machine type by name, which says the cloud as well; NotInCatalog for an unknown one."""
+    for cloud in READERS:
+        if name in _machines(cloud):
+            return _machines(cloud)[name]
+    known = [one for cloud in READERS for one in _machines(cloud)]
+    raise NotInCatalog(f"unknown machine type {name}{did_you_mean(name, known)}")
 
 
-def is_machine(name: str) -> bool:
-    """Whether the catalog has this machine type."""
-    return name in _machines()
+def is_machine(name: str, cloud: str | None = None) -> bool:
+    """Whether the catalog has this machine type, of one cloud when given."""
+    return any(name in _machines(one) for one in ([cloud] if cloud else READERS))
 
 
-def regions() -> tuple[str, ...]:
-    """All regions whose offerings are recorded, sorted."""
-    return tuple(_offerings()["regions"])
+def regions(cloud: str = "aws") -> tuple[str, ...]:
+    """All regions of a cloud whose offerings are recorded, sorted."""
+    return tuple(_offerings(cloud)["regions"])
 
 
 def zones(name: str, region: str) -> tuple[str, ...]:
-    """The region's availability zones that offer the machine type; empty where none does, or either is unknown."""
-    letters: str = _offerings()["offerings"].get(name, {}).get(region, "")
-    return tuple(region + letter for letter in letters)
+    """The region's zones that offer the machine type; empty where none does, where nobody told, or either is unknown.
+
+    As the cloud writes them: us-east-1a, us-central1-a, and a number on Azure.
+    """
+    for cloud in READERS:
+        if name in _machines(cloud):
+            letters: str = _offerings(cloud)["offerings"].get(name, {}).get(region, "")
+            return tuple(zone_name(cloud, region, letter) for letter in letters)
+    return ()
+
+
+def zone_name(cloud: str, region: str, letter: str) -> str:
+    """A zone by the letter (Azure: number) that tells it from its neighbours."""
+    return {"aws": f"{region}{letter}", "gcp": f"{region}-{letter}"}.get(cloud, letter)
 
 
 def offered_in(name: str) -> tuple[str, ...]:
     """The regions that offer the machine type in any zone, sorted."""
-    return tuple(_offerings()["offerings"].get(name, {}))
+    return next((tuple(_offerings(c)["offerings"].get(name, {})) for c in READERS if name in _machines(c)), ())
 
 
-def observed() -> str:
+def observed(cloud: str = "aws") -> str:
     """The day on which the offerings were read, YYYY-MM-DD."""
-    return str(_offerings()["observed"])
+    return str(_offerings(cloud)["observed"])
 
 
 def models() -> tuple[str, ...]:

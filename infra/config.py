@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,9 @@ __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all",
 
 class RegionBase(Section):
     """What every cloud's region has."""
+
+    CLOUD: ClassVar[str]
+    """What `cloud` says; also where a file's own `cloud` is at fault."""
 
     cloud: str
     """The cloud."""
@@ -87,6 +90,7 @@ class RegionBase(Section):
 class AwsRegion(RegionBase):
     """One AWS region that serves: everything under `spillway:region` with `cloud: aws`."""
 
+    CLOUD = "aws"
     cloud: Literal["aws"]
     """The cloud."""
     region: AwsRegionName = Field(examples=["us-east-1"])

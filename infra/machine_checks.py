@@ -28,13 +28,13 @@ def listed_types(region: RegionConfig) -> Iterator[tuple[Path, str]]:
 
 def _known(region: RegionConfig) -> Iterator[tuple[Path, catalog.Machine]]:
     for path, name in listed_types(region):
-        if catalog.is_machine(name):
+        if catalog.is_machine(name, region.CLOUD):
             yield path, catalog.machine(name)
 
 
 @check("pools")
 def _types(region: RegionConfig) -> Iterator[Fault]:
-    names = [machine.name for machine in catalog.machines()]
+    names = [machine.name for machine in catalog.machines(region.CLOUD)]
     for path, name in listed_types(region):
         if not catalog.is_machine(name):
             family = [known for known in names if known.split(".")[0] == name.split(".")[0]]
@@ -47,7 +47,7 @@ def _types(region: RegionConfig) -> Iterator[Fault]:
 
 @check("region", "pools", "network")
 def _offered(region: RegionConfig) -> Iterator[Fault]:
-    if region.region not in catalog.regions():
+    if region.region not in catalog.regions(region.CLOUD):
         return
     wanted = region.network.zones
     for path, machine in _known(region):
@@ -55,10 +55,10 @@ def _offered(region: RegionConfig) -> Iterator[Fault]:
         if not there:
             regions = catalog.offered_in(machine.name)
             where = f"offered in {listed(regions)}" if regions else "offered in no region any more"
-            yield Fault(path, f"not offered in {region.region}; {where} (as of {catalog.observed()})", machine.name)
+            yield Fault(path, f"not offered in {region.region}; {where} (as of {catalog.observed(region.CLOUD)})", machine.name)
         elif wanted is not None and not set(there) & set(wanted):
             why = f"not offered in network.zones ({listed(wanted)}); in {region.region} only in {listed(there)}"
-            yield Fault(path, f"{why} (as of {catalog.observed()})", machine.name)
+            yield Fault(path, f"{why} (as of {catalog.observed(region.CLOUD)})", machine.name)
 
 
 @check("region", "pools", "network")
@@ -72,7 +72,7 @@ def _zones(region: RegionConfig) -> Iterator[Fault]:
         elif zone in wanted[:number]:
             yield Fault(path, "stands twice; each zone once", zone)
         elif offered and zone not in offered:
-            why = f"offers none of the machine types; {listed(sorted(offered))} do (as of {catalog.observed()})"
+            why = f"offers none of the machine types; {listed(sorted(offered))} do (as of {catalog.observed(region.CLOUD)})"
             yield Fault(path, why, zone)
 
 
@@ -215,7 +215,7 @@ def _machines_that_fit(region: RegionConfig, shape: Architecture, most: int = 3)
     """Types of the region that run the model, those with least GPU memory first, each with what it takes."""
     spec = region.model
     found: list[str] = []
-    for machine in sorted(catalog.machines(), key=lambda m: (m.gpus * m.gpu_memory_mib, m.vcpus)):
+    for machine in sorted(catalog.machines(region.CLOUD), key=lambda m: (m.gpus * m.gpu_memory_mib, m.vcpus)):
         if not catalog.zones(machine.name, region.region) or gpu_support.unsupported(
             machine.compute_capability, spec.dtype, spec.kv_cache_dtype
         ):
@@ -236,16 +236,16 @@ def _ebs_ceiling(region: RegionConfig) -> Iterator[Fault]:
     wanted_mbps = sum(disk.throughput_mbps for disk in disks) * MIB_PER_MB
     wanted_iops = sum(disk.iops for disk in disks)
     for path, machine in _known(region):
-        if wanted_mbps > machine.ebs_max_mbps:
-            most = int(machine.ebs_max_mbps / MIB_PER_MB)
+        if machine.disk_max_mbps is not None and wanted_mbps > machine.disk_max_mbps:
+            most = int(machine.disk_max_mbps / MIB_PER_MB)
             why = (
-                f"reaches {machine.ebs_max_mbps:g} MB/s ({most} MiB/s) over all its volumes; storage.root and "
+                f"reaches {machine.disk_max_mbps:g} MB/s ({most} MiB/s) over all its volumes; storage.root and "
                 f"storage.data have {sum(disk.throughput_mbps for disk in disks)} MiB/s: lower throughputMbps"
             )
             yield Fault(path, why, machine.name)
-        if wanted_iops > machine.ebs_max_iops:
+        if machine.disk_max_iops is not None and wanted_iops > machine.disk_max_iops:
             why = (
-                f"reaches {machine.ebs_max_iops} IOPS over all its volumes; storage.root and storage.data have "
+                f"reaches {machine.disk_max_iops} IOPS over all its volumes; storage.root and storage.data have "
                 f"{wanted_iops}: lower iops"
             )
             yield Fault(path, why, machine.name)

@@ -156,7 +156,7 @@ def _machines_table(rows: Sequence[dict[str, Any]], region: str | None, models: 
             row["gpu_architecture"],
             str(row["vcpus"]),
             str(row["nvme_count"] * row["nvme_disk_gb"] or "-"),
-            f"{row['ebs_max_mbps']:g}",
+            f"{row['disk_max_mbps']:g}",
             str(row["efa"] or "-"),
             there or "-",
             *(_short(row["models"][name]) for name in models),

@@ -31,7 +31,7 @@ def test_a_machine_type_is_what_aws_describes(row: tuple[str, int, str, int, int
     assert (machine.vcpus, machine.gpu, machine.gpus) == (vcpus, gpu, gpus)
     assert machine.gpus * machine.gpu_memory_mib == memory
     assert (machine.efa, machine.nvme_gb) == (efa, nvme)
-    assert (machine.ebs_max_mbps, machine.ebs_max_iops) == (mbps, iops)
+    assert (machine.disk_max_mbps, machine.disk_max_iops) == (mbps, iops)
     assert len(catalog.offered_in(name)) == regions
 
 
@@ -58,8 +58,8 @@ def test_every_machine_is_consistent(machine: catalog.Machine) -> None:
     assert machine.cloud == "aws"
     assert re.fullmatch(r"sm_\d{2,3}", machine.gpu_architecture)
     assert machine.compute_capability == int(machine.gpu_architecture[3:])
-    assert machine.ebs_baseline_mbps <= machine.ebs_max_mbps
-    assert machine.ebs_baseline_iops <= machine.ebs_max_iops
+    assert machine.disk_baseline_mbps <= machine.disk_max_mbps
+    assert machine.disk_baseline_iops <= machine.disk_max_iops
     assert machine.efa + machine.efa_first_card <= max(machine.network_cards, machine.efa)
     assert {"on-demand", "spot"} <= set(machine.usage_classes)
     assert (machine.quota_family == "P") == machine.name.startswith("p")
@@ -98,3 +98,35 @@ def test_every_model_is_a_valid_architecture_with_a_source(name: str) -> None:
 def test_the_kv_cache_of_a_token_is_what_is_published(name: str, bytes_per_token: int) -> None:
     shape = catalog.architecture(name)
     assert fit.kv_bytes_per_token(shape, "auto", 1, shape.layers) == bytes_per_token
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+def test_every_cloud_tells_the_same_of_its_machines(cloud: str) -> None:
+    for machine in catalog.machines(cloud):
+        assert machine.cloud == cloud
+        assert catalog.machine(machine.name) is machine, "a name says the cloud"
+        assert machine.gpus >= 1
+        assert machine.gpu_memory_mib >= 16_000
+        assert machine.gpu_architecture.startswith("sm_")
+        assert set(machine.usage_classes) <= {"on-demand", "spot", "capacity-block"}
+        for region in catalog.offered_in(machine.name):
+            assert region in catalog.regions(cloud)
+
+
+def test_zones_are_written_as_each_cloud_writes_them() -> None:
+    assert catalog.zones("a2-highgpu-8g", "us-central1")[0] == "us-central1-a"
+    assert catalog.zones("Standard_ND96asr_v4", "westus2") == ("3",)
+    assert catalog.zones("Standard_ND96asr_v4", "eastus") == (), "offered there, and nobody told in which zones"
+    assert "eastus" in catalog.offered_in("Standard_ND96asr_v4")
+
+
+def test_a_machine_of_another_cloud_is_none_of_this_one() -> None:
+    assert catalog.is_machine("p4d.24xlarge")
+    assert not catalog.is_machine("p4d.24xlarge", "gcp")
+    assert catalog.is_machine("a3-highgpu-8g", "gcp")
+
+
+def test_local_disks_that_have_to_be_attached_are_told_apart_from_those_that_come_with_the_type() -> None:
+    attached, bundled = catalog.machine("a2-highgpu-8g"), catalog.machine("a2-ultragpu-8g")
+    assert (attached.nvme_count, attached.attached_nvme) == (8, True)
+    assert (bundled.nvme_count, bundled.attached_nvme) == (8, False)
