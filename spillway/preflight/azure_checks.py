@@ -8,8 +8,9 @@ from typing import Final, Protocol
 
 from infra.dns import traffic_profiles
 from spillway.preflight import delegation
-from spillway.preflight.global_context import DnsZone, GlobalContext, plan_faults
+from spillway.preflight.global_context import DnsZone, GlobalContext
 from spillway.preflight.model import Check, Row, State, count
+from spillway.preflight.plan_checks import fitting
 
 ENDPOINTS: Final = 200
 """Per profile: https://learn.microsoft.com/azure/azure-resource-manager/management/azure-subscription-service-limits#azure-traffic-manager-limits"""
@@ -84,11 +85,6 @@ def providers(context: Context) -> Iterator[Row]:
     else:
         action = f"az provider register --namespace {namespace}"
         yield Row("provider", "resource provider", "warning", f"{namespace}: {state}", "Registered", action)
-
-
-def fits(context: Context) -> Iterator[Row]:
-    """What Traffic Manager cannot do of the plan, with every planned member there."""
-    yield from plan_faults(traffic_profiles.faults(context.config, context.plan))
 
 
 def _profiles(context: Context) -> tuple[traffic_profiles.Profile, ...]:
@@ -175,7 +171,7 @@ def delegated(context: Context) -> Iterator[Row]:
 
 CHECKS: Final[tuple[Check[Context], ...]] = (
     Check("identity", "subscription", identity, decisive=True),
-    Check("fits", "the plan at Traffic Manager", fits, decisive=True),
+    fitting("Traffic Manager"),
     Check("provider", "resource provider", providers),
     Check("names", "names of the profiles", names),
     Check("limits", "limits", limits),

@@ -11,8 +11,9 @@ from infra import naming
 from infra.dns import cloudflare_pools
 from infra.dns.sections import Plan
 from spillway.preflight import delegation
-from spillway.preflight.global_context import DnsZone, GlobalContext, plan_faults
+from spillway.preflight.global_context import DnsZone, GlobalContext
 from spillway.preflight.model import Check, Row, count
+from spillway.preflight.plan_checks import fitting
 
 EXPIRES_SOON: Final = timedelta(days=21)
 PLANS: Final[tuple[Plan, ...]] = ("free", "pro", "business", "enterprise")
@@ -99,12 +100,6 @@ def _deployed(context: Context) -> bool:
     zone = _zone(context)
     own = _own_pools(context)
     return any(name in own for name, _ in context.account.load_balancing(zone.id if zone else None).pools)
-
-
-def fits(context: Context) -> Iterator[Row]:
-    """What Cloudflare cannot do of the plan, with every planned member there."""
-    assert context.config.cloudflare is not None
-    yield from plan_faults(cloudflare_pools.faults(context.plan, context.config.cloudflare.plan))
 
 
 def zone(context: Context) -> Iterator[Row]:
@@ -225,7 +220,7 @@ def delegated(context: Context) -> Iterator[Row]:
 
 CHECKS: Final[tuple[Check[Context], ...]] = (
     Check("token", "API token", token, decisive=True),
-    Check("fits", "the plan at Cloudflare", fits, decisive=True),
+    fitting("Cloudflare"),
     Check("zone", "zone", zone),
     Check("plan", "plan", plan),
     Check("delegation", "delegation", delegated),

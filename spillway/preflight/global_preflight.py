@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ from infra import stackfile
 from infra.dns.config import load_global
 from spillway.errors import SpillwayError
 from spillway.preflight.delegation import ParentServers
-from spillway.preflight.global_context import GlobalContext, Parents, foreseen
+from spillway.preflight.deployed import Plans, foreseen, plans, read
+from spillway.preflight.global_context import GlobalContext, Parents
 from spillway.preflight.member_checks import MEMBERS, FromHere, InStandIn, Prober
 from spillway.preflight.model import Check, Row, Say, run
+from spillway.preflight.plan_checks import DEPLOYED
+from spillway.preflight.stack_outputs import EngineOutputs, SandboxOutputs, StackOutputs
 
 if TYPE_CHECKING:
     from infra.dns.sections import GlobalStack
@@ -30,7 +34,7 @@ def global_rows(
     provider = config.dns.provider
     if profile is not None and provider != "route53":
         raise SpillwayError(f"preflight: --profile {profile} goes with AWS, and {stack} says dns.provider: {provider}")
-    plan = foreseen(config, path.parent, stackfile.display_name(path))
+    file = stackfile.display_name(path)
     if provider == "route53":
         account, checks = _route53(config, sandbox, profile)
     else:
@@ -41,7 +45,23 @@ def global_rows(
         parents = ParentServers()
     else:
         prober = InStandIn(sandbox)
-    return run((*checks, MEMBERS), GlobalContext(stack, config, plan, account, parents, now, prober), say)
+    first = foreseen(config, path.parent, file)
+    context = GlobalContext(stack, config, Plans(first, first), account, parents, now, prober)
+    # Whose account it is comes first: with another one, or none, no stack has to be read.
+    rows = run(checks[:1], context, say)
+    if checks[0].decisive and any(row.state == "failure" for row in rows):
+        return rows
+    say("region stacks")
+    regions = read(config, stack, _outputs(path, sandbox))
+    context = replace(context, regions=regions, plans=plans(config, regions, path.parent, file))
+    return rows + run((*DEPLOYED, *checks[1:], MEMBERS), context, say)
+
+
+def _outputs(path: Path, sandbox: Path | None) -> StackOutputs:
+    """The stacks of the project that holds the stack file, or those of the sandbox."""
+    if sandbox is not None:
+        return SandboxOutputs(sandbox)
+    return EngineOutputs(path.absolute().parent.parent)
 
 
 Asked = tuple[Any, Sequence[Check[Any]]]

@@ -61,7 +61,7 @@ def weights(context: RegionContext) -> Iterator[Row]:
 
 
 def weights_command(bucket: str, prefix: str, region: str) -> str:
-    """The AWS CLI's words for copying a folder of weights, its manifest last: a node that sees the manifest may read."""
+    """The AWS CLI's words for copying a folder of weights, its manifest last: nodes that see it begin to read."""
     to = f"s3://{bucket}/{prefix}"
     return (
         f"aws s3 sync ./weights {to} --exclude manifest.json --region {region} && "

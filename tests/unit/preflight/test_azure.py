@@ -23,7 +23,8 @@ from sandbox.azure_native.registry import AZURE_NATIVE
 from spillway.preflight import azure
 from spillway.preflight.azure import AzureSubscription
 from spillway.preflight.azure_checks import CHECKS, Availability
-from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext, foreseen
+from spillway.preflight.deployed import Plans, foreseen
+from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext
 from spillway.preflight.global_stand_in import StandInAzure
 from spillway.preflight.model import Row, Unanswered, Unreachable, run
 from tests.support.memory_cloud import MemoryCloud
@@ -157,7 +158,7 @@ def subscription(arm: Arm) -> AzureSubscription:
 def asked(account: Any, stack: GlobalStack | None = None, parents: Any = None) -> dict[str, Row]:
     wanted = stack or config()
     plan = foreseen(wanted, STACKS, "stacks/Pulumi.global.yaml")
-    context: Any = GlobalContext("global", wanted, plan, account, parents, NOW)
+    context: Any = GlobalContext("global", wanted, Plans(plan, plan), account, parents, NOW)
     return {row.id: row for row in run(CHECKS, context)}
 
 

@@ -17,7 +17,8 @@ from sandbox.cloudflare import tokens
 from sandbox.cloudflare.registry import CLOUDFLARE
 from spillway.preflight.cloudflare import CloudflareApi, connect
 from spillway.preflight.cloudflare_checks import CHECKS, LoadBalancing, Token
-from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext, foreseen
+from spillway.preflight.deployed import Plans, foreseen
+from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext
 from spillway.preflight.global_stand_in import StandInCloudflare
 from spillway.preflight.model import Row, Unanswered, Unreachable, run
 from tests.support.memory_cloud import MemoryCloud
@@ -122,7 +123,7 @@ class Parents:
 def asked(account: Any, stack: GlobalStack | None = None, *, real: bool = True) -> dict[str, Row]:
     wanted = stack or config()
     plan = foreseen(wanted, STACKS, "stacks/Pulumi.global.yaml")
-    context: Any = GlobalContext("global", wanted, plan, account, Parents() if real else None, NOW)
+    context: Any = GlobalContext("global", wanted, Plans(plan, plan), account, Parents() if real else None, NOW)
     found = {row.id: row for row in run(CHECKS, context)}
     assert "secret-token" not in json.dumps([row.describe() for row in found.values()])
     return found

@@ -118,12 +118,6 @@ def test_a_stack_with_a_faulty_file_does_not_keep_the_others_from_being_checked(
     assert "aws-us-west-2: ready for `up`" in out
 
 
-@pytest.mark.parametrize("stack", ["global", "global-cloudflare", "global-traffic-manager"])
-def test_each_global_stack_is_checked_on_the_stand_in(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(stack, "--sandbox") == 0
-    assert f"{stack}: ready for `up`" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -10,7 +10,8 @@ from typing import Any
 from infra.dns.config import load_global
 from infra.dns.plan import Probe
 from infra.dns.sections import GlobalStack
-from spillway.preflight.global_context import GlobalContext, foreseen
+from spillway.preflight.deployed import Plans, foreseen
+from spillway.preflight.global_context import GlobalContext
 from spillway.preflight.member_checks import MEMBERS, InStandIn
 from spillway.preflight.model import Row, run
 
@@ -40,7 +41,7 @@ def rows(prober: Any, **changes: Any) -> dict[str, Row]:
         members = [m.model_copy(update=changes) if m.name == "onprem-fra" else m for m in config.members]
         config = GlobalStack.model_construct(**{**config.__dict__, "members": tuple(members)})
     plan = foreseen(config, STACKS, "stacks/Pulumi.global.yaml")
-    context: Any = GlobalContext("global", config, plan, None, None, datetime.now(UTC), prober)
+    context: Any = GlobalContext("global", config, Plans(plan, plan), None, None, datetime.now(UTC), prober)
     return {row.id: row for row in run([MEMBERS], context)}
 
 

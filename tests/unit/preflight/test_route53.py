@@ -12,8 +12,9 @@ import pytest
 from infra.dns.config import parse_global
 from infra.dns.sections import GlobalStack
 from infra.faults import ConfigError
+from spillway.preflight.deployed import Plans, foreseen
 from spillway.preflight.facts import Identity
-from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext, foreseen
+from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext
 from spillway.preflight.global_stand_in import StandInRoute53
 from spillway.preflight.model import Row, Unanswered, run
 from spillway.preflight.route53 import AwsRoute53
@@ -89,7 +90,9 @@ def asked(
 ) -> dict[str, Row]:
     wanted = stack or config()
     plan = foreseen(wanted, STACKS, "stacks/Pulumi.global.yaml")
-    context: Any = GlobalContext("global", wanted, plan, account, (parents or FakeParents()) if real else None, NOW)
+    context: Any = GlobalContext(
+        "global", wanted, Plans(plan, plan), account, (parents or FakeParents()) if real else None, NOW
+    )
     found = run(CHECKS, context)
     assert len({row.id for row in found}) == len(found)
     return {row.id: row for row in found}
