@@ -10,6 +10,7 @@ from sandbox.azure_native import arm, galleries, machines, tokens
 from sandbox.azure_native.balancers import BALANCER_TYPE
 from sandbox.azure_native.compute_disks import PROFILE, deep, profile_of
 from sandbox.azure_native.compute_rules import scale_set_faults
+from sandbox.azure_native.identity import shown_identity
 from sandbox.azure_native.regional import Regional, Use, now, refuse_one_more
 from sandbox.azure_native.registry import AZURE_NATIVE
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Resource
@@ -200,6 +201,8 @@ class VirtualMachineScaleSet(Regional):
             "sku": {"tier": "Standard", "capacity": 0, **args["sku"]},
             PROFILE: profile,
         }
+        if args["identity"]:
+            out["identity"] = shown_identity(args["identity"], cloud, old)
         if uniform:
             out["overprovision"] = args.get("overprovision", True)
         if listed:

@@ -109,7 +109,7 @@ def image_for(cloud: Cloud, id: str, location: str) -> ImageVersion | None:
     return version
 
 
-def _needed(args: Args, *keys: str) -> None:
+def needed(args: Args, *keys: str) -> None:
     """Arguments that the API needs and the SDK's signature leaves open."""
     for key in keys:
         if not args[key]:
@@ -132,7 +132,7 @@ def _not_found(args: Args, what: str) -> CloudError:
 @AZURE_NATIVE.invoke("azure-native:compute:getGalleryImage")
 def get_gallery_image(args: Args, cloud: Cloud) -> dict[str, Any]:
     """The definition of an image."""
-    _needed(args, "resourceGroupName", "galleryName", "galleryImageName")
+    needed(args, "resourceGroupName", "galleryName", "galleryImageName")
     for image in _data()["images"] if _in_gallery(args) else ():
         if arm.same(image["name"], args["galleryImageName"]):
             return {
@@ -154,7 +154,7 @@ def get_gallery_image(args: Args, cloud: Cloud) -> dict[str, Any]:
 @AZURE_NATIVE.invoke("azure-native:compute:getGalleryImageVersion")
 def get_gallery_image_version(args: Args, cloud: Cloud) -> dict[str, Any]:
     """One version of an image, by its number."""
-    _needed(args, "resourceGroupName", "galleryName", "galleryImageName", "galleryImageVersionName")
+    needed(args, "resourceGroupName", "galleryName", "galleryImageName", "galleryImageVersionName")
     name, version = args["galleryImageName"], args["galleryImageVersionName"]
     for found in versions(cloud) if _in_gallery(args) else ():
         if arm.same(found.image, name) and found.version == version:

@@ -103,6 +103,24 @@ class UserAssignedIdentity(Regional):
         }
 
 
+def shown_identity(given: object, cloud: Cloud, old: Resource | None) -> dict[str, Any] | None:
+    """The identities of a resource as the API returns them: the assigned ones with their principals, and the resource's
+    own principal, which stays the same."""
+    if not isinstance(given, dict):
+        return None
+    out: dict[str, Any] = {"type": given.get("type")}
+    if "SystemAssigned" in str(given.get("type")):
+        before = old["identity"] if old and isinstance(old["identity"], dict) else {}
+        out |= {"principalId": before.get("principalId") or str(uuid.uuid4()), "tenantId": TENANT}
+    found = {id: arm.find_by_id(cloud, tokens.IDENTITY, id) for id in given.get("userAssignedIdentities") or ()}
+    if found:
+        out["userAssignedIdentities"] = {
+            id: {key: identity[key] if identity else "" for key in ("clientId", "principalId")}
+            for id, identity in found.items()
+        }
+    return out
+
+
 def principal_type(cloud: Cloud, principal: object) -> str | None:
     """What a principal is; None when nobody has that id."""
     if arm.same(principal, CALLER):

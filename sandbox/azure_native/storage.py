@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from sandbox.azure_native import arm, tokens
+from sandbox.azure_native.identity import shown_identity
 from sandbox.azure_native.places import zones
 from sandbox.azure_native.regional import Regional, Use, now, refuse_one_more
 from sandbox.azure_native.registry import AZURE_NATIVE
@@ -166,6 +167,7 @@ class StorageAccount(Regional):
             **self.common_outputs(args),
             "location": location,
             "provisioningState": "Succeeded",
+            **({"identity": shown_identity(args["identity"], cloud, old)} if args["identity"] else {}),
             "sku": {"tier": sku.split("_", 1)[0], **args["sku"]},
             "primaryLocation": location,
             "statusOfPrimary": "available",

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.azure_native import AZURE_NATIVE, tokens
@@ -351,6 +352,141 @@ def role_definition(**more: Any) -> dict[str, Any]:
     }
 
 
+PLAN_ID = f"{ROOT}/Microsoft.Web/serverfarms/fallback"
+APP_ID = f"{ROOT}/Microsoft.Web/sites/spillway-westus2"
+ACTIONS_ID = f"{ROOT}/Microsoft.Insights/actionGroups/people"
+SCALE_SET_ID = f"{ROOT}/Microsoft.Compute/virtualMachineScaleSets/spot"
+
+
+def plan(**more: Any) -> dict[str, Any]:
+    sku = {"name": "FC1", "tier": "FlexConsumption"}
+    return inputs(name="fallback", location=LOCATION, kind="functionapp", reserved=True, **{"sku": sku, **more})
+
+
+def function_app(**more: Any) -> dict[str, Any]:
+    return inputs(
+        **{
+            "name": "spillway-westus2",
+            "location": LOCATION,
+            "kind": "functionapp,linux",
+            "serverFarmId": PLAN_ID,
+            "httpsOnly": True,
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": [IDENTITY_ID]},
+            "functionAppConfig": {
+                "deployment": {
+                    "storage": {
+                        "type": "blobContainer",
+                        "value": f"https://{account()['accountName']}.blob.core.windows.net/code",
+                        "authentication": {
+                            "type": "UserAssignedIdentity",
+                            "userAssignedIdentityResourceId": IDENTITY_ID,
+                        },
+                    }
+                },
+                "runtime": {"name": "python", "version": "3.11"},
+                "scaleAndConcurrency": {"instanceMemoryMB": 2048, "maximumInstanceCount": 40},
+            },
+            "siteConfig": {
+                "minTlsVersion": "1.2",
+                "appSettings": [{"name": "AzureWebJobsStorage__accountName", "value": account()["accountName"]}],
+            },
+            **more,
+        }
+    )
+
+
+def workspace(**more: Any) -> dict[str, Any]:
+    return inputs(
+        **{
+            "workspaceName": "spillway-westus2",
+            "location": LOCATION,
+            "sku": {"name": "PerGB2018"},
+            "retentionInDays": 30,
+            "workspaceCapping": {"dailyQuotaGb": 1},
+            **more,
+        }
+    )
+
+
+def component(**more: Any) -> dict[str, Any]:
+    return inputs(
+        **{
+            "resourceName": "fallback",
+            "location": LOCATION,
+            "kind": "web",
+            "applicationType": "web",
+            "workspaceResourceId": f"{ROOT}/Microsoft.OperationalInsights/workspaces/spillway-westus2",
+            **more,
+        }
+    )
+
+
+def action_group(**more: Any) -> dict[str, Any]:
+    return inputs(
+        **{
+            "actionGroupName": "people",
+            "groupShortName": "spillway",
+            "location": "global",
+            "enabled": True,
+            "emailReceivers": [{"name": "on-call", "emailAddress": "on-call@example.com"}],
+            **more,
+        }
+    )
+
+
+def alert(**more: Any) -> dict[str, Any]:
+    criterion = {
+        "criterionType": "StaticThresholdCriterion",
+        "name": "gap",
+        "metricNamespace": "Spillway",
+        "metricName": "Gap",
+        "operator": "GreaterThan",
+        "threshold": 0,
+        "timeAggregation": "Maximum",
+        "skipMetricValidation": True,
+    }
+    return inputs(
+        **{
+            "ruleName": "gap",
+            "location": "global",
+            "enabled": True,
+            "severity": 1,
+            "scopes": [SCALE_SET_ID],
+            "evaluationFrequency": "PT1M",
+            "windowSize": "PT5M",
+            "criteria": {
+                "odataType": "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
+                "allOf": [criterion],
+            },
+            "actions": [{"actionGroupId": ACTIONS_ID}],
+            **more,
+        }
+    )
+
+
+def budget(**more: Any) -> dict[str, Any]:
+    return {
+        "scope": ROOT.removesuffix("/providers"),
+        "budgetName": "spillway-azure-westus2",
+        "amount": 1000,
+        "category": "Cost",
+        "timeGrain": "Monthly",
+        "timePeriod": {"startDate": f"{datetime.now(UTC):%Y-%m}-01T00:00:00Z"},
+        "notifications": {
+            "forecast": {
+                "enabled": True,
+                "operator": "GreaterThan",
+                "threshold": 100,
+                "thresholdType": "Forecasted",
+                "contactEmails": ["finance@example.com"],
+                "contactGroups": [ACTIONS_ID],
+            }
+        },
+        "filter": {"tags": {"name": "spillway-stack", "operator": "In", "values": ["azure-westus2"]}},
+        **more,
+    }
+
+
 def whole() -> Region:
     """A region with one of everything."""
     cloud = Region()
@@ -368,6 +504,14 @@ def whole() -> Region:
     cloud.create(tokens.SECRET, **inputs(vaultName=kept["name"], secretName="api-keys", properties={"value": "[]"}))
     cloud.create(tokens.ROLE_DEFINITION, **role_definition())
     cloud.create(tokens.ROLE_ASSIGNMENT, **assignment(container.id, cloud.identity["principalId"]))
+    cloud.create(tokens.CONTAINER, **inputs(accountName=name, containerName="code"))
+    cloud.create(tokens.PLAN, **plan())
+    cloud.create(tokens.WEB_APP, **function_app())
+    cloud.create(tokens.WORKSPACE, **workspace())
+    cloud.create(tokens.COMPONENT, **component())
+    cloud.create(tokens.ACTION_GROUP, **action_group())
+    cloud.create(tokens.METRIC_ALERT, **alert())
+    cloud.create(tokens.BUDGET, **budget())
     return cloud
 
 

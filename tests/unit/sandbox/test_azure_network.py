@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.azure_native import tokens
+from sandbox.azure_native import AZURE_NATIVE, tokens
+from sandbox.kinds import Args
 from tests.support import azure_region as region
 from tests.support.aws_region import refused
 from tests.support.azure import faults
@@ -206,3 +207,18 @@ def test_a_name_label_is_taken_once_in_a_region() -> None:
     assert made["dnsSettings"]["fqdn"] == "spillway.westus2.cloudapp.azure.com"
     with refused("DnsRecordInUse", "spillway.westus2.cloudapp.azure.com"):
         cloud.create(tokens.PUBLIC_ADDRESS, **address("b", dnsSettings={"domainNameLabel": "spillway"}))
+
+
+def test_what_exists_is_found_by_its_names() -> None:
+    cloud = Region()
+
+    def ask(name: str, **args: Any) -> dict[str, Any]:
+        return AZURE_NATIVE.invokes[f"azure-native:network:{name}"](Args(args), cloud)
+
+    names = {"resourceGroupName": region.GROUP.upper(), "virtualNetworkName": "NET", "subnetName": "nodes"}
+    assert ask("getSubnet", **names)["id"] == region.SUBNET_ID
+    assert ask("getLoadBalancer", resourceGroupName=region.GROUP, loadBalancerName="lb")["sku"]["name"] == "Standard"
+    with refused("ResourceNotFound", "'Microsoft.Network/loadBalancers/other'"):
+        ask("getLoadBalancer", resourceGroupName=region.GROUP, loadBalancerName="other")
+    with refused("InvalidParameter", "'loadBalancerName'"):
+        ask("getLoadBalancer", resourceGroupName=region.GROUP)
