@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,8 +15,6 @@ from spillway.preflight.model import Check, Row, State, count
 
 REFUSED: Final = "`up` is refused with this line"
 JOIN: Final = "write drain: true in place of planned: true, and take that away once it is ready"
-    "let it prove itself first: write drain: true in place of planned: true, and take that away once it is ready"
-)
 
 
 def deployed(context: GlobalContext[Any]) -> Iterator[Row]:
