@@ -118,7 +118,7 @@ def _rule_faults(args: Args, key: str) -> Iterator[Fault]:
         if not known:
             yield Fault(f"{path}.protocol", f"expected {', '.join(_PROTOCOLS)} or a number, got {shown(protocol)}")
         ports = rule.get("ports")
-        if ports and protocol.lower() not in ("tcp", "udp", "sctp", "6", "17", "132"):
+        if isinstance(ports, list) and ports and protocol.lower() not in ("tcp", "udp", "sctp", "6", "17", "132"):
             yield Fault(f"{path}.ports", f"is only for tcp, udp and sctp, not {protocol}")
     for path, text in args.at(f"{key}[*].ports[*]"):
         match = _PORTS.fullmatch(text) if isinstance(text, str) else None

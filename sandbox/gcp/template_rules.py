@@ -168,11 +168,13 @@ def accelerator_faults(args: Args) -> Iterator[Fault]:
 
 def disk_faults(disks: Sequence[Any], machine: places.Machine | None, at: str = "disks") -> Iterator[Fault]:
     """Boot disk, data disks and local SSDs of a template or of an instance selection."""
-    scratch = 0
+    scratch, countable = 0, True
     for i, disk in enumerate(disks):
         path = f"{at}[{i}]"
         if not isinstance(disk, dict) or has_unknown(disk):
-            scratch += isinstance(disk, dict) and disk.get("type") == "SCRATCH"
+            use = disk.get("type", "PERSISTENT") if isinstance(disk, dict) else UNKNOWN
+            scratch += use == "SCRATCH"
+            countable = countable and use is not UNKNOWN
             continue
         if disk.get("boot") and i > 0:
             yield Fault(f"{path}.boot", "only the first disk can be the boot disk")
@@ -181,7 +183,7 @@ def disk_faults(disks: Sequence[Any], machine: places.Machine | None, at: str = 
     names = [d["deviceName"] for d in disks if isinstance(d, dict) and isinstance(d.get("deviceName"), str)]
     if len(set(names)) != len(names):
         yield Fault(at, "device names must differ from each other")
-    if machine is not None:
+    if machine is not None and countable:
         yield from _ssd_faults(at, scratch, machine)
 
 

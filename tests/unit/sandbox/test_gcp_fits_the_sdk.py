@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from sandbox import schema
-from sandbox.gcp import GCP, tokens
+from sandbox.gcp import GCP
 from sandbox.gcp.api import GcpKind
 from sandbox.kinds import Args
 from sandbox.values import steps
-from tests.support.gcp import FLEXIBLE, IMAGE, region
-
-ARCHIVE = {"bucket": "spillway-gcp-code", "object": "fallback.zip"}
+from tests.support.gcp import IMAGE, everything, region
 
 
 @pytest.fixture(scope="module")
@@ -52,71 +50,7 @@ def test_every_input_a_kind_names_exists(token: str, document: dict[str, Any]) -
 
 
 def test_what_kinds_return_are_properties_of_their_types(document: dict[str, Any]) -> None:
-    net = region()
-    cloud = net.cloud
-    router = cloud.create(tokens.ROUTER, name="router", network=net.network.id)
-    cloud.create(
-        tokens.ROUTER_NAT, name="nat", router=router["name"], natIpAllocateOption="AUTO_ONLY",
-        sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_IP_RANGES",
-    )  # fmt: skip
-    cloud.create(
-        tokens.FIREWALL, name="https", network="net", sourceRanges=["0.0.0.0/0"], targetTags=["node"],
-        allows=[{"protocol": "tcp", "ports": ["443"]}],
-    )  # fmt: skip
-    address = cloud.create(tokens.ADDRESS, name="lb", labels={"spillway-stack": "gcp-us-central1"})
-    template = net.template()
-    cloud.create(tokens.INSTANCE_TEMPLATE, **{**template.inputs, "name": "global"})
-    group = net.group(template, **FLEXIBLE)
-    service = net.service(group)
-    cloud.create(
-        tokens.FORWARDING_RULE,
-        name="lb",
-        backendService=service["selfLink"],
-        ipAddress=address["address"],
-        ports=["443"],
-    )
-    bucket = cloud.create(tokens.BUCKET, name=ARCHIVE["bucket"], location=net.cloud.region)
-    cloud.create(tokens.BUCKET_OBJECT, bucket=bucket["name"], name=ARCHIVE["object"], content="zip")
-    member = net.account["member"]
-    cloud.create(tokens.BUCKET_IAM_MEMBER, bucket=bucket["name"], role="roles/storage.objectViewer", member=member)
-    secret = cloud.create(tokens.SECRET, secretId="tls", replication={"auto": {}})
-    cloud.create(tokens.SECRET_IAM_MEMBER, secretId=secret.id, role="roles/secretmanager.secretAccessor", member=member)
-    role = cloud.create(
-        tokens.PROJECT_ROLE, roleId="resizer", title="Resizer", permissions=["compute.instanceGroupManagers.update"]
-    )
-    cloud.create(tokens.PROJECT_IAM_MEMBER, project=cloud.account, role=role.id, member=member)
-    cloud.create(
-        tokens.SERVICE_ACCOUNT_IAM_MEMBER, serviceAccountId=net.account["name"], role="roles/iam.serviceAccountUser",
-        member=member,
-    )  # fmt: skip
-    function = cloud.create(
-        tokens.FUNCTION, name="fallback", location=net.cloud.region,
-        buildConfig={"runtime": "python312", "entryPoint": "run", "source": {"storageSource": ARCHIVE}},
-        serviceConfig={"availableMemory": "256Mi", "serviceAccountEmail": net.account["email"]},
-    )  # fmt: skip
-    invoker = {"role": "roles/run.invoker", "member": member, "location": net.cloud.region}
-    cloud.create(tokens.FUNCTION_IAM_MEMBER, cloudFunction="fallback", **invoker)
-    cloud.create(tokens.RUN_IAM_MEMBER, service="fallback", **invoker)
-    cloud.create(tokens.RUN_V2_IAM_MEMBER, name="fallback", **invoker)
-    token = {"serviceAccountEmail": net.account["email"]}
-    cloud.create(tokens.JOB, name="tick", schedule="* * * * *", httpTarget={"uri": function["url"], "oidcToken": token})
-    channel = cloud.create(tokens.NOTIFICATION_CHANNEL, type="email", labels={"email_address": "ops@example.com"})
-    cloud.create(
-        tokens.ALERT_POLICY, displayName="gap", combiner="OR", notificationChannels=[channel["name"]],
-        conditions=[{
-            "displayName": "gap",
-            "conditionThreshold": {
-                "filter": 'metric.type="custom.googleapis.com/spillway/gap" AND resource.type="global"',
-                "comparison": "COMPARISON_GT", "duration": "300s", "thresholdValue": 0,
-            },
-        }],
-    )  # fmt: skip
-    cloud.create(
-        tokens.BUDGET, billingAccount="012345-6789AB-CDEF01", amount={"specifiedAmount": {"units": "5000"}},
-        thresholdRules=[{"thresholdPercent": 0.8}],
-    )  # fmt: skip
-    cloud.create(tokens.PROJECT_SERVICE, service="compute.googleapis.com")
-    made = cloud.state.resources.values()
+    made = everything().state.resources.values()
     assert {resource.token for resource in made} == set(GCP.kinds)
     strange = {
         f"{resource.token}: {key}"
