@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sandbox.azure_native import arm, tokens
+from sandbox.azure_native.network import refuse_without_endpoint
 from sandbox.azure_native.places import normal
 from sandbox.azure_native.regional import TENANT, Regional, Use, now, refuse_one_more
 from sandbox.azure_native.registry import AZURE_NATIVE
@@ -107,6 +108,8 @@ class Vault(Regional):
                 "BadRequest",
                 f"The tenant id '{properties['tenantId']}' is not the subscription's, which is '{TENANT}'.",
             )
+        subnets = [id for _, id in args.at("properties.networkAcls.virtualNetworkRules[*].id")]
+        refuse_without_endpoint(cloud, subnets, ("Microsoft.KeyVault",))
         if old is not None:
             self._refuse_irreversible(old, properties)
             return

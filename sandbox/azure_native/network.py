@@ -313,3 +313,21 @@ class Subnet(Regional):
 
 def _without_policies(networks: list[Network]) -> set[str]:
     return {str(network) for network in networks}
+
+
+def refuse_without_endpoint(cloud: Cloud, subnet_ids: Iterable[object], services: tuple[str, ...]) -> None:
+    """Raises CloudError when a subnet that a firewall lets in has no service endpoint to that service
+    (https://learn.microsoft.com/azure/virtual-network/virtual-network-service-endpoints-overview)."""
+    for id in subnet_ids:
+        subnet = arm.find_by_id(cloud, tokens.SUBNET, id)
+        if subnet is None:
+            continue  # of another subscription
+        there = {str(endpoint.get("service")) for endpoint in subnet.inputs.get("serviceEndpoints") or ()}
+        if not there & set(services):
+            raise CloudError(
+                "NetworkAclsValidationFailure",
+                "Validation of network acls failure: SubnetsHaveNoServiceEndpointsConfigured:Subnets "
+                f"{subnet['name']} do not have ServiceEndpoints for {services[0]} resources configured. Add "
+                f"{services[0]} to subnet's ServiceEndpoints collection before trying to ACL {services[0]} resources "
+                "to these subnets.",
+            )

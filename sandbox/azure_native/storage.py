@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sandbox.azure_native import arm, tokens
 from sandbox.azure_native.identity import shown_identity
+from sandbox.azure_native.network import refuse_without_endpoint
 from sandbox.azure_native.places import zones
 from sandbox.azure_native.regional import Regional, Use, now, refuse_one_more
 from sandbox.azure_native.registry import AZURE_NATIVE
@@ -137,6 +138,8 @@ class StorageAccount(Regional):
                     yield Fault(key, "needs isHnsEnabled")
 
     def judge(self, args: Args, cloud: Cloud, old: Resource | None) -> None:
+        subnets = [id for _, id in args.at("networkRuleSet.virtualNetworkRules[*].virtualNetworkResourceId")]
+        refuse_without_endpoint(cloud, subnets, ("Microsoft.Storage", "Microsoft.Storage.Global"))
         if old is None:
             refuse_one_more(
                 cloud, self.token, self.location_of(args, cloud), "StorageAccounts", ACCOUNTS_MAX,

@@ -200,3 +200,15 @@ def test_rules_by_last_access_need_that_it_is_tracked() -> None:
         cloud.create(tokens.MANAGEMENT_POLICY, **by_access)
     cloud.create(tokens.BLOB_SERVICE, **blob_service(lastAccessTimeTrackingPolicy={"enable": True}))
     cloud.create(tokens.MANAGEMENT_POLICY, **by_access)
+
+
+def test_a_firewall_lets_in_subnets_with_an_endpoint_to_the_service() -> None:
+    cloud = Region()
+    cloud.update(cloud.subnet, serviceEndpoints=[{"service": "Microsoft.Sql"}])
+    with refused("NetworkAclsValidationFailure", "do not have ServiceEndpoints for Microsoft.Storage"):
+        cloud.create(tokens.STORAGE_ACCOUNT, **account())
+    acls = {"defaultAction": "Deny", "virtualNetworkRules": [{"id": region.SUBNET_ID}]}
+    with refused("NetworkAclsValidationFailure", "do not have ServiceEndpoints for Microsoft.KeyVault"):
+        cloud.create(tokens.VAULT, **region.vault(networkAcls=acls))
+    cloud.update(cloud.subnet, serviceEndpoints=[{"service": "Microsoft.KeyVault"}])
+    cloud.create(tokens.VAULT, **region.vault(networkAcls=acls))
