@@ -102,10 +102,9 @@ def refuse_not_offered(name: str, location: str, wanted: list[str]) -> None:
     if regions is not None and normal(location) not in regions:
         raise CloudError(
             "InvalidParameter",
-            f"The requested VM size {name} is not available in the current region. The sizes available in the "
-            "current region can be listed with `az vm list-skus --location "
-            + f"{location}`. Find out more on the available VM sizes in each "
-            "region at https://aka.ms/azure-regions.",
+            f"The requested VM size {name} is not available in the current region. The sizes available in the current "
+            f"region can be listed with `az vm list-skus --location {location}`. Find out more on the available VM sizes "
+            "in each region at https://aka.ms/azure-regions.",
         )
     here = offered_zones(name, location)
     for zone in wanted:
