@@ -103,8 +103,8 @@ def refuse_not_offered(name: str, location: str, wanted: list[str]) -> None:
         raise CloudError(
             "InvalidParameter",
             f"The requested VM size {name} is not available in the current region. The sizes available in the current "
-            f"region can be listed with `az vm list-skus --location {location}`. Find out more on the available VM sizes "
-            "in each region at https://aka.ms/azure-regions.",
+            f"region can be listed with `az vm list-skus --location {location}`. Find out more on the available VM "
+            "sizes in each region at https://aka.ms/azure-regions.",
         )
     here = offered_zones(name, location)
     for zone in wanted:
