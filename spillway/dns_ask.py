@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import dns.exception
 import dns.flags
@@ -38,17 +40,40 @@ class Heard:
     fault: str | None = None
 
 
+class Server(NamedTuple):
+    """A name server, as it was named, and where it is asked."""
+
+    name: str
+    address: str
+    port: int
+
+
+def host_and_port(text: str, port: int = 53) -> tuple[str, int] | None:
+    """(host, port) of `host`, `host:port`, an address of either version or `[v6]:port`; None for anything else."""
+    if is_address(text):
+        return text, port
+    host, colon, number = text.rpartition(":")
+    if not colon:
+        host = text
+    elif not re.fullmatch(r"[0-9]{1,5}", number) or not 1 <= int(number) <= 65535:
+        return None
+    else:
+        port = int(number)
+    if host.startswith("[") and host.endswith("]"):
+        return (host[1:-1], port) if ":" in host and is_address(host[1:-1]) else None
+    return (host, port) if re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", host) else None
+
+
 class Asker:
-    """Asks the name servers that a name is delegated to, or the ones named."""
+    """Asks the name servers that a name is delegated to, or the ones named, each `host` or `host:port`."""
 
     def __init__(self, servers: Sequence[str] = (), port: int = 53) -> None:
         self._named, self._port = tuple(servers), port
-        self._known: dict[str, tuple[str, str]] = {}
+        self._known: dict[str, Server] = {}
         self._addresses: dict[str, tuple[str, ...]] = {}
 
-    def servers(self, name: str) -> list[tuple[str, str]]:
-        """(name, address) of each name server asked for a name. Raises SpillwayError when none is found, and for what
-        is no host name."""
+    def servers(self, name: str) -> list[Server]:
+        """The name servers asked for a name. Raises SpillwayError when none is found, and for what is no host name."""
         try:
             dns.name.from_text(name)
         except dns.exception.DNSException as error:
@@ -56,7 +81,7 @@ class Asker:
         named = self._named or self._delegated(name)
         return self._located(name, named)
 
-    def _onward(self, name: str) -> tuple[str, str]:
+    def _onward(self, name: str) -> Server:
         """A name server of the zone that a CNAME leads to."""
         if name not in self._known:
             self._known[name] = self._located(name, self._delegated(name))[0]
@@ -70,27 +95,30 @@ class Asker:
             told = " ".join(str(error).split())
             raise SpillwayError(f"{name}: the name servers of its zone cannot be found: {told}") from None
 
-    def _located(self, name: str, servers: Sequence[str]) -> list[tuple[str, str]]:
+    def _located(self, name: str, servers: Sequence[str]) -> list[Server]:
         found = []
         for server in servers:
-            if server not in self._addresses:
-                self._addresses[server] = (server,) if is_address(server) else _look_up(server)
-            found += [(server.rstrip("."), address) for address in self._addresses[server][:1]]
+            host, port = host_and_port(server, self._port) or (server, self._port)
+            if host not in self._addresses:
+                self._addresses[host] = (host,) if is_address(host) else _look_up(host)
+            found += [Server(server.rstrip("."), address, port) for address in self._addresses[host][:1]]
         if not found:
             raise SpillwayError(f"{name}: none of its name servers has an address: {', '.join(servers)}")
         return found
 
     def ask(self, name: str, times: int = 1) -> list[Heard]:
         """Asks every name server `times` times at once; CNAMEs are followed to the zones that they lead to."""
-        jobs = [(server, address) for server, address in self.servers(name) for _ in range(times)]
+        jobs = [server for server in self.servers(name) for _ in range(times)]
         with ThreadPoolExecutor(min(16, len(jobs))) as threads:
-            return list(threads.map(lambda job: self._heard(name, job[0], job[1], _HOPS), jobs))
+            return list(threads.map(lambda job: self._heard(name, job.name, job, _HOPS), jobs))
 
-    def _heard(self, name: str, server: str, address: str, hops: int) -> Heard:
+    def _heard(self, name: str, server: str, asked: Server, hops: int) -> Heard:
+        """server: whose answer it is. asked: who is, for a name that its CNAMEs lead to."""
+        address = asked.address
         query = dns.message.make_query(name, dns.rdatatype.A)
         query.flags &= ~dns.flags.RD
         try:
-            reply, _ = dns.query.udp_with_fallback(query, address, timeout=QUERY_SECONDS, port=self._port)
+            reply, _ = dns.query.udp_with_fallback(query, address, timeout=QUERY_SECONDS, port=asked.port)
             if not isinstance(reply, dns.message.QueryMessage):
                 return Heard(server, "-", fault=f"{address} answers another kind of message")
             rcode = dns.rcode.to_text(reply.rcode())
@@ -107,7 +135,7 @@ class Asker:
             return Heard(server, rcode, ttl=min(ttls, default=None))
         target = chain.canonical_name.to_text()
         try:
-            _, onward = self._onward(target)
+            onward = self._onward(target)
         except SpillwayError as error:
             return Heard(server, rcode, fault=error.lines[0])
         further = self._heard(target, server, onward, hops - 1)

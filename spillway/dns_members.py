@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -24,11 +24,14 @@ class Member:
     region: str = ""
     port: int = 443
     health_path: str = "/readyz"
+    residency: str = ""
+    drained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """services: name -> its members, in the order of their tiers. name_servers: of the zone, when the stack says so."""
+    """services: name -> its members, in the order of their tiers. name_servers: of the zone, when the stack says so.
+    residencies: of the services that have one."""
 
     services: Mapping[str, tuple[str, ...]]
     members: Mapping[str, Member]
@@ -36,11 +39,18 @@ class Watched:
     zone: str = ""
     provider: str = ""
     policies: Mapping[str, str] = field(default_factory=dict)
+    residencies: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, service: str) -> list[Member]:
-        """The members of a service, in their order; all of them for a service that nobody described."""
+        """The members of a service, in their order; all of them for a service that nobody described.
+
+        Then the drained ones, which no tier names any more and whose checks go on, where the service's residency lets
+        them come back.
+        """
         names = self.services.get(service) or tuple(self.members)
-        return [self.members[name] for name in names if name in self.members]
+        wanted = self.residencies.get(service)
+        drained = [m.name for m in self.members.values() if m.drained and wanted in (None, m.residency)]
+        return [self.members[name] for name in dict.fromkeys([*names, *drained]) if name in self.members]
 
     def pick(self, service: str | None, known: Iterable[str]) -> str:
         """The service asked for, or the only one. Raises SpillwayError with the names that there are."""
@@ -66,25 +76,38 @@ def parse(outputs: Any, where: str) -> Watched:
     members = outputs.get("members")
     if not isinstance(members, dict) or not members:
         raise SpillwayError(f"{where}: members: has to be a map of member names to {{addresses, ...}}")
+    if not any(_has_addresses(value) for value in members.values()):
+        raise SpillwayError(f"{where}: is neither the outputs of a global stack nor a map of members with addresses")
     services: dict[str, tuple[str, ...]] = {}
     policies: dict[str, str] = {}
+    residencies: dict[str, str] = {}
     for name, service in _map(outputs, "services", where).items():
         tiers = service.get("tiers", []) if isinstance(service, dict) else None
         if not isinstance(tiers, list) or not all(_is_texts(tier) for tier in tiers):
             raise SpillwayError(f"{where}: services.{name}.tiers: has to be a list of lists of member names")
         services[name] = tuple(member for tier in tiers for member in tier)
         policies[name] = str(service.get("policy") or "")
+        if service.get("residency"):
+            residencies[name] = str(service["residency"])
+    drained = outputs.get("drained") or []
+    if not _is_texts(drained):
+        raise SpillwayError(f"{where}: drained: has to be a list of member names")
     zone, servers = outputs.get("zone"), outputs.get("nameServers") or []
     if not _is_texts(servers):
         raise SpillwayError(f"{where}: nameServers: has to be a list of names")
     return Watched(
         services,
-        {name: _member(name, value, where) for name, value in members.items()},
+        {name: replace(_member(name, value, where), drained=name in drained) for name, value in members.items()},
         tuple(servers),
         str(zone.get("name") if isinstance(zone, dict) else zone or ""),
         str(outputs.get("provider") or ""),
         policies,
+        residencies,
     )
+
+
+def _has_addresses(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and "addresses" in value)
 
 
 def _map(outputs: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
@@ -119,6 +142,7 @@ def _member(name: str, value: Any, where: str) -> Member:
         str(value.get("region") or value.get("nearestAwsRegion") or ""),
         int(port),
         path,
+        str(value.get("residency") or ""),
     )
 
 

@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from infra.faults import shown
 from spillway.dns_members import Member, Watched, from_file, from_stack
-from spillway.dns_tally import Look, Tally
+from spillway.dns_tally import Look, Tally, percent
 from spillway.errors import SpillwayError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 DEFAULT_STACK = "global"
-STAND_IN_ANSWERS = 25
-"""Questions to the stand-in in each round."""
+MEMBERS_HELP = (
+    "JSON file instead of the stack's outputs: what `pulumi stack output --json` prints for it, or only the members, "
+    '{"NAME": {"addresses": ["192.0.2.1"]}}; optional are port (443), healthPath (/readyz), cloud, region.'
+)
+STAND_IN_ANSWERS = 1000
+"""Questions to the stand-in in each round, which take some milliseconds: all of them miss a share of 2 % twice in a
+thousand million rounds."""
 REAL_ANSWERS = 4
 """Questions to each name server of a real zone in each round: weighted records answer differently each time."""
 
@@ -51,7 +57,7 @@ class RealZone:
         self._service, self._members = service, watched.of(service)
         self._asker = Asker(name_servers or watched.name_servers)
         self.provider = watched.provider
-        self.servers = [name for name, _ in self._asker.servers(service)]
+        self.servers = [server.name for server in self._asker.servers(service)]
         self.where = f"asked at {', '.join(self.servers)}"
 
     def look(self) -> Look:
@@ -153,6 +159,7 @@ def describe(service: str, source: Source, tally: Tally, look: Look) -> dict[str
                 "health": row.health or None,
                 "checked": row.checked or None,
                 "since": _stamp(row.since) if row.since is not None else None,
+                "drained": row.drained,
             }
             for row in tally.rows()
         ],
@@ -182,7 +189,9 @@ def table(service: str, source: Source, tally: Tally, look: Look, said: Sequence
         style = "green" if row.health == "ready" else "red" if row.health else ""
         opinion = "red" if row.checked and row.checked != "healthy" else ""
         since = datetime.fromtimestamp(row.since).strftime("%H:%M:%S") if row.since else ""
-        share = Text(f"{row.share:4.0%} ").append("█" * round(row.share * 10), style="cyan")
+        share = Text(f"{percent(row.share):>4} ").append("█" * round(row.share * 10), style="cyan")
+        if row.drained:  # and no name leads there, once every name server knows
+            share = Text("drained", style="dim") if not row.share else Text("drained, still ").append_text(share)
         grid.add_row(
             Text(row.name, style="bold" if row.share else ""), row.region, Text(row.health, style=style),
             Text(row.checked, style=opinion), share, since,
@@ -212,6 +221,9 @@ def _show_lines(
     faults: Sequence[str] = ()
     for look, changes in rounds:
         clock = datetime.fromtimestamp(look.at).strftime("%H:%M:%S")
+        for row in tally.rows() if tally.rounds == 1 else ():
+            if row.drained:
+                say(f"{clock} {service}: {row.name}: drained, {row.health or 'not asked'}")
         leading = tuple(row.name for row in tally.rows() if row.share > 0)
         for line in changes:
             say(f"{clock} {service}: {line}")
@@ -241,25 +253,32 @@ def _show_live(service: str, rounds: Iterator[tuple[Look, list[str]]], source: S
 
 def watch(
     service: Annotated[str | None, typer.Argument(help="The service's name; not needed when there is one.")] = None,
-    stack: Annotated[str, typer.Option(help="The stack whose outputs name services and members.")] = DEFAULT_STACK,
+    stack: Annotated[str, typer.Option(help="The global stack, whose outputs name services and members.")] = (
+        DEFAULT_STACK
+    ),
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Watch the zone of the stand-in clouds.")] = False,
     client_region: Annotated[
         str | None, typer.Option(help="With --sandbox: the AWS region where clients are (default: us-east-1).")
     ] = None,
     interval: Annotated[float, typer.Option(help="Seconds between two rounds.", min=0.2, max=3600)] = 2.0,
-    members: Annotated[
-        Path | None, typer.Option(help="JSON file with the members, instead of the stack's outputs.", dir_okay=False)
-    ] = None,
+    members: Annotated[Path | None, typer.Option(help=MEMBERS_HELP, metavar="FILE", dir_okay=False)] = None,
     name_server: Annotated[
-        list[str] | None, typer.Option(help="Ask this name server (name or address) instead of the zone's own.")
+        list[str] | None,
+        typer.Option(
+            help="Ask this name server instead of the zone's own: a name or an address, host:port for another port "
+            "than 53. May be repeated.",
+            metavar="HOST",
+        ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="One round, then stop.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print a JSON object per round.")] = False,
 ) -> None:
-    """Show which member answers for a service, since when and with what share, and how each member is.
+    """Show who answers for a service now, and how each member is.
 
-    Asks every name server of the zone itself, and each member at its health path, by address. With --sandbox the
-    stand-in's own zone and health checkers, so that `spillway sandbox weather down` shows here. Ends with Ctrl-C.
+    Since when and with what share, and drained members too, which are only checked. Asks every name server of the
+    zone itself, and each member at its health path, by address. With --sandbox the stand-in's own zone and health
+    checkers, so that `spillway sandbox weather down` shows here. Ends with Ctrl-C. With --once the exit code is 1
+    when nobody answered.
     """
     import sys
 
@@ -267,6 +286,7 @@ def watch(
         raise SpillwayError("--name-server: not with --sandbox, whose zone no name server holds")
     if client_region is not None and not sandbox:
         raise SpillwayError("--client-region: only with --sandbox; a real zone answers for where you ask from")
+    _check_name_servers(name_server or ())
     try:
         name, source, tally = _prepared(service, stack, sandbox, client_region or "us-east-1", members, name_server)
         rounds = watching(source, tally, interval, 1 if once else None)
@@ -284,6 +304,33 @@ def watch(
             _show_lines(name, rounds, tally, typer.echo)
     except KeyboardInterrupt:
         return
+    if once and not tally.count:
+        raise typer.Exit(1)
+
+
+def _check_name_servers(given: Sequence[str]) -> None:
+    if not given:
+        return
+    from spillway.dns_ask import host_and_port
+
+    for text in given:
+        if host_and_port(text) is None:
+            raise SpillwayError(
+                f"--name-server = {shown(text)}: has to be a name or an address, or host:port ([address]:port for IPv6)"
+            )
+
+
+def _known(members: Path | None, stack: str) -> Watched:
+    """Who may answer in a real zone. Raises SpillwayError; where the engine has no login, with what does without."""
+    if members:
+        return from_file(members)
+    try:
+        return from_stack(stack, sandbox=False)
+    except SpillwayError as error:
+        first, *others = error.lines
+        if "login" not in first and "PULUMI_ACCESS_TOKEN" not in first:
+            raise
+        raise SpillwayError(f"{first}: `pulumi login`, or watch with --sandbox or --members FILE", *others) from None
 
 
 def _prepared(
@@ -295,18 +342,15 @@ def _prepared(
     name_server: Sequence[str] | None,
 ) -> tuple[str, Source, Tally]:
     if not sandbox:
-        known = from_file(members) if members else from_stack(stack, sandbox=False)
+        known = _known(members, stack)
         name = known.pick(service, ())
         real = RealZone(name, known, tuple(name_server or ()))
         return name, real, Tally(known.of(name))
     from sandbox.clouds import sandbox_dir
-    from sandbox.dns.geography import regions
+    from sandbox.dns.geography import check_region
 
     directory = sandbox_dir()
-    if client_region not in regions():
-        raise SpillwayError(
-            f"--client-region = {client_region}: no such AWS region; allowed are {', '.join(regions())}"
-        )
+    check_region("--client-region", client_region)
     found = stand_in_members(directory)
     if members:
         known = from_file(members)

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 import yaml
 
+from infra.faults import did_you_mean, shown
+from spillway.errors import SpillwayError
+
 _PLACES = Path(__file__).resolve().parents[2] / "infra" / "data" / "places.yaml"
 _EARTH_KM = 6371.0
 _KM_PER_MS = 200.0
@@ -36,6 +39,13 @@ def regions() -> dict[str, Place]:
     """AWS region -> where it is."""
     data = yaml.safe_load(_PLACES.read_text("utf-8"))["regions"]
     return {name: Place(float(entry["latitude"]), float(entry["longitude"])) for name, entry in data.items()}
+
+
+def check_region(option: str, name: str) -> None:
+    """Raises SpillwayError when an option names no AWS region."""
+    if name not in regions():
+        hint = did_you_mean(name, regions()) or ", such as us-east-1 or eu-central-1"
+        raise SpillwayError(f"{option} = {shown(name)}: no such AWS region{hint}")
 
 
 @cache

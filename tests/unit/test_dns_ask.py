@@ -12,9 +12,11 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spillway import dns_ask
-from spillway.dns_ask import Asker
+from spillway.dns_ask import Asker, host_and_port
 from spillway.errors import SpillwayError
 
 NAME = "llm.example.com"
@@ -116,3 +118,35 @@ def test_what_is_no_host_name_is_one_line(name: str) -> None:
     with pytest.raises(SpillwayError, match="is no host name") as caught:
         Asker(["127.0.0.1"], 9).ask(name)
     assert len(caught.value.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("192.0.2.1", ("192.0.2.1", 53)),
+        ("192.0.2.1:5353", ("192.0.2.1", 5353)),
+        ("ns-1.awsdns-00.com.", ("ns-1.awsdns-00.com.", 53)),
+        ("localhost:65535", ("localhost", 65535)),
+        ("2001:db8::1", ("2001:db8::1", 53)),
+        ("[2001:db8::1]:5353", ("2001:db8::1", 5353)),
+        ("192.0.2.1:0", None),
+        ("192.0.2.1:65536", None),
+        ("192.0.2.1:", None),
+        (":53", None),
+        ("", None),
+        ("[192.0.2.1]:53", None),
+        ("[2001:db8::1]", None),
+        ("2001:db8::g:53", None),
+        ("a b", None),
+        ("ns.example.com:53 ", None),
+        ("ns:1" + "0" * 5000, None),
+    ],
+)
+def test_a_name_server_is_a_host_with_or_without_a_port(text: str, means: tuple[str, int] | None) -> None:
+    assert host_and_port(text) == means
+
+
+@given(st.text())
+def test_any_text_is_a_name_server_or_is_not(text: str) -> None:
+    found = host_and_port(text)
+    assert found is None or (found[0] and 1 <= found[1] <= 65535)

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
-import ssl
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +16,8 @@ from sandbox import forecast
 from sandbox.dns.running import Running
 from sandbox.dns.serve import Responder, serving
 from spillway import dns_ask, dns_watch
-from spillway.dns_ask import Asker, ready
-from spillway.dns_members import Member, parse
-from spillway.dns_tally import Look, Tally
+from spillway.dns_ask import Asker
+from spillway.dns_members import from_stack, parse
 from spillway.errors import SpillwayError
 from tests.support import dns_zone
 from tests.support.dns_zone import SERVICE
@@ -43,11 +34,11 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, code: int = 0) -> str:
     result = CliRunner().invoke(app, list(arguments))
     if isinstance(result.exception, SpillwayError):
         raise result.exception
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result.stdout
 
 
@@ -93,7 +84,9 @@ def test_the_table_names_members_and_health(directory: Path) -> None:
     ("arguments", "says"),
     [
         (["nope.example.com", "--sandbox"], "nope.example.com: no such service; there are llm.example.com"),
-        (["--sandbox", "--client-region", "mars"], "--client-region = mars: no such AWS region"),
+        (["--sandbox", "--client-region", "mars"], "--client-region = mars: no such AWS region, such as us-east-1"),
+        (["--sandbox", "--client-region", "us-esat-1"], "us-esat-1: no such AWS region (did you mean us-east-1?)"),
+        (["--name-server", "192.0.2.1:dns"], "--name-server = 192.0.2.1:dns: has to be a name or an address"),
         (["--sandbox", "--name-server", "192.0.2.1"], "--name-server: not with --sandbox"),
         (["--client-region", "us-east-1"], "--client-region: only with --sandbox"),
     ],
@@ -103,6 +96,134 @@ def test_what_makes_no_sense_is_one_line(directory: Path, arguments: list[str], 
         run(*arguments, "--once")
     assert len(caught.value.lines) == 1
     assert says in caught.value.lines[0]
+
+
+def global_outputs(**more: Any) -> dict[str, Any]:
+    """As the global stack exports them when the first region is drained."""
+    services = {SERVICE: {"policy": "priority", "residency": None, "tiers": [["aws-us-west-2"], ["onprem"]]}}
+    members = {name: {**value, "residency": "us"} for name, value in MEMBERS.items()}
+    return {"services": services, "members": members, "drained": ["aws-us-east-1"], "provider": "route53", **more}
+
+
+def drained_world(directory: Path, tmp_path: Path) -> Path:
+    """The stand-in's zone without records of the drained region, and a file with the outputs."""
+    west_alone = [dns_zone.record(SERVICE, aliases=dns_zone.alias(f"aws-us-west-2.{SERVICE}"))]
+    dns_zone.sandbox(tmp_path / "drained", dns_zone.everything(west_alone))
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(global_outputs()))
+    return file
+
+
+def test_a_drained_member_is_a_row_with_its_health_and_no_share(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = drained_world(directory, tmp_path)
+    monkeypatch.setenv("SPILLWAY_SANDBOX_DIR", str(tmp_path / "drained"))
+    arguments = (SERVICE, "--sandbox", "--once", "--members", str(file))
+    rows = {member["name"]: member for member in json.loads(run(*arguments, "--json"))["members"]}
+    assert list(rows) == ["aws-us-west-2", "onprem", "aws-us-east-1"]
+    assert (
+        rows["aws-us-east-1"] | {"drained": True, "share": 0, "health": "ready", "checked": "healthy"}
+        == rows["aws-us-east-1"]
+    )
+    assert not rows["aws-us-west-2"]["drained"]
+    (line,) = (text for text in run(*arguments).splitlines() if text.startswith("aws-us-east-1"))
+    assert line.split() == ["aws-us-east-1", "aws-us-east-1", "ready", "healthy", "drained"]
+
+
+def test_a_drained_member_that_is_still_answered_shows_its_share_too(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(global_outputs()))  # the zone in `directory` still leads to it
+    text = run(SERVICE, "--sandbox", "--once", "--members", str(file))
+    assert "drained, still 100%" in text
+
+
+def test_a_drained_member_belongs_only_where_the_services_residency_lets_it_come_back() -> None:
+    outputs = global_outputs()
+    outputs["services"]["eu.example.com"] = {"policy": "latency", "residency": "eu", "tiers": [["onprem"]]}
+    known = parse(outputs, "outputs")
+    assert [member.name for member in known.of("eu.example.com")] == ["onprem"]
+    assert [member.name for member in known.of(SERVICE)][-1] == "aws-us-east-1"
+
+
+def test_once_ends_with_1_when_nobody_answered_and_still_prints(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "members.json"
+    file.write_text(json.dumps({"services": {"gone.example.com": {"tiers": [["onprem"]]}}, "members": MEMBERS}))
+    told = json.loads(run("gone.example.com", "--sandbox", "--once", "--json", "--members", str(file), code=1))
+    assert told["answers"] == 0
+    assert told["faults"] == ["gone.example.com: NXDOMAIN, no address"]
+    assert "NXDOMAIN" in run("gone.example.com", "--sandbox", "--once", "--members", str(file), code=1)
+
+
+def test_a_canary_never_flaps_and_a_switch_is_seen_at_once_with_its_shares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = dns_zone.weighted({"aws-us-east-1": 98, "aws-us-west-2": 2})
+    found = dns_zone.sandbox(tmp_path / "sandbox", dns_zone.everything(top))
+    monkeypatch.setenv("SPILLWAY_SANDBOX_DIR", str(found))
+    waited: list[float] = []
+
+    def wait(self: Any, seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 100:
+            forecast.add(found, "down", {"region": "us-east-1"})
+        if len(waited) == 104:
+            raise KeyboardInterrupt
+        self._running.clock.settle(20 if len(waited) >= 100 else 1)
+
+    monkeypatch.setattr(dns_watch.StandIn, "wait", wait)
+    told = [line.split(" ", 1)[1].removeprefix(f"{SERVICE}: ") for line in run(SERVICE, "--sandbox").splitlines()]
+    assert told[0].startswith(f"{SERVICE} -> aws-us-east-1 9")
+    assert told[1] == "aws-us-east-1: silent (was ready)"
+    assert told[2:] == ["aws-us-east-1: answers no more", f"{SERVICE} -> aws-us-west-2 100% (TTL 10 s)"]
+
+
+def test_a_region_stack_is_said_to_be_none_that_can_be_watched(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "region.json"
+    file.write_text(json.dumps({"image": {"id": "ami-1"}, "endpoint": {"hostname": "h"}, "region": "us-east-1"}))
+    with pytest.raises(SpillwayError, match="neither the outputs of a global stack nor a map of members") as caught:
+        run(SERVICE, "--sandbox", "--once", "--members", str(file))
+    assert len(caught.value.lines) == 1
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_outputs_of_a_region_stack_are_no_global_stacks(monkeypatch: pytest.MonkeyPatch, sandbox: bool) -> None:
+    from spillway import engine
+    from spillway.recovery import pulumi
+
+    class Stack:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def must(self, *_: str) -> str:
+            return json.dumps({"image": {"id": "ami-1"}, "endpoint": {"hostname": "h"}})
+
+    class Somewhere:
+        path = Path()
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def sync(self) -> None:
+            pass
+
+        def environment(self, *_: object) -> dict[str, str]:
+            return {}
+
+    monkeypatch.setattr(engine, "ensure_engine", Somewhere)
+    monkeypatch.setattr(pulumi, "Stack", Stack)
+    monkeypatch.setattr("sandbox.project.Project", Somewhere)
+    with pytest.raises(SpillwayError, match="aws-us-east-1: has no outputs members and services: it is not a global"):
+        from_stack("aws-us-east-1", sandbox=sandbox)
+
+
+def test_without_a_login_the_line_says_what_works_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise SpillwayError("global: reading its outputs: PULUMI_ACCESS_TOKEN must be set for login")
+
+    monkeypatch.setattr(dns_watch, "from_stack", refuse)
+    with pytest.raises(SpillwayError, match="for login: `pulumi login`, or watch with --sandbox or --members FILE"):
+        run(SERVICE, "--once")
 
 
 def test_an_empty_sandbox_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,118 +305,17 @@ def test_a_real_zone_is_watched_with_the_members_own_word(
     assert rows["aws-us-east-1"]["checked"] is None  # what the provider thinks is not told by DNS
 
 
-# --- members' own word ---
+def test_a_name_server_at_another_port_can_be_named(zone: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns_ask, "probe_all", lambda targets, host: {})
+    file = tmp_path / "members.json"
+    file.write_text(json.dumps(MEMBERS))
+    arguments = ("--members", str(file), "--once", "--json", "--name-server", f"127.0.0.1:{zone}")
+    told = json.loads(run(SERVICE, *arguments))
+    assert told["nameServers"] == [f"127.0.0.1:{zone}"]
+    assert {m["name"]: m["share"] for m in told["members"]}["aws-us-east-1"] == 1
 
 
-@contextmanager
-def https(
-    tmp_path: Path, status: int, oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2, *, endless: bool = False
-) -> Iterator[tuple[int, list[tuple[str | None, str]]]]:
-    """A member on loopback with a certificate of its own; gives its port, and (SNI, Host) of what it was asked.
-
-    oldest: the TLS version below which it does not go. endless: its answer's body never ends."""
-    key, certificate = _certificate(tmp_path)
-    seen: list[tuple[str | None, str]] = []
-    names: list[str | None] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((names[-1] if names else None, self.headers["Host"]))
-            self.send_response(status)
-            self.end_headers()
-            with contextlib.suppress(OSError):  # until the asker has gone
-                while endless:
-                    self.wfile.write(b".")
-                    time.sleep(0.05)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = oldest
-    context.load_cert_chain(certificate, key)
-    context.sni_callback = lambda _, name, __: names.append(name)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1], seen
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "somebody else")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - timedelta(days=9)).not_valid_after(now - timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    files = folder / "key.pem", folder / "certificate.pem"
-    files[0].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    files[1].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return files
-
-
-@pytest.mark.parametrize(("status", "says"), [(200, "ready"), (302, "answers 302"), (503, "answers 503")])
-def test_a_member_is_asked_by_address_with_the_services_name(tmp_path: Path, status: int, says: str) -> None:
-    with https(tmp_path, status) as (port, seen):
-        assert ready("127.0.0.1", port, "/readyz", SERVICE) == says
-    assert seen == [(SERVICE, SERVICE)]  # and an expired certificate of somebody else does not matter
-
-
-def test_a_member_that_speaks_tls_1_3_alone_is_not_ready_for_route53s_checkers(tmp_path: Path) -> None:
-    with https(tmp_path, 200, ssl.TLSVersion.TLSv1_3) as (port, _):
-        assert ready("127.0.0.1", port, "/readyz", SERVICE) == "only TLS 1.3"
-
-
-def test_a_body_that_never_ends_keeps_nobody_waiting(tmp_path: Path) -> None:
-    began = time.monotonic()
-    with https(tmp_path, 200, endless=True) as (port, _):
-        assert ready("127.0.0.1", port, "/readyz", SERVICE) == "ready"
-        assert time.monotonic() - began < 5
-
-
-def test_an_address_or_a_path_that_makes_no_url_is_a_word() -> None:
-    assert ready("127.0.0.1\n", 443, "/readyz", SERVICE) == "InvalidURL"
-
-
-def test_a_member_that_does_not_listen_or_speaks_no_tls() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        assert ready("127.0.0.1", closed.getsockname()[1], "/readyz", SERVICE) == "refused"
-
-
-# --- tallies ---
-
-
-def test_shares_are_of_the_latest_answers_and_strangers_are_named() -> None:
-    tally = Tally([Member("a", ("192.0.2.1",)), Member("b", ("192.0.2.2", "192.0.2.3"))], window=4)
-    assert tally.add(Look(1, [("192.0.2.1",)] * 4, 10, {})) == []
-    lines = tally.add(Look(2, [("192.0.2.2",), ("192.0.2.3",), ("192.0.2.99",)], 10, {"192.0.2.1": "silent"}))
-    assert "a: answers no more" in lines
-    assert "b: answers" in lines
-    assert "192.0.2.99: answers" in lines
-    rows = {row.name: row for row in tally.rows()}
-    assert [rows[n].share for n in ("a", "b", "192.0.2.99")] == [0.25, 0.5, 0.25]
-    assert rows["a"].since == 2
-    assert rows["a"].health == "silent"
-
-
-def test_a_round_without_answers_changes_nobodys_standing() -> None:
-    tally = Tally([Member("a", ("192.0.2.1",))])
-    tally.add(Look(1, [("192.0.2.1",)], 10, {}))
-    assert tally.add(Look(2, [], None, {}, faults=["silent"])) == []
-    assert tally.leads() == "a 100%"
+# --- members of a file ---
 
 
 @pytest.mark.parametrize(
