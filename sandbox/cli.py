@@ -9,14 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.faults import shown
 from sandbox.clouds import DISTRIBUTIONS, VARIABLE, dismantle, is_sandbox, registry, sandbox_dir
 from sandbox.project import Project, command_line
 from spillway.errors import SpillwayError
 
 app = typer.Typer(no_args_is_help=True, help="Stand-in clouds: deploy with no account, no credentials and no network.")
-weather_app = typer.Typer(
-    no_args_is_help=True, help="What the stand-in clouds are short of, and how their APIs misbehave."
-)
+weather_app = typer.Typer(no_args_is_help=True, help="What the stand-in clouds are short of, and what fails there.")
 app.add_typer(weather_app, name="weather")
 
 dns_app = typer.Typer(no_args_is_help=True, help="The stand-in clouds' name servers.")
@@ -147,7 +146,10 @@ def weather_sold_out(
     market: Annotated[str, typer.Option(help="spot, on-demand or *.")] = "*",
     cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
 ) -> None:
-    """Take capacity away: no machine of the type can be launched in the zone and market."""
+    """Take capacity away, by zone, machine type and market.
+
+    No machine that fits can be launched; without an option none at all.
+    """
     from sandbox import forecast
 
     forecast.add(sandbox_dir(), "soldOut", {"cloud": cloud, "zone": zone, "type": type_, "market": market})
@@ -202,20 +204,32 @@ def weather_down(
         str, typer.Option(help="refused, blackhole (no answer at all), error (503) or slow.")
     ] = "blackhole",
     cloud: Cloud = "*",
+    all_: Annotated[bool, typer.Option("--all", help="Every address that the stand-in clouds hold.")] = False,
 ) -> None:
-    """Take a region, a cloud or an address down: health checks fail, and the stand-in's DNS moves clients away."""
+    """Take a region, a cloud or an address down.
+
+    Health checks fail there, and the stand-in's DNS moves clients away. Says which addresses that hits now.
+    """
     from sandbox import forecast
 
-    forecast.add(sandbox_dir(), "down", {"cloud": cloud, "region": region, "address": address, "kind": kind})
+    named = (cloud, region, address) != ("*", "*", "*")
+    if named and all_:
+        raise SpillwayError("--all: not together with --region, --cloud or --address")
+    if not named and not all_:
+        raise SpillwayError("name what goes down with --region, --cloud or --address, or everything with --all")
+    typer.echo(forecast.take_down(sandbox_dir(), cloud=cloud, region=region, address=address, kind=kind))
 
 
 @weather_app.command("up")
 def weather_up(region: Region = "*", address: Address = "*", cloud: Cloud = "*") -> None:
-    """Undo `down`: of the entries that fit the options, of all without one."""
+    """Undo `down`, all of it or what the options name."""
     from sandbox import forecast
 
-    for entry in forecast.lift(sandbox_dir(), cloud=cloud, region=region, address=address):
+    gone = forecast.lift(sandbox_dir(), cloud=cloud, region=region, address=address)
+    for entry in gone:
         typer.echo(f"up again: {forecast.describe(entry)}")
+    if not gone:
+        typer.echo("nothing is down")
 
 
 @weather_app.command("clear")
@@ -234,27 +248,27 @@ def dns_serve(
         str | None, typer.Option(help="route53, cloudflare or traffic-manager, when several hold the zone.")
     ] = None,
 ) -> None:
-    """Answer real DNS queries from the stand-in's zones and health checks: dig @127.0.0.1 -p 5353 llm.example.com"""
+    """Answer real DNS queries for the stand-in's zones.
+
+    On loopback, with the stand-in's health checks: dig @127.0.0.1 -p 5353 llm.example.com
+    """
     import functools
     import time
 
     from sandbox.dns.authority import PROVIDERS
-    from sandbox.dns.geography import regions
+    from sandbox.dns.geography import check_region
     from sandbox.dns.running import Running
-    from sandbox.dns.serve import Responder, serving
+    from sandbox.dns.serve import Responder, served, serving
 
-    if client_region not in regions():
-        raise SpillwayError(f"--client-region = {client_region}: no AWS region; allowed are {', '.join(regions())}")
+    check_region("--client-region", client_region)
     if provider is not None and provider not in PROVIDERS:
-        raise SpillwayError(f"--provider = {provider}: allowed are {', '.join(PROVIDERS)}")
+        raise SpillwayError(f"--provider = {shown(provider)}: allowed are {', '.join(PROVIDERS)}")
     told = functools.partial(typer.echo, err=True)
     responder = Responder(Running(sandbox_dir(), provider), client_region, told)
-    names = responder.running.authority.services()
-    if not names:
-        raise SpillwayError("the stand-in clouds hold no service name: bring the stack `global` up first")
+    names = served(responder.running.authority, provider)
     try:
         with serving(responder, port) as taken:
-            typer.echo(f"{', '.join(names)} at 127.0.0.1 port {taken}; Ctrl-C ends it")
+            typer.echo(f"{names} at 127.0.0.1 port {taken}; Ctrl-C ends it")
             while True:
                 time.sleep(1)
     except KeyboardInterrupt:

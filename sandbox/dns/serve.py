@@ -20,6 +20,7 @@ import dns.rdatatype
 import dns.rrset
 
 from sandbox.dns.answer import NOERROR, REFUSED, Answer
+from sandbox.dns.authority import Authority
 from sandbox.dns.running import Running
 from spillway.errors import SpillwayError
 
@@ -28,6 +29,22 @@ _TICK = 0.1
 _PLAIN_UDP = 512
 """https://www.rfc-editor.org/rfc/rfc1035#section-4.2.1"""
 _PORTS = "1 to 65535"
+
+
+def served(authority: Authority, wanted: str | None) -> str:
+    """The services that are answered for, by provider, in words. wanted: the only provider that may.
+
+    Raises SpillwayError when there is none, or none of that provider's.
+    """
+    found: dict[str, list[str]] = {}
+    for name in authority.services():
+        found.setdefault(authority.provider(name) or "nobody", []).append(name)
+    if not found:
+        raise SpillwayError("the stand-in clouds hold no service name: bring the stack `global` up first")
+    told = "; ".join(f"{provider}: {', '.join(names)}" for provider, names in found.items())
+    if wanted is not None and wanted not in found:
+        raise SpillwayError(f"--provider = {wanted}: the stand-in holds no service of it; it holds {told}")
+    return told
 
 
 class Responder:

@@ -9,10 +9,8 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
-from typer.testing import CliRunner
 
 from sandbox import forecast
-from sandbox.cli import app
 from sandbox.clouds import WEATHER
 from sandbox.dns.answer import NXDOMAIN, Answer
 from sandbox.dns.authority import Authority, Snapshot
@@ -74,24 +72,6 @@ def test_half_written_weather_leaves_the_weather_before(directory: Path) -> None
     (directory / WEATHER).write_text("down: []")
     assert live.behaviour("203.0.113.1") == "up"
     assert live.fault is None
-
-
-def test_weather_down_and_up_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPILLWAY_SANDBOX_DIR", str(directory))
-    runner = CliRunner()
-    for arguments in (["--region", "us-east-1"], ["--address", "198.51.100.10", "--kind", "error"]):
-        assert runner.invoke(app, ["weather", "down", *arguments]).exit_code == 0
-    assert len(forecast.read(directory).down) == 2
-    gone = runner.invoke(app, ["weather", "up", "--region", "us-east-1"])
-    assert "up again: region us-east-1 (blackhole)" in gone.output
-    assert [entry.address for entry in forecast.read(directory).down] == ["198.51.100.10"]
-    wrong = runner.invoke(app, ["weather", "up", "--region", "mars"])
-    assert isinstance(wrong.exception, SpillwayError)
-    assert "down is: address 198.51.100.10 (error)" in str(wrong.exception)
-    bad = runner.invoke(app, ["weather", "down", "--kind", "asleep"])
-    assert "down.1.kind" in str(bad.exception)
-    assert runner.invoke(app, ["weather", "up"]).exit_code == 0
-    assert forecast.read(directory).down == ()
 
 
 # --- rehearsals ---
