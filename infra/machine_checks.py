@@ -55,7 +55,8 @@ def _offered(region: RegionConfig) -> Iterator[Fault]:
         if not there:
             regions = catalog.offered_in(machine.name)
             where = f"offered in {listed(regions)}" if regions else "offered in no region any more"
-            yield Fault(path, f"not offered in {region.region}; {where} (as of {catalog.observed(region.CLOUD)})", machine.name)
+            as_of = f"as of {catalog.observed(region.CLOUD)}"
+            yield Fault(path, f"not offered in {region.region}; {where} ({as_of})", machine.name)
         elif wanted is not None and not set(there) & set(wanted):
             why = f"not offered in network.zones ({listed(wanted)}); in {region.region} only in {listed(there)}"
             yield Fault(path, f"{why} (as of {catalog.observed(region.CLOUD)})", machine.name)
@@ -72,8 +73,8 @@ def _zones(region: RegionConfig) -> Iterator[Fault]:
         elif zone in wanted[:number]:
             yield Fault(path, "stands twice; each zone once", zone)
         elif offered and zone not in offered:
-            why = f"offers none of the machine types; {listed(sorted(offered))} do (as of {catalog.observed(region.CLOUD)})"
-            yield Fault(path, why, zone)
+            why = f"offers none of the machine types; {listed(sorted(offered))} do"
+            yield Fault(path, f"{why} (as of {catalog.observed(region.CLOUD)})", zone)
 
 
 @check("pools")

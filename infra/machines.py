@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 GIB_IN_GB: Final = (1 << 30) / 1e9
-BOTH: Final = ("on-demand", "spot")
 # https://docs.cloud.google.com/compute/docs/instances/provisioning-models
 GCP_USAGE: Final = {"STANDARD": "on-demand", "SPOT": "spot"}
 
@@ -38,10 +37,6 @@ class Machine:
     disk_baseline_mbps: float | None
     disk_baseline_iops: int | None
     network_cards: int
-    efa: int
-    """EFA interfaces at most; 0: none, as on every other cloud."""
-    efa_first_card: int
-    """The first network card that takes an EFA interface: 1 on p6-b300, else 0."""
     quota_family: str
     on_demand_quota: str
     """What the cloud counts on-demand machines by: a Service Quotas code, a vCPU family, a GPU metric."""
@@ -49,6 +44,10 @@ class Machine:
     """The same for spot; None: look it up by name."""
     usage_classes: tuple[str, ...]
     """on-demand, spot, capacity-block."""
+    efa: int = 0
+    """EFA interfaces at most; 0: none, as on every other cloud."""
+    efa_first_card: int = 0
+    """The first network card that takes an EFA interface: 1 on p6-b300, else 0."""
     attached_nvme: bool = False
     """Whether the local disks have to be named in the template; otherwise they come with the type."""
     boot_disks: tuple[str, ...] = ()
@@ -74,20 +73,29 @@ class Machine:
         return self.nvme_count * self.nvme_disk_gb
 
 
+def _common(cloud: str, name: str, row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """What all the files call the same."""
+    quota = data["quotas"][row["quota"]]
+    return {
+        "cloud": cloud,
+        "name": name,
+        "vcpus": row["vcpus"],
+        "memory_gib": row["memory"],
+        "gpu": row["gpu"],
+        "gpus": row["gpus"],
+        "gpu_memory_mib": row["gpuMib"],
+        "gpu_architecture": data["architectures"][row["gpu"]],
+        "quota_family": quota.get("family", row["quota"]),
+        "on_demand_quota": quota["onDemand"],
+        "spot_quota": quota["spot"],
+    }
+
+
 def of_aws(data: dict[str, Any]) -> dict[str, Machine]:
     """aws_machines.json by name."""
-    found: dict[str, Machine] = {}
-    for name, row in data["machines"].items():
-        quota = data["quotas"][row["quota"]]
-        found[name] = Machine(
-            cloud="aws",
-            name=name,
-            vcpus=row["vcpus"],
-            memory_gib=row["memory"],
-            gpu=row["gpu"],
-            gpus=row["gpus"],
-            gpu_memory_mib=row["gpuMib"],
-            gpu_architecture=data["architectures"][row["gpu"]],
+    return {
+        name: Machine(
+            **_common("aws", name, row, data),
             nvme_count=row["nvme"][0],
             nvme_disk_gb=row["nvme"][1],
             disk_max_mbps=row["ebs"][0],
@@ -97,63 +105,39 @@ def of_aws(data: dict[str, Any]) -> dict[str, Machine]:
             network_cards=row["cards"],
             efa=row["efa"][0],
             efa_first_card=row["efa"][1],
-            quota_family=quota["family"],
-            on_demand_quota=quota["onDemand"],
-            spot_quota=quota["spot"],
             usage_classes=tuple(row["usage"]),
         )
-    return found
+        for name, row in data["machines"].items()
+    }
 
 
 def of_azure(data: dict[str, Any]) -> dict[str, Machine]:
     """azure_machines.json by name. The temporary disk is not NVMe that scratch may count on: it is left out."""
-    found: dict[str, Machine] = {}
-    for name, row in data["machines"].items():
-        quota = data["quotas"][row["quota"]]
-        mbps, iops = row["disk"]
-        found[name] = Machine(
-            cloud="azure",
-            name=name,
-            vcpus=row["vcpus"],
-            memory_gib=row["memory"],
-            gpu=row["gpu"],
-            gpus=row["gpus"],
-            gpu_memory_mib=row["gpuMib"],
-            gpu_architecture=data["architectures"][row["gpu"]],
+    return {
+        name: Machine(
+            **_common("azure", name, row, data),
             nvme_count=row["nvme"][0],
             nvme_disk_gb=round(row["nvme"][1] * GIB_IN_GB),
-            disk_max_mbps=mbps,
-            disk_max_iops=iops,
-            disk_baseline_mbps=mbps,
-            disk_baseline_iops=iops,
+            disk_max_mbps=row["disk"][0],
+            disk_max_iops=row["disk"][1],
+            disk_baseline_mbps=row["disk"][0],
+            disk_baseline_iops=row["disk"][1],
             network_cards=row["nics"],
-            efa=0,
-            efa_first_card=0,
-            quota_family=quota["family"],
-            on_demand_quota=quota["onDemand"],
-            spot_quota=quota["spot"],
             usage_classes=tuple(row["usage"]),
             rdma_cards=row["rdma"],
         )
-    return found
+        for name, row in data["machines"].items()
+    }
 
 
 def of_gcp(data: dict[str, Any]) -> dict[str, Machine]:
     """gcp_machines.json by name. Where local SSDs may be attached, the most that the type takes."""
     found: dict[str, Machine] = {}
     for name, row in data["machines"].items():
-        quota, family = data["quotas"][row["quota"]], data["families"][row["family"]]
-        ssd = row["localSsd"]
-        mbps, iops = (row["disk"][1], row["disk"][0]) if row["disk"] else (None, None)
+        family, ssd = data["families"][row["family"]], row["localSsd"]
+        iops, mbps = row["disk"] or (None, None)
         found[name] = Machine(
-            cloud="gcp",
-            name=name,
-            vcpus=row["vcpus"],
-            memory_gib=row["memory"],
-            gpu=row["gpu"],
-            gpus=row["gpus"],
-            gpu_memory_mib=row["gpuMib"],
-            gpu_architecture=data["architectures"][row["gpu"]],
+            **_common("gcp", name, row, data),
             nvme_count=ssd["bundled"] if "bundled" in ssd else max(ssd.get("attach", [0])),
             nvme_disk_gb=round(data["localSsdGib"] * GIB_IN_GB),
             disk_max_mbps=mbps,
@@ -161,11 +145,6 @@ def of_gcp(data: dict[str, Any]) -> dict[str, Machine]:
             disk_baseline_mbps=mbps,
             disk_baseline_iops=iops,
             network_cards=row["nics"][0],
-            efa=0,
-            efa_first_card=0,
-            quota_family=row["quota"],
-            on_demand_quota=quota["onDemand"],
-            spot_quota=quota["spot"],
             usage_classes=tuple(GCP_USAGE[model] for model in family["models"] if model in GCP_USAGE),
             attached_nvme="attach" in ssd,
             boot_disks=tuple(family["boot"]),

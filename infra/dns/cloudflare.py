@@ -58,7 +58,7 @@ def existing_zone(config: GlobalStack, account: cloudflare.Provider) -> Existing
     if found.account.id != settings.account:
         why = f"belongs to the account {found.account.id}, and cloudflare.account is {settings.account}"
         raise NotFound(f"{ZONE_KEY} = {wanted.id}: {why}: pools and zone have to be of one account")
-    return ExistingZone(wanted.id, tuple(found.name_servers or ()))
+    return ExistingZone(wanted.id, wanted.name, tuple(found.name_servers or ()))
 
 
 class Cloudflare(pulumi.ComponentResource):
@@ -97,9 +97,7 @@ class Cloudflare(pulumi.ComponentResource):
         wanted = self._args.config.zone
         found = self._args.zone
         if found is not None:
-            self.zone = pulumi.Output.from_input(
-                {"id": found.id, "name": wanted.name, "nameServers": list(found.name_servers)}
-            )
+            self.zone = found.output()
             return found.id
         zone = cloudflare.Zone(
             f"{self._name}-zone",

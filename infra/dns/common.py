@@ -24,7 +24,12 @@ class ExistingZone:
     """A zone that somebody else made, looked up before anything is registered."""
 
     id: str
+    name: str
     name_servers: tuple[str, ...]
+
+    def output(self) -> pulumi.Output[dict[str, Any]]:
+        """As a component's `zone`."""
+        return pulumi.Output.from_input({"id": self.id, "name": self.name, "nameServers": list(self.name_servers)})
 
 
 @dataclass(frozen=True, slots=True)

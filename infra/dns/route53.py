@@ -56,7 +56,7 @@ def existing_zone(config: GlobalStack, account: aws.Provider) -> ExistingZone | 
         raise NotFound(f"{ZONE_KEY} = {wanted.id}: is the zone {found.name}, and zone.name is {wanted.name}")
     if found.private_zone:
         raise NotFound(f"{ZONE_KEY} = {wanted.id}: is a private zone; clients outside would never see it")
-    return ExistingZone(wanted.id, tuple(found.name_servers))
+    return ExistingZone(wanted.id, wanted.name, tuple(found.name_servers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +167,7 @@ class Route53(pulumi.ComponentResource):
         wanted = self._args.config.zone
         found = self._args.zone
         if found is not None:
-            self.zone = pulumi.Output.from_input(
-                {"id": found.id, "name": wanted.name, "nameServers": list(found.name_servers)}
-            )
+            self.zone = found.output()
             return found.id
         zone = aws.route53.Zone(
             f"{self._name}-zone",

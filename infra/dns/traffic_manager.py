@@ -52,7 +52,7 @@ def existing_zone(config: GlobalStack, account: azure.Provider) -> ExistingZone 
         raise NotFound(f"{ZONE_KEY} = {wanted.id}: cannot find that DNS zone: {reason(error)}") from None
     if found.zone_type == "Private":
         raise NotFound(f"{ZONE_KEY} = {wanted.id}: is a private zone; clients outside would never see it")
-    return ExistingZone(found.id, tuple(found.name_servers))
+    return ExistingZone(found.id, wanted.name, tuple(found.name_servers))
 
 
 class TrafficManager(pulumi.ComponentResource):
@@ -111,9 +111,7 @@ class TrafficManager(pulumi.ComponentResource):
         wanted = self._args.config.zone
         found = self._args.zone
         if found is not None:
-            self.zone = pulumi.Output.from_input(
-                {"id": found.id, "name": wanted.name, "nameServers": list(found.name_servers)}
-            )
+            self.zone = found.output()
             return found.id.split("/")[4], []
         zone = azure.dns.Zone(
             f"{self._name}-zone",

@@ -152,7 +152,7 @@ def test_a_zone_of_the_stacks_own_verifies_members_and_an_existing_one_stays_its
     assert settings == {
         "ssl": "strict", "min_tls_version": "1.2", "always_use_https": "on", "proxy_read_timeout": 600,
     }  # fmt: skip
-    existing = registered(ExistingZone("f" * 32, ("ada.ns.cloudflare.com",)))
+    existing = registered(ExistingZone("f" * 32, "example.com", ("ada.ns.cloudflare.com",)))
     assert not {"Zone", "ZoneSetting"} & existing.keys()
     assert {balancer["zoneId"] for balancer in existing["LoadBalancer"].values()} == {"f" * 32}
     assert "proxy_read_timeout" not in {

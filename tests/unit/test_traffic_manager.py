@@ -105,7 +105,7 @@ def test_an_existing_zone_keeps_its_group_and_is_not_made() -> None:
     made.cloud.create(tokens.RESOURCE_GROUP, resourceGroupName="names", location="westeurope")
     zone = made.cloud.create(tokens.ZONE, resourceGroupName="names", zoneName="example.com", location="global")
     config, plan = stack([{"name": "a"}], [SERVICE], zone={"name": "example.com", "id": zone.id})
-    made.up(config, plan, ExistingZone(zone.id, tuple(zone["nameServers"])))
+    made.up(config, plan, ExistingZone(zone.id, "example.com", tuple(zone["nameServers"])))
     assert made.of(tokens.ZONE) == {}
     assert made.of(tokens.RECORD_SET)["llm"]["resourceGroupName"] == "names"
     assert made.exported["zone"]["nameServers"] == zone["nameServers"]
