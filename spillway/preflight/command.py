@@ -16,7 +16,7 @@ from spillway.errors import SpillwayError
 from spillway.preflight.context import MAX_IMAGE_AGE_DAYS, RegionContext
 from spillway.preflight.facts import Account
 from spillway.preflight.model import Row, Say, run
-from spillway.preflight.report import Report, describe_all
+from spillway.preflight.report import Report, describe_all, width_of
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion
@@ -219,8 +219,9 @@ def _print(reports: Sequence[Report], *, as_json: bool, many: bool) -> None:
     from rich.console import Console
 
     console = Console()
-    for index, report in enumerate(reports):
-        if index:
+    console.width = width_of(console)
+    for before, report in zip([None, *reports], reports, strict=False):
+        if before is not None and (before.rows or report.rows):
             console.print()
         if many or not report.error:
             report.print(console)

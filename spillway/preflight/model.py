@@ -74,7 +74,10 @@ class QuotaRequest:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer. `id` never changes between releases; texts may. `action`: what to do, and where."""
+    """One answer. `id` never changes between releases; texts may.
+
+    action: what to do, and where. commands: the lines to type for it, one after the other.
+    """
 
     id: str
     check: str
@@ -83,6 +86,7 @@ class Row:
     needed: str = ""
     action: str = ""
     request: QuotaRequest | None = None
+    commands: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """For `--json`."""
@@ -97,8 +101,9 @@ class Row:
         }
 
     def advice(self) -> str:
-        """What to do, the quota to request included."""
-        return "; ".join(part for part in (self.request.text() if self.request else "", self.action) if part)
+        """What to do in one line, the quota to request and the commands included."""
+        action = ": ".join(part for part in (self.action, " && ".join(self.commands)) if part)
+        return "; ".join(part for part in (self.request.text() if self.request else "", action) if part)
 
 
 class Unanswered(Exception):

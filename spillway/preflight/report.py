@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from spillway.preflight.model import SEVERITY, Row, State, count
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
+PIPED: Final = 120
+"""Columns where nobody says how many there are."""
 _STYLE: Final[dict[State, str]] = {
     "failure": "bold red",
     "unknown": "magenta",
@@ -69,29 +71,32 @@ class Report:
     def print(self, console: Console) -> None:
         """The table, what to do about it (whole lines, to be copied), and the verdict."""
         if self.rows:
-            table = self._table()
-            if not console.is_terminal:  # nobody scrolls in a pipe, and nothing may be cut there
-                from rich.measure import Measurement
-
-                wide = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-                console.width = max(console.width, wide)
-            console.print(table, highlight=False)
+            self._print_table(console)
             self._print_advice(console)
+            console.print()
         console.print(self.verdict(), highlight=False, markup=False, soft_wrap=True)
 
-    def _table(self) -> Table:
-        from rich.table import Table
+    def _print_table(self, console: Console) -> None:
+        """What fits its width; quotas to request stand below, where they can be copied."""
         from rich.text import Text
 
+        from spillway.preflight.table import rendered
+
+        rows = self.ordered()
+        cells = [["state", "check", "found", "needed"], *([r.state, r.check, r.found, r.needed] for r in rows)]
+        if not any(row.needed for row in rows):
+            cells = [row[:3] for row in cells]
         where = " (sandbox)" if self.sandbox else ""
-        table = Table(box=None, pad_edge=False, title=f"{self.stack}{where}", title_justify="left")
-        for heading in ("state", "check", "found", "needed", "request"):
-            table.add_column(heading, overflow="fold")
-        for row in self.ordered():
-            request = f"{row.request.code} = {row.request.value:.10g}" if row.request else ""
-            cells = (row.check, row.found, row.needed, request)
-            table.add_row(Text(row.state, _STYLE[row.state]), *(Text(cell) for cell in cells))
-        return table
+        heading, *lines = rendered(cells, console.width)
+        console.print(Text(f"{self.stack}{where}", "bold"), soft_wrap=True)
+        console.print(Text(heading, "bold"), soft_wrap=True)
+        for line in lines:
+            text = Text(line)
+            state = line.partition(" ")[0]
+            for known, style in _STYLE.items():
+                if state == known:
+                    text.stylize(style, 0, len(state))
+            console.print(text, soft_wrap=True)
 
     def _print_advice(self, console: Console) -> None:
         """Beside the table, as a command folded into a cell could not be copied."""
@@ -103,11 +108,19 @@ class Report:
         for row in rows:
             line = Text.assemble((row.state, _STYLE[row.state]), f"  {row.check}: {row.action or 'raise the quota'}")
             console.print(line, highlight=False, soft_wrap=True)
+            for command in row.commands:
+                console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
             if row.request:
                 console.print(f"  {row.request.command()}", highlight=False, markup=False, soft_wrap=True)
                 console.print(f"  {row.request.console()}", highlight=False, markup=False, soft_wrap=True)
-        if rows:
-            console.print()
+
+
+def width_of(console: Console) -> int:
+    """Columns to print in: the terminal's; in a pipe what COLUMNS says, or 120."""
+    if console.is_terminal:
+        return console.width
+    told = os.environ.get("COLUMNS", "")
+    return int(told) if told.isascii() and told.isdigit() and int(told) > 0 else PIPED
 
 
 _NOUNS: Final[tuple[tuple[State, str], ...]] = (

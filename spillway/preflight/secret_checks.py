@@ -49,8 +49,8 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
             action = "deleted behind Pulumi's back: `pulumi up --refresh` makes it again"
             yield Row(id, title, "warning", f"{name}: not there", "a secret with a value", action)
         else:
-            action = f"the first `up` makes it; then: {push(context, id, name)}"
-            yield Row(id, title, "note", f"{name}: not there yet", "", action)
+            action = "after the first `up`, which makes it"
+            yield Row(id, title, "note", f"{name}: not there yet", "", action, commands=(push(context, id, name),))
         return
     if found.deleted is not None:
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
@@ -66,8 +66,8 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
         yield Row(id, title, "failure", f"{name}: there already, {whose}", "not there, or this stack's", action)
         return
     if not found.has_value:
-        action = f"nodes stay unready until it has one: {push(context, id, name)}"
-        yield Row(id, title, "warning", f"{name}: empty", "a value", action)
+        action = "nodes stay unready until it has one"
+        yield Row(id, title, "warning", f"{name}: empty", "a value", action, commands=(push(context, id, name),))
         return
     try:
         value = context.account.secret_value(name)
@@ -77,7 +77,7 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
         return
     for row in judge(value):
         needy = not row.action and row.state in ("failure", "warning")
-        yield replace(row, action=f"put in a sound one: {push(context, id, name)}") if needy else row
+        yield replace(row, action="put in a sound one", commands=(push(context, id, name),)) if needy else row
 
 
 def _row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:

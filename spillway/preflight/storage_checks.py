@@ -49,23 +49,23 @@ def weights(context: RegionContext) -> Iterator[Row]:
     prefix = model_prefix(config)
     name, key = naming.bucket_name(config.account, config.region), f"{prefix}manifest.json"
     title, id = "weights", "weights"
-    push = weights_command(name, prefix, config.region)
+    push = weights_commands(name, prefix, config.region)
     found = context.account.bucket(name)
     if found.owner != "this account":
-        yield Row(id, title, "note", "no bucket yet", key, f"after the first `up`: {push}")
+        yield Row(id, title, "note", "no bucket yet", key, "after the first `up`, which makes it", commands=push)
     elif context.account.has_object(name, key):
         yield Row(id, title, "ok", f"s3://{name}/{key}", "manifest.json")
     else:
-        action = f"nodes stay unready until the weights are there, the manifest last: {push}"
-        yield Row(id, title, "warning", f"s3://{name}/{key}: not there", "manifest.json", action)
+        action = "nodes stay unready until the weights are there, the manifest last"
+        yield Row(id, title, "warning", f"s3://{name}/{key}: not there", "manifest.json", action, commands=push)
 
 
-def weights_command(bucket: str, prefix: str, region: str) -> str:
+def weights_commands(bucket: str, prefix: str, region: str) -> tuple[str, str]:
     """The AWS CLI's words for copying a folder of weights, its manifest last: nodes that see it begin to read."""
     to = f"s3://{bucket}/{prefix}"
     return (
-        f"aws s3 sync ./weights {to} --exclude manifest.json --region {region} && "
-        f"aws s3 cp ./weights/manifest.json {to} --region {region}"
+        f"aws s3 sync ./weights {to} --exclude manifest.json --region {region}",
+        f"aws s3 cp ./weights/manifest.json {to} --region {region}",
     )
 
 
