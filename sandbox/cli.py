@@ -27,7 +27,9 @@ _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "allo
 
 @app.command(context_settings=_PASS_THROUGH)
 def run(context: typer.Context) -> None:
-    """Run a command, usually `pulumi ...`, with the stand-in providers, own backend and own passphrase.
+    """Run a command, usually `pulumi ...`, in the sandbox.
+
+    With the stand-in providers, a backend of its own and a passphrase of its own.
 
     Pools, model bucket and zone are protected: to replace or destroy them add --ignore-protect, as for a real account.
     Stacks are initialised on first use. Example: spillway sandbox run -- pulumi up --yes --stack aws-us-east-1
@@ -84,7 +86,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
 @app.command()
 def types(json_: Json = False) -> None:
-    """List the resource types and data sources that the stand-in clouds cover."""
+    """List the types and data sources that are covered."""
     covered: dict[str, dict[str, list[str]]] = {}
     for cloud in DISTRIBUTIONS:
         kinds = registry(cloud)
@@ -102,7 +104,7 @@ def change(
     id: Annotated[str, typer.Argument(help="Id of the resource, as `show` lists it.")],
     settings: Annotated[list[str], typer.Argument(help="property=value, the value as JSON or plain text.")],
 ) -> None:
-    """Change a resource behind Pulumi's back: drift, for `pulumi refresh` to find."""
+    """Change a resource behind Pulumi's back: drift."""
     from sandbox import drift
 
     values: dict[str, Any] = {}

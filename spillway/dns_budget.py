@@ -155,8 +155,9 @@ def _of_stack(stack: str, stacks: Path) -> Asked:
     """
     from infra import stackfile
     from infra.dns.checks import check
-    from infra.dns.config import check_settings, most_addresses
+    from infra.dns.config import most_addresses
     from infra.dns.sections import GlobalStack
+    from infra.dns.settings import check_settings
     from infra.faults import ConfigError
     from infra.validation import validate
 

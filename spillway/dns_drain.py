@@ -152,7 +152,9 @@ def drain(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the stand-in clouds.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Wait until no client is sent to a drained member, then run the command behind --.
+    """Wait until nobody is sent to a drained member.
+
+    Then run the command behind --.
 
     First write `drain: true` at the member in the global stack's file and bring that stack up.
     Example: spillway dns drain aws-us-east-1 -- pulumi destroy --stack aws-us-east-1 --ignore-protect

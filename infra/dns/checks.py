@@ -224,7 +224,7 @@ def _proxied(stack: GlobalStack) -> Iterator[Fault]:
 @check("dns", "route53", "cloudflare", "traffic_manager")
 def _speed(stack: GlobalStack) -> Iterator[Fault]:
     from infra.dns import budget
-    from infra.dns.config import check_settings
+    from infra.dns.settings import check_settings
 
     if getattr(stack, SECTIONS[stack.dns.provider]) is None:
         return

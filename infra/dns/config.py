@@ -11,7 +11,6 @@ Imports no cloud SDK and no pulumi.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from infra import stackfile
 from infra.dns.sections import GlobalStack
@@ -19,10 +18,7 @@ from infra.faults import ConfigError, Fault, did_you_mean, listed
 from infra.stackfile import GLOBAL_KEY, REGION_KEY, is_global
 from infra.validation import validate
 
-if TYPE_CHECKING:
-    from infra.dns.budget import CheckSettings
-
-__all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "check_settings", "load_global", "parse_global"]
+__all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "load_global", "parse_global"]
 
 
 def load_global(path: Path, stack: str | None = None) -> GlobalStack:
@@ -120,29 +116,3 @@ def most_addresses(config: GlobalStack, stacks: Path) -> int:
         except ConfigError:  # not there yet, or its own faults, which are told where it is used
             continue
     return most
-
-
-def check_settings(config: GlobalStack) -> CheckSettings:
-    """The probing as the provider will do it, with what the file leaves out filled in: the fastest that is allowed."""
-    from dataclasses import replace
-
-    from infra.dns.limits import best
-
-    dns, check, cloudflare = config.dns, config.dns.check, config.cloudflare
-    if dns.provider == "cloudflare" and cloudflare is not None:
-        fastest = best(
-            "cloudflare",
-            plan=cloudflare.plan,
-            proxied=cloudflare.proxied,
-            failover_across_pools=cloudflare.failover_across_pools,
-            check_regions=cloudflare.check_regions,
-        )
-    else:
-        fastest = best(dns.provider)
-    given: dict[str, Any] = {
-        "interval_seconds": check.interval_seconds,
-        "threshold": check.threshold,
-        "timeout_seconds": check.timeout_seconds,
-        "ttl_seconds": dns.ttl_seconds,
-    }
-    return replace(fastest, **{key: value for key, value in given.items() if value is not None})

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from infra import stackfile
 from infra.dns import budget
-from infra.dns.config import check_settings
+from infra.dns.settings import check_settings
 from infra.faults import Fault, dotted
 from spillway.preflight.global_context import GlobalContext
 from spillway.preflight.model import Check, Row, State, count

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from infra.dns.config import check_settings
+from infra.dns.settings import check_settings
 from spillway.preflight import delegation
 from spillway.preflight.facts import Identity
 from spillway.preflight.global_context import DnsZone, GlobalContext

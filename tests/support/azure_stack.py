@@ -13,9 +13,9 @@ import pulumi
 import pulumi.runtime
 
 from infra.dns.common import ExistingZone, ProviderArgs
-from infra.dns.config import check_settings
 from infra.dns.plan import Endpoint, GlobalPlan, build
 from infra.dns.sections import GlobalStack
+from infra.dns.settings import check_settings
 from sandbox.azure_native import AZURE_NATIVE, tokens
 from sandbox.kinds import Resource
 from tests.support.azure import SUBSCRIPTION

@@ -11,9 +11,9 @@ import pytest
 
 from infra import stackfile
 from infra.dns.common import ExistingZone, ProviderArgs
-from infra.dns.config import check_settings
 from infra.dns.plan import Endpoint, build
 from infra.dns.sections import GlobalStack
+from infra.dns.settings import check_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the whole SDK, at its import
 STACK = "global-cloudflare"

@@ -13,8 +13,9 @@ import yaml
 from infra.config import json_schema
 from infra.dns import places as geography
 from infra.dns.checks import NO_LATENCY
-from infra.dns.config import check_settings, load_global, most_addresses, parse_global
+from infra.dns.config import load_global, most_addresses, parse_global
 from infra.dns.limits import illegal
+from infra.dns.settings import check_settings
 from infra.faults import ConfigError
 from infra.stackfile import GLOBAL_KEY
 from tests.support import json_schema as validator

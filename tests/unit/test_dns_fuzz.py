@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from infra.config import json_schema
-from infra.dns.config import GLOBAL_KEY, GlobalStack, check_settings, load_global, most_addresses, parse_global
+from infra.dns.config import GLOBAL_KEY, GlobalStack, load_global, most_addresses, parse_global
 from infra.dns.plan import Endpoint
+from infra.dns.settings import check_settings
 from infra.faults import ConfigError
 from tests.support import json_schema as validator
 from tests.unit.global_data import FILES, changed, places, world
