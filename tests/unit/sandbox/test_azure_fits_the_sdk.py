@@ -16,33 +16,15 @@ from sandbox.azure_native.dns_rules import SHAPES
 from sandbox.azure_native.regional import Regional
 from sandbox.checker import Checker
 from sandbox.reflect import Reflection
-from sandbox.values import steps
 from tests.support import azure
 from tests.support import azure_region as region
 from tests.support.azure import Azure
+from tests.support.sdk import reaches
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     return schema.load("azure-native", "pulumi-azure-native", AZURE_NATIVE.kinds, AZURE_NATIVE.invokes)
-
-
-def reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bool:
-    """Whether a property path leads somewhere in a map of nodes."""
-    node: dict[str, Any] | None = {"t": "root"}
-    for step in steps(pattern):
-        assert node is not None
-        kind = node["t"]
-        if kind == "any":
-            return True
-        if step is None or isinstance(step, int):
-            node = node["of"] if kind in ("array", "map") else None
-        else:
-            known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
-            node = known.get(step)
-        if node is None:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("token", sorted(AZURE_NATIVE.kinds))

@@ -8,8 +8,8 @@ import pytest
 
 from sandbox import schema
 from sandbox.cloudflare import CLOUDFLARE, tokens
-from sandbox.values import steps
 from tests.support.cloudflare import site
+from tests.support.sdk import reaches
 
 
 @pytest.fixture(scope="module")
@@ -17,29 +17,11 @@ def document() -> dict[str, Any]:
     return schema.load("cloudflare", "pulumi-cloudflare", CLOUDFLARE.kinds, CLOUDFLARE.invokes)
 
 
-def _reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bool:
-    """Whether a property path leads somewhere in a map of nodes."""
-    node: dict[str, Any] | None = {"t": "root"}
-    for step in steps(pattern):
-        assert node is not None
-        kind = node["t"]
-        if kind == "any":
-            return True
-        if step is None or kind == "map":
-            node = node["of"] if kind in ("array", "map") else None
-        else:
-            known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
-            node = known.get(str(step))
-        if node is None:
-            return False
-    return True
-
-
 @pytest.mark.parametrize("token", sorted(CLOUDFLARE.kinds))
 def test_every_input_a_kind_names_exists(token: str, document: dict[str, Any]) -> None:
     kind, spec = CLOUDFLARE.kinds[token], document["resources"][token]
     named = [*kind.replace_on, *kind.sets, *kind.defaults, *(ref.path for ref in kind.references)]
-    assert [path for path in named if not _reaches(document, spec["inputs"], path)] == []
+    assert [path for path in named if not reaches(document, spec["inputs"], path)] == []
     if kind.changes_on_update and "modifiedOn" not in spec["outputs"]:
         pytest.fail("modifiedOn is no output")
 

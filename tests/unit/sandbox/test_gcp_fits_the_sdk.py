@@ -11,31 +11,13 @@ from sandbox import schema
 from sandbox.gcp import GCP
 from sandbox.gcp.api import GcpKind
 from sandbox.kinds import Args
-from sandbox.values import steps
 from tests.support.gcp import IMAGE, everything, region
+from tests.support.sdk import reaches
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     return schema.load("gcp", "pulumi-gcp", GCP.kinds, GCP.invokes)
-
-
-def _reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bool:
-    """Whether a property path leads somewhere in a map of nodes."""
-    node: dict[str, Any] | None = {"t": "root"}
-    for step in steps(pattern):
-        assert node is not None
-        kind = node["t"]
-        if kind == "any":
-            return True
-        if step is None or kind == "map":
-            node = node["of"] if kind in ("array", "map") else None
-        else:
-            known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
-            node = known.get(str(step))
-        if node is None:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("token", sorted(GCP.kinds))
@@ -44,7 +26,7 @@ def test_every_input_a_kind_names_exists(token: str, document: dict[str, Any]) -
     assert isinstance(kind, GcpKind)
     named = [*kind.replace_on, *kind.sets, *kind.defaults, *kind.write_only, *kind.unique]
     named += [use.path for use in kind.uses] + ([kind.autoname.property] if kind.autoname else [])
-    missing = [path for path in named if not _reaches(document, spec["inputs"], path)]
+    missing = [path for path in named if not reaches(document, spec["inputs"], path)]
     assert [path for path in missing if path not in ("project", "deletionPolicy")] == []
     assert [path for path in kind.changes_on_update if path not in spec["outputs"]] == []
 

@@ -9,33 +9,13 @@ import pytest
 
 from sandbox import schema
 from sandbox.aws import AWS, images, tokens
-from sandbox.values import steps
 from tests.support.aws_region import network
+from tests.support.sdk import reaches
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     return schema.load("aws", "pulumi-aws", AWS.kinds, AWS.invokes)
-
-
-def _reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bool:
-    """Whether a property path leads somewhere in a map of nodes."""
-    node: dict[str, Any] | None = {"t": "root"}
-    for step in steps(pattern):
-        assert node is not None
-        kind = node["t"]
-        if kind == "any":
-            return True
-        if step is None or isinstance(step, int):
-            node = node["of"] if kind in ("array", "map") else None
-        elif kind == "map":
-            node = node["of"]
-        else:
-            known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
-            node = known.get(step)
-        if node is None:
-            return False
-    return True
 
 
 def _named(token: str) -> Iterator[tuple[str, str]]:
@@ -59,7 +39,7 @@ def test_every_input_a_kind_names_exists(token: str, document: dict[str, Any]) -
     for attribute, pattern in _named(token):
         # A default that the SDK has as an output only is something the provider computes.
         places = (inputs, outputs) if attribute == "defaults" else (inputs,)
-        if not any(_reaches(document, place, pattern) for place in places):
+        if not any(reaches(document, place, pattern) for place in places):
             wrong.append(f"{attribute}: {pattern}")
     assert not wrong
 
@@ -68,9 +48,7 @@ def test_every_input_a_kind_names_exists(token: str, document: dict[str, Any]) -
 def test_every_output_a_kind_may_change_exists(token: str, document: dict[str, Any]) -> None:
     outputs = document["resources"][token]["outputs"]
     kind = AWS.kinds[token]
-    assert [
-        key for key in (*kind.changes_on_update, *kind.secret_outputs) if not _reaches(document, outputs, key)
-    ] == []
+    assert [key for key in (*kind.changes_on_update, *kind.secret_outputs) if not reaches(document, outputs, key)] == []
 
 
 @pytest.mark.parametrize("token", sorted(AWS.kinds))

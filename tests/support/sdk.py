@@ -1,0 +1,27 @@
+"""Whether a property path leads somewhere in the schema of an SDK: what a kind names has to exist there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.values import steps
+
+
+def reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bool:
+    """Whether a path such as `disks[*].sizeGb` leads somewhere in a map of nodes; anything lies below an `any`."""
+    node: dict[str, Any] | None = {"t": "root"}
+    for step in steps(pattern):
+        assert node is not None
+        kind = node["t"]
+        if kind == "any":
+            return True
+        if step is None or isinstance(step, int):
+            node = node["of"] if kind in ("array", "map") else None
+        elif kind == "map":
+            node = node["of"]
+        else:
+            known = props if kind == "root" else document["objects"][node["ref"]]["props"] if kind == "object" else {}
+            node = known.get(step)
+        if node is None:
+            return False
+    return True
