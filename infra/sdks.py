@@ -11,6 +11,7 @@ EXTRAS: Final = {
     "aws": "pulumi_aws",
     "azure": "pulumi_azure_native",
     "cloudflare": "pulumi_cloudflare",
+    "gcp": "pulumi_gcp",
 }
 """Extra -> the package that it brings."""
 

@@ -11,7 +11,12 @@ from pathlib import Path
 from sandbox.kinds import Registry
 from spillway.errors import SpillwayError
 
-DISTRIBUTIONS = {"aws": "pulumi-aws", "azure-native": "pulumi-azure-native", "cloudflare": "pulumi-cloudflare"}
+DISTRIBUTIONS = {
+    "aws": "pulumi-aws",
+    "azure-native": "pulumi-azure-native",
+    "cloudflare": "pulumi-cloudflare",
+    "gcp": "pulumi-gcp",
+}
 """Pulumi package -> the distribution on PyPI whose schema the stand-in enforces."""
 
 
