@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, Lazy] = {
         "spillway.recover:command", "Bring a stack's state and its cloud together after a killed or half-lost up."
     ),
     "sandbox": Lazy("sandbox.cli:app", "Stand-in clouds: deploy with no account, no credentials and no network."),
+    "secrets": Lazy("spillway.secrets.command:app", "One certificate and the API keys, in every region's store."),
 }
 
 

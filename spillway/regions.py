@@ -1,0 +1,78 @@
+"""The region stacks that a command works on, side by side, each with a result of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from infra.config import load_stack_file
+from infra.faults import did_you_mean, listed
+from spillway.errors import SpillwayError
+
+if TYPE_CHECKING:
+    from infra.config import RegionConfig
+
+AT_ONCE: Final = 8
+"""Regions asked at the same time."""
+
+T = TypeVar("T")
+
+
+def region_stacks(folder: Path) -> list[str]:
+    """The names of all region stacks of a folder, faulty files included; global and other stacks are left out."""
+    from infra import stackfile
+
+    names = []
+    for path in sorted(folder.glob("Pulumi.*.yaml")):
+        name = stackfile.stack_of(path)
+        config, _ = stackfile.read_with_faults(path)
+        if not stackfile.is_global(name) and not ({*stackfile.STACK_KEYS} - {stackfile.REGION_KEY}) & config.keys():
+            names.append(name)
+    return names
+
+
+def chosen(folder: Path, names: Sequence[str]) -> list[RegionConfig]:
+    """The named region stacks, each once, or all of the folder when none is named.
+
+    Raises SpillwayError for a name that no file has, an empty folder, and every fault of the files at once: a command
+    that reaches several clouds does nothing while it does not know all of them.
+    """
+    there = region_stacks(folder)
+    if not there:
+        raise SpillwayError(f"{folder}: holds no region stack")
+    lines = [
+        f"--stack {name}: no region stack of {folder}{did_you_mean(name, there)}; there are {listed(there, 'and')}"
+        for name in dict.fromkeys(names)
+        if name not in there
+    ]
+    regions: list[RegionConfig] = []
+    for name in dict.fromkeys(names or there):
+        try:
+            if name in there:
+                regions.append(load_stack_file(folder / f"Pulumi.{name}.yaml", name))
+        except SpillwayError as error:
+            lines += error.lines
+    if lines:
+        raise SpillwayError(*lines)
+    return regions
+
+
+def side_by_side(work: Callable[[RegionConfig], T], regions: Iterable[RegionConfig]) -> list[T]:
+    """`work` for every region at the same time; results in the order of the regions. `work` raises nothing that one
+    region alone is to blame for."""
+    found = list(regions)
+    if len(found) == 1:
+        return [work(found[0])]
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
+        return list(pool.map(work, found))
+
+
+def sandbox_directory() -> Path:
+    """The sandbox that `--sandbox` means. Raises SpillwayError for a directory that is no sandbox."""
+    from sandbox.clouds import refuse_others, sandbox_dir
+
+    directory = sandbox_dir()
+    refuse_others(directory)
+    return directory

@@ -1,0 +1,50 @@
+"""Which store a stack file means: one opener per cloud, and one per stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from spillway.secrets.store import SecretStore, StoreError
+
+if TYPE_CHECKING:
+    from infra.config import RegionConfig
+
+
+def _aws(config: RegionConfig, profile: str | None) -> SecretStore:
+    from spillway.secrets import aws
+
+    return aws.open_store(config.account, config.region, profile)
+
+
+def _gcp(config: RegionConfig, profile: str | None) -> SecretStore:
+    from spillway.secrets import gcp
+
+    return gcp.open_store(config.account)
+
+
+def _aws_stand_in(config: RegionConfig, directory: Path) -> SecretStore:
+    from spillway.secrets.sandbox import StandInSecretsManager
+
+    return StandInSecretsManager(directory, config.account, config.region)
+
+
+CLOUDS: Final[Mapping[str, Callable[[RegionConfig, str | None], SecretStore]]] = {"aws": _aws, "gcp": _gcp}
+STAND_INS: Final[Mapping[str, Callable[[RegionConfig, Path], SecretStore]]] = {"aws": _aws_stand_in}
+
+
+def open_store(config: RegionConfig, sandbox: Path | None, profile: str | None) -> SecretStore:
+    """The store of a region; of the stand-in when `sandbox` is its directory.
+
+    Nothing is asked yet. Raises StoreError for a cloud without one, and what the SDK says of missing credentials.
+    """
+    if sandbox is not None:
+        stand_in = STAND_INS.get(config.cloud)
+        if stand_in is None:
+            raise StoreError(f"the stand-in {config.cloud} has no secret store: leave --sandbox out")
+        return stand_in(config, sandbox)
+    opener = CLOUDS.get(config.cloud)
+    if opener is None:
+        raise StoreError(f"cloud = {config.cloud}: `spillway secrets` reaches {', '.join(CLOUDS)}")
+    return opener(config, profile)
