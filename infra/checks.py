@@ -16,7 +16,7 @@ from infra.faults import HIDDEN, Fault, did_you_mean, listed
 from infra.validation import CheckList
 
 if TYPE_CHECKING:
-    from infra.config import RegionConfig
+    from infra.config import AwsRegion, RegionConfig
     from infra.sections import Disk
 
 check: Final[CheckList[RegionConfig]] = CheckList()
@@ -61,13 +61,15 @@ def _stack_name(region: RegionConfig, stack: str) -> Iterator[Fault]:
 
 @check("region")
 def _region(region: RegionConfig) -> Iterator[Fault]:
-    if region.region not in catalog.regions():
-        hint = did_you_mean(region.region, catalog.regions())
-        yield Fault(("region",), f"unknown region{hint}; known are {listed(catalog.regions())}", region.region)
+    if region.region not in catalog.regions(region.CLOUD):
+        hint = did_you_mean(region.region, catalog.regions(region.CLOUD))
+        yield Fault(
+            ("region",), f"unknown region{hint}; known are {listed(catalog.regions(region.CLOUD))}", region.region
+        )
 
 
-@check("region", "nearest_aws_region")
-def _nearest(region: RegionConfig) -> Iterator[Fault]:
+@check("region", "nearest_aws_region", cloud="aws")
+def _nearest(region: AwsRegion) -> Iterator[Fault]:
     if region.nearest_aws_region not in (None, region.region):
         yield Fault(
             ("nearestAwsRegion",),
@@ -90,8 +92,8 @@ def _counts(region: RegionConfig) -> Iterator[Fault]:
         yield Fault(("pools", "target"), f"has to be at most max ({pools.max})", pools.target)
 
 
-@check("pools")
-def _reservations(region: RegionConfig) -> Iterator[Fault]:
+@check("pools", cloud="aws")
+def _reservations(region: AwsRegion) -> Iterator[Fault]:
     path = ("pools", "reservations")
     wanted = region.pools.reservations
     ids = (*wanted.capacity_reservations, *wanted.capacity_blocks)
@@ -171,6 +173,11 @@ def _secrets(region: RegionConfig) -> Iterator[Fault]:
     names = {"certificate": region.secrets.certificate, "apiKeys": region.secrets.api_keys}
     if names["certificate"] == names["apiKeys"]:
         yield Fault(("secrets", "apiKeys"), "has to differ from certificate: each secret has its own name", HIDDEN)
+
+
+@check("secrets", cloud="aws")
+def _secret_names(region: AwsRegion) -> Iterator[Fault]:
+    names = {"certificate": region.secrets.certificate, "apiKeys": region.secrets.api_keys}
     for key, name in names.items():
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/getting-started.html: ARNs end in such a suffix.
         if re.search(r"-[A-Za-z0-9]{6}$", name):
@@ -206,8 +213,8 @@ def _addresses(region: RegionConfig) -> Iterator[Fault]:
             yield Fault(("network", "clients", number), "stands twice; each network once", client)
 
 
-@check("network")
-def _rules(region: RegionConfig) -> Iterator[Fault]:
+@check("network", cloud="aws")
+def _rules(region: AwsRegion) -> Iterator[Fault]:
     network = region.network
     if any(cidr.client_fault(client) for client in network.clients) or cidr.is_open(network.clients):
         return
@@ -219,8 +226,8 @@ def _rules(region: RegionConfig) -> Iterator[Fault]:
         yield Fault(("network", "clients"), why, network.clients)
 
 
-@check("network", "pools")
-def _room(region: RegionConfig) -> Iterator[Fault]:
+@check("network", "pools", cloud="aws")
+def _room(region: AwsRegion) -> Iterator[Fault]:
     if cidr.fault(region.network.cidr):
         return
     # A lost zone may push both pools, and the replacements of capacity rebalancing, into one subnet.
@@ -234,8 +241,8 @@ def _room(region: RegionConfig) -> Iterator[Fault]:
         yield Fault(("network", "cidr"), why, region.network.cidr)
 
 
-@check("storage")
-def _volumes(region: RegionConfig) -> Iterator[Fault]:
+@check("storage", cloud="aws")
+def _volumes(region: AwsRegion) -> Iterator[Fault]:
     disks: tuple[tuple[str, Disk], ...] = (("root", region.storage.root), ("data", region.storage.data))
     for name, disk in disks:
         if disk.iops > GP3_IOPS_PER_GIB * disk.size_gib:

@@ -17,7 +17,17 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from infra import catalog, cidr, stackfile
+from infra.azure.sections import (
+    AzureImage,
+    AzureNetwork,
+    AzureNode,
+    AzureRegionName,
+    AzureSecretNames,
+    AzureStorage,
+    SubscriptionId,
+)
 from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, listed
+from infra.gcp.sections import GcpImage, GcpNetwork, GcpNode, GcpRegionName, GcpSecretNames, GcpStorage, ProjectId
 from infra.sections import (
     AccountId,
     Architecture,
@@ -28,8 +38,10 @@ from infra.sections import (
     Limits,
     ModelSpec,
     Network,
+    NetworkBase,
     Node,
     Pools,
+    PoolSizes,
     Scaling,
     SecretNames,
     Section,
@@ -60,18 +72,16 @@ class RegionBase(Section):
     residency: Word = Field(examples=["us"])
     """Where the data of this region's clients may be processed; DNS never sends them across."""
     model: ModelSpec
-    pools: Pools
+    pools: PoolSizes
     fallback: Fallback = Field(default_factory=Fallback.model_construct)
     scaling: Scaling = Field(default_factory=Scaling.model_construct)
-    network: Network
-    storage: Storage = Field(default_factory=Storage.model_construct)
-    image: Image
-    efa: bool = False
-    """Elastic Fabric Adapter interfaces on the nodes; only engines that span nodes need them."""
+    network: NetworkBase
+    storage: Section
+    image: Section
     node: Node = Field(default_factory=Node.model_construct)
     limits: Limits = Field(default_factory=Limits.model_construct)
     service: Service
-    secrets: SecretNames
+    secrets: Section
     budget: Budget
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=30)
     """Tags on everything, besides the stack's own."""
@@ -86,6 +96,33 @@ class RegionBase(Section):
         """The model's shape: the stack file's own, or the catalog's."""
         return self.model.architecture or catalog.architecture(self.model.name)
 
+    @property
+    def on_demand_types(self) -> tuple[str, ...]:
+        """Machine types of the on-demand pool, preferred first."""
+        return self.pools.types if self.pools.on_demand_types is None else self.pools.on_demand_types
+
+    @property
+    def all_types(self) -> tuple[str, ...]:
+        """Machine types of both pools, each once, in the order of the file."""
+        return tuple(dict.fromkeys((*self.pools.types, *self.on_demand_types)))
+
+    @property
+    def machines(self) -> tuple[catalog.Machine, ...]:
+        """The catalog's entries for `all_types`."""
+        return tuple(catalog.machine(name) for name in self.all_types)
+
+    @property
+    def wanted_zones(self) -> tuple[str, ...] | None:
+        """The zones that the file names."""
+        raise NotImplementedError
+
+    @cached_property
+    def zones(self) -> tuple[str, ...]:
+        """The zones to build in: those of the file, or every zone that offers one of the machine types; sorted."""
+        if self.wanted_zones is not None:
+            return tuple(sorted(self.wanted_zones))
+        return tuple(sorted({zone for name in self.all_types for zone in catalog.zones(name, self.region)}))
+
 
 class AwsRegion(RegionBase):
     """One AWS region that serves: everything under `spillway:region` with `cloud: aws`."""
@@ -99,6 +136,13 @@ class AwsRegion(RegionBase):
     """The only AWS account that this stack may touch, in quotes."""
     nearest_aws_region: AwsRegionName | None = None
     """For latency-based DNS records; on AWS always the region itself, so leave it out."""
+    pools: Pools
+    network: Network
+    storage: Storage = Field(default_factory=Storage.model_construct)
+    image: Image
+    secrets: SecretNames
+    efa: bool = False
+    """Elastic Fabric Adapter interfaces on the nodes; only engines that span nodes need them."""
 
     @property
     def latency_region(self) -> str:
@@ -106,26 +150,67 @@ class AwsRegion(RegionBase):
         return self.region
 
     @property
-    def on_demand_types(self) -> tuple[str, ...]:
-        """Machine types of the on-demand pool, preferred first."""
-        return self.pools.types if self.pools.on_demand_types is None else self.pools.on_demand_types
+    def wanted_zones(self) -> tuple[str, ...] | None:
+        """The zones that the file names."""
+        return self.network.zones
+
+
+class AzureRegion(RegionBase):
+    """One Azure region that serves: everything under `spillway:region` with `cloud: azure`."""
+
+    CLOUD = "azure"
+    cloud: Literal["azure"]
+    """The cloud."""
+    region: AzureRegionName = Field(examples=["eastus"])
+    """Azure region; with the cloud it is the stack's name."""
+    account: SubscriptionId
+    """The only subscription that this stack may touch."""
+    nearest_aws_region: AwsRegionName = Field(examples=["us-east-1"])
+    """The AWS region that is nearest, for latency-based DNS records."""
+    network: AzureNetwork
+    storage: AzureStorage = Field(default_factory=AzureStorage.model_construct)
+    image: AzureImage
+    node: AzureNode = Field(default_factory=AzureNode.model_construct)
+    secrets: AzureSecretNames
 
     @property
-    def all_types(self) -> tuple[str, ...]:
-        """Machine types of both pools, each once, in the order of the file."""
-        return tuple(dict.fromkeys((*self.pools.types, *self.on_demand_types)))
-
-    @cached_property
-    def zones(self) -> tuple[str, ...]:
-        """The zones to build in: those of the file, or every zone that offers one of the machine types; sorted."""
-        if self.network.zones is not None:
-            return tuple(sorted(self.network.zones))
-        return tuple(sorted({zone for name in self.all_types for zone in catalog.zones(name, self.region)}))
+    def latency_region(self) -> str:
+        """The AWS region that latency records name."""
+        return self.nearest_aws_region
 
     @property
-    def machines(self) -> tuple[catalog.Machine, ...]:
-        """The catalog's entries for `all_types`."""
-        return tuple(catalog.machine(name) for name in self.all_types)
+    def wanted_zones(self) -> tuple[str, ...] | None:
+        """The zones that the file names, by number."""
+        return self.network.zones
+
+
+class GcpRegion(RegionBase):
+    """One Google Cloud region that serves: everything under `spillway:region` with `cloud: gcp`."""
+
+    CLOUD = "gcp"
+    cloud: Literal["gcp"]
+    """The cloud."""
+    region: GcpRegionName = Field(examples=["us-central1"])
+    """Google Cloud region; with the cloud it is the stack's name."""
+    account: ProjectId = Field(examples=["example-project"])
+    """The only project that this stack may touch."""
+    nearest_aws_region: AwsRegionName = Field(examples=["us-east-2"])
+    """The AWS region that is nearest, for latency-based DNS records."""
+    network: GcpNetwork
+    storage: GcpStorage = Field(default_factory=GcpStorage.model_construct)
+    image: GcpImage
+    node: GcpNode = Field(default_factory=GcpNode.model_construct)
+    secrets: GcpSecretNames
+
+    @property
+    def latency_region(self) -> str:
+        """The AWS region that latency records name."""
+        return self.nearest_aws_region
+
+    @property
+    def wanted_zones(self) -> tuple[str, ...] | None:
+        """The zones that the file names."""
+        return self.network.zones
 
 
 RegionConfig = AwsRegion

@@ -10,7 +10,7 @@ from infra.checks import check
 from infra.faults import Fault, Path, did_you_mean, listed
 
 if TYPE_CHECKING:
-    from infra.config import RegionConfig
+    from infra.config import AwsRegion, RegionConfig
     from infra.sections import Architecture
 
 MIB_PER_MB: Final = (1 << 20) / 1e6
@@ -36,7 +36,7 @@ def _known(region: RegionConfig) -> Iterator[tuple[Path, catalog.Machine]]:
 def _types(region: RegionConfig) -> Iterator[Fault]:
     names = [machine.name for machine in catalog.machines(region.CLOUD)]
     for path, name in listed_types(region):
-        if not catalog.is_machine(name):
+        if not catalog.is_machine(name, region.CLOUD):
             family = [known for known in names if known.split(".")[0] == name.split(".")[0]]
             allowed = f"in its family: {listed(family)}" if family else "`spillway catalog` lists them"
             yield Fault(path, f"unknown machine type{did_you_mean(name, names)}; {allowed}", name)
@@ -49,21 +49,20 @@ def _types(region: RegionConfig) -> Iterator[Fault]:
 def _offered(region: RegionConfig) -> Iterator[Fault]:
     if region.region not in catalog.regions(region.CLOUD):
         return
-    wanted = region.network.zones
+    wanted = region.wanted_zones
     for path, machine in _known(region):
-        there = catalog.zones(machine.name, region.region)
-        if not there:
-            regions = catalog.offered_in(machine.name)
+        there, regions = catalog.zones(machine.name, region.region), catalog.offered_in(machine.name)
+        if region.region not in regions:
             where = f"offered in {listed(regions)}" if regions else "offered in no region any more"
             as_of = f"as of {catalog.observed(region.CLOUD)}"
             yield Fault(path, f"not offered in {region.region}; {where} ({as_of})", machine.name)
-        elif wanted is not None and not set(there) & set(wanted):
+        elif wanted is not None and there and not set(there) & set(wanted):
             why = f"not offered in network.zones ({listed(wanted)}); in {region.region} only in {listed(there)}"
             yield Fault(path, f"{why} (as of {catalog.observed(region.CLOUD)})", machine.name)
 
 
-@check("region", "pools", "network")
-def _zones(region: RegionConfig) -> Iterator[Fault]:
+@check("region", "pools", "network", cloud="aws")
+def _zones(region: AwsRegion) -> Iterator[Fault]:
     wanted = region.network.zones or ()
     offered = {zone for _, machine in _known(region) for zone in catalog.zones(machine.name, region.region)}
     for number, zone in enumerate(wanted):
@@ -79,12 +78,15 @@ def _zones(region: RegionConfig) -> Iterator[Fault]:
 
 @check("pools")
 def _usage(region: RegionConfig) -> Iterator[Fault]:
-    blocks = bool(region.pools.reservations.capacity_blocks)
     for path, machine in _known(region):
         market = "spot" if path[1] == "types" else "on-demand"
         if market not in machine.usage_classes:
             yield Fault(path, f"not sold as {market}; only as {listed(machine.usage_classes)}", machine.name)
-    if blocks and not any(
+
+
+@check("pools", cloud="aws")
+def _blocks(region: AwsRegion) -> Iterator[Fault]:
+    if region.pools.reservations.capacity_blocks and not any(
         "capacity-block" in catalog.machine(name).usage_classes
         for name in region.on_demand_types
         if catalog.is_machine(name)
@@ -93,8 +95,8 @@ def _usage(region: RegionConfig) -> Iterator[Fault]:
         yield Fault(where, "no machine type of the on-demand pool is sold in capacity blocks; p4, p5 and p6 types are")
 
 
-@check("pools", "efa")
-def _efa(region: RegionConfig) -> Iterator[Fault]:
+@check("pools", "efa", cloud="aws")
+def _efa(region: AwsRegion) -> Iterator[Fault]:
     for path, machine in _known(region):
         if region.efa and not machine.efa:
             yield Fault(
@@ -217,7 +219,7 @@ def _machines_that_fit(region: RegionConfig, shape: Architecture, most: int = 3)
     spec = region.model
     found: list[str] = []
     for machine in sorted(catalog.machines(region.CLOUD), key=lambda m: (m.gpus * m.gpu_memory_mib, m.vcpus)):
-        if not catalog.zones(machine.name, region.region) or gpu_support.unsupported(
+        if region.region not in catalog.offered_in(machine.name) or gpu_support.unsupported(
             machine.compute_capability, spec.dtype, spec.kv_cache_dtype
         ):
             continue
@@ -230,8 +232,8 @@ def _machines_that_fit(region: RegionConfig, shape: Architecture, most: int = 3)
     return found[:most]
 
 
-@check("pools", "storage")
-def _ebs_ceiling(region: RegionConfig) -> Iterator[Fault]:
+@check("pools", "storage", cloud="aws")
+def _ebs_ceiling(region: AwsRegion) -> Iterator[Fault]:
     disks = (region.storage.root, region.storage.data)
     # Volumes are provisioned in MiB/s, instances limited in MB/s.
     wanted_mbps = sum(disk.throughput_mbps for disk in disks) * MIB_PER_MB

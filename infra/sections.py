@@ -202,7 +202,7 @@ class Reservations(Section):
     """open: these first, then ordinary on-demand; only: nothing else; none: leave reservations to others."""
 
 
-class Pools(Section):
+class PoolSizes(Section):
     """The spot pool and the on-demand pool of the region, counted in replicas (one node each)."""
 
     types: Listed[MachineName] = Field(min_length=1, max_length=40, examples=[["p4d.24xlarge", "p5.48xlarge"]])
@@ -215,6 +215,11 @@ class Pools(Section):
     """How many of the target are always on-demand."""
     max: int = Field(ge=1, le=500, examples=[6])
     """Most replicas of either pool, however high the load."""
+
+
+class Pools(PoolSizes):
+    """The spot pool and the on-demand pool of the region, counted in replicas (one node each)."""
+
     reservations: Reservations = Field(default_factory=Reservations.model_construct)
 
 
@@ -256,19 +261,24 @@ class Scaling(Section):
     """Replicas taken away at once."""
 
 
-class Network(Section):
+class NetworkBase(Section):
     """The region's own network."""
 
     cidr: Cidr = Field(examples=["10.16.0.0/16"])
     """Private network, /16 to /24; must not overlap with any other stack's."""
-    zones: Listed[ZoneName] | None = Field(default=None, min_length=1, max_length=8)
-    """Availability zones; null takes every zone that offers one of the machine types."""
-    egress: Literal["nat", "nat-per-zone", "endpoints"] = "nat"
-    """How private nodes reach the cloud's own services: one NAT gateway, one per zone, or interface endpoints only."""
     clients: Listed[Cidr] = Field(default=("0.0.0.0/0",), min_length=1, max_length=60)
     """Networks that may reach the endpoint on TCP 443."""
     checkers: Listed[Literal["route53", "cloudflare"]] = Field(default=("route53",), max_length=2)
     """Whose health checks are let in as well, where clients leaves them out."""
+
+
+class Network(NetworkBase):
+    """The region's own network."""
+
+    zones: Listed[ZoneName] | None = Field(default=None, min_length=1, max_length=8)
+    """Availability zones; null takes every zone that offers one of the machine types."""
+    egress: Literal["nat", "nat-per-zone", "endpoints"] = "nat"
+    """How private nodes reach the cloud's own services: one NAT gateway, one per zone, or interface endpoints only."""
 
 
 class Disk(Section):

@@ -16,6 +16,8 @@ from infra.sections import Section
 
 M = TypeVar("M", bound=Section)
 T = TypeVar("T")
+C = TypeVar("C")
+R = TypeVar("R")
 
 
 class CheckList(Generic[T]):
@@ -25,21 +27,29 @@ class CheckList(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._checks: list[tuple[frozenset[str], Callable[[T], Iterator[Fault]]]] = []
+        self._checks: list[tuple[frozenset[str], str | None, Callable[[Any], Iterator[Fault]]]] = []
 
-    def __call__(self, *sections: str) -> Callable[[Callable[[T], Iterator[Fault]]], Callable[[T], Iterator[Fault]]]:
-        """Registers a check that reads these sections (attribute names of the model)."""
+    def __call__(self, *sections: str, cloud: str | None = None) -> Callable[[Callable[[C], R]], Callable[[C], R]]:
+        """Registers a check that reads these sections (attribute names of the model), of one cloud's models or of all.
 
-        def register(function: Callable[[T], Iterator[Fault]]) -> Callable[[T], Iterator[Fault]]:
-            self._checks.append((frozenset(sections), function))
+        cloud: what the models' `CLOUD` says.
+        """
+
+        def register(function: Callable[[C], R]) -> Callable[[C], R]:
+            self._checks.append((frozenset(sections), cloud, function))  # type: ignore[arg-type]
             return function
 
         return register
 
     def faults(self, model: T) -> list[Fault]:
         """Every fault that the checks find; those that read a section which is absent from `model` are skipped."""
-        present = model.__dict__.keys()
-        return [fault for sections, function in self._checks if sections <= present for fault in function(model)]
+        present, own = model.__dict__.keys(), getattr(model, "CLOUD", None)
+        return [
+            fault
+            for sections, cloud, function in self._checks
+            if sections <= present and cloud in (None, own)
+            for fault in function(model)
+        ]
 
 
 def validate(model: type[M], data: dict[Any, Any]) -> tuple[M, list[Fault]]:
