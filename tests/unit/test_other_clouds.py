@@ -73,7 +73,7 @@ def test_zones_are_those_of_the_file_or_all_that_are_known_to_offer_a_type() -> 
         (azure(region="japaneast"), "azure-japaneast", "not offered in japaneast; offered in eastus"),
         (gcp(pools=GCP["pools"] | {"types": ["p4d.24xlarge"]}), "gcp-us-central1", "unknown machine type"),
         (gcp(pools=GCP["pools"] | {"onDemandTypes": ["a3-highgpu-1g"]}), "gcp-us-central1", "not sold as on-demand"),
-        (gcp(network={"cidr": "10.32.0.0/16", "zones": ["us-central1-x"]}), "gcp-us-central1", "not offered in network"),
+        (gcp(network={"cidr": "10.32.0.0/16", "zones": ["us-central1-x"]}), "gcp-us-central1", "not offered in"),
         (gcp(image={"family": "spillway-vllm"}), "gcp-us-central1", "pin the version"),
         (azure(secrets={"certificate": "spillway-a", "apiKeys": "spillway-a"}), "azure-eastus", "has to differ"),
     ],
