@@ -144,7 +144,7 @@ class AzureCloud:
             "interval": "PT1M",
             "aggregation": "Average",
         }
-        request = HttpRequest("GET", f"{self._id(name)}/providers/Microsoft.Insights/metrics", params=query)
+        request = HttpRequest("GET", f"{ARM}{self._id(name)}/providers/Microsoft.Insights/metrics", params=query)
         try:
             answer = self._call(f"{name}: metric {metric}", partial(_json, self._arm, request))
         except NoMetric:
@@ -180,12 +180,14 @@ class AzureCloud:
 
         https://learn.microsoft.com/azure/azure-monitor/essentials/metrics-store-custom-rest-api
         """
-        path = f"{self._id(self._settings.on_demand_group)}/metrics"
+        url = (
+            f"https://{self._settings.location}.monitoring.azure.com{self._id(self._settings.on_demand_group)}/metrics"
+        )
         for metric, value in values.items():
             point = {"dimValues": [self._settings.stack], "min": value, "max": value, "sum": value, "count": 1}
             data = {"metric": metric, "namespace": NAMESPACE, "dimNames": ["stack"], "series": [point]}
             body = {"time": _stamp(minute), "data": {"baseData": data}}
-            self._call(f"metric {metric}", partial(_json, self._ingest, HttpRequest("POST", path, json=body)))
+            self._call(f"metric {metric}", partial(_json, self._ingest, HttpRequest("POST", url, json=body)))
 
     def _id(self, name: str) -> str:
         settings = self._settings

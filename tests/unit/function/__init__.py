@@ -1,0 +1,1 @@
+"""The fallback function against the clouds' own SDKs."""
