@@ -77,7 +77,7 @@ def show(
     console.print()
     if compared:
         console.print(_comparison(compared, objective, signs))
-        told = "At their fastest with two failures in a row, where nothing else is said. "
+        told = "At their fastest with two failures in a row and one address, where nothing else is said. "
         told += "Cloud DNS is not offered: it checks public addresses every 30 s at best."
         console.print(Text(told, style="dim"))
         console.print()
