@@ -1,0 +1,161 @@
+"""Who a node is: one managed identity with exactly the rights it uses, and the vault for its secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_azure_native as azure
+from pulumi import ResourceOptions
+
+from infra.azure import names
+from infra.azure.common import Scope
+from infra.azure.storage import CONTAINER
+
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+BLOB_READER: Final = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+"""Storage Blob Data Reader."""
+SECRETS_USER: Final = "4633458b-17de-408a-b874-0445c86b69e6"
+"""Key Vault Secrets User."""
+METRICS_PUBLISHER: Final = "3913510d-42f4-4e42-8a64-420c390055eb"
+"""Monitoring Metrics Publisher."""
+
+SOFT_DELETE_DAYS: Final = 7
+"""The shortest there is, and fixed for good: while it lasts, the name of a deleted vault cannot be used again.
+https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview"""
+
+_BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityArgs:
+    """What a node may touch.
+
+    group: the resource group's name, known once it stands. tenant: of the subscription. vault: its fixed name.
+    container_id: the container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write
+    it. networks: public networks that may reach the vault besides the nodes (people who push secrets); None: whoever
+    has the rights, from anywhere.
+    """
+
+    scope: Scope
+    group: pulumi.Input[str]
+    tenant: str
+    vault: str
+    container_id: pulumi.Input[str]
+    model_prefix: str
+    node_subnet_id: pulumi.Input[str]
+    networks: Sequence[str] | None = None
+
+
+def path_condition(model_prefix: str) -> str:
+    """A condition under which blobs are read below one folder only; listing stays, as it tells names alone.
+
+    https://learn.microsoft.com/azure/storage/blobs/storage-auth-abac-examples (read blobs with a path). Raises
+    ValueError for a folder that could end the text that it is written into.
+    """
+    if not re.fullmatch(rf"{CONTAINER}/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/", model_prefix):
+        raise ValueError(f"model prefix {model_prefix!r}: expected {CONTAINER}/<name>/<revision>/")
+    path = model_prefix.removeprefix(f"{CONTAINER}/")  # the container is no part of a blob's path
+    return (
+        f"((!(ActionMatches{{'{_BLOBS}/read'}} AND NOT SubOperationMatches{{'Blob.List'}}))"
+        f" OR (@Resource[{_BLOBS}:path] StringStartsWith '{path}'))"
+    )
+
+
+class Identity(pulumi.ComponentResource):
+    """Managed identity, role assignments and vault of the region's nodes."""
+
+    identity_id: pulumi.Output[str]
+    client_id: pulumi.Output[str]
+    vault_id: pulumi.Output[str]
+    vault_url: pulumi.Output[str]
+    rights: Sequence[pulumi.Resource]
+    """What has to stand before a node boots."""
+
+    def __init__(self, name: str, args: IdentityArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("spillway:azure:Identity", name, None, opts)
+        self._name, self._args = name, args
+        scope, child = args.scope, ResourceOptions(parent=self)
+        self._identity = azure.managedidentity.UserAssignedIdentity(
+            f"{name}-node",
+            resource_name_=scope.name("node"),
+            resource_group_name=args.group,
+            location=scope.region,
+            tags=scope.tags("identity"),
+            opts=child,
+        )
+        # The containers of the secrets are in it once `spillway secrets push` has filled them: Key Vault has no empty
+        # secrets, and a value that the stack wrote would be in the stack's state.
+        vault = azure.keyvault.Vault(
+            f"{name}-secrets",
+            vault_name=args.vault,
+            resource_group_name=args.group,
+            location=scope.region,
+            properties=azure.keyvault.VaultPropertiesArgs(
+                tenant_id=args.tenant,
+                sku=azure.keyvault.SkuArgs(family="A", name="standard"),
+                enable_rbac_authorization=True,
+                enable_soft_delete=True,
+                # Purge protection is left out, as it can never be taken back and would hold the name through a rebuild.
+                soft_delete_retention_in_days=SOFT_DELETE_DAYS,
+                public_network_access="Enabled",  # what gets in is said below
+                network_acls=azure.keyvault.NetworkRuleSetArgs(
+                    bypass="AzureServices",
+                    default_action="Allow" if args.networks is None else "Deny",
+                    virtual_network_rules=[azure.keyvault.VirtualNetworkRuleArgs(id=args.node_subnet_id)],
+                    ip_rules=[azure.keyvault.IPRuleArgs(value=network) for network in sorted(set(args.networks or ()))],
+                ),
+            ),
+            tags=scope.tags("identity", most=names.VAULT_TAGS_MAX),
+            opts=child,
+        )
+        self.rights = [
+            self._assign(
+                "models",
+                args.container_id,
+                f"models|{scope.id(CONTAINER)}",
+                BLOB_READER,
+                "Weights of the stack's model",
+                condition=path_condition(args.model_prefix),
+            ),
+            self._assign("secrets", vault.id, "secrets", SECRETS_USER, "Certificate and API keys"),
+            # Before the scale sets stand, hence for the group: the only metrics that can be published in it are theirs.
+            self._assign("metrics", scope.group_id, "metrics", METRICS_PUBLISHER, "Custom metrics of the nodes"),
+        ]
+        self.identity_id = self._identity.id
+        self.client_id = self._identity.client_id
+        self.vault_id = vault.id
+        self.vault_url = vault.properties.apply(lambda properties: properties.vault_uri)
+        self.register_outputs({"identityId": self.identity_id, "vaultId": self.vault_id})
+
+    def _assign(
+        self,
+        label: str,
+        where: pulumi.Input[str],
+        place: str,
+        role: str,
+        description: str,
+        condition: str | None = None,
+    ) -> pulumi.Resource:
+        """One role for the nodes at `where`; `place` stands for it in the assignment's name, and is known before it."""
+        scope = self._args.scope
+        own = scope.id(f"Microsoft.ManagedIdentity/userAssignedIdentities/{scope.name('node')}")
+        assignment: pulumi.Resource = azure.authorization.RoleAssignment(
+            f"{self._name}-{label}",
+            scope=where,
+            role_assignment_name=names.assignment(f"{scope.group_id}|{place}", own, role),
+            role_definition_id=names.role_id(scope.account, role),
+            principal_id=self._identity.principal_id,
+            # Said, so that Azure does not look for a principal which its directory may not have everywhere yet.
+            # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---assigning-a-role-to-a-new-principal-sometimes-fails
+            principal_type="ServicePrincipal",
+            description=description,
+            condition=condition,
+            condition_version=None if condition is None else "2.0",
+            # Its principal is new when the identity is, under the same name: the old one goes first.
+            opts=ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        return assignment
