@@ -129,8 +129,9 @@ class Pools(pulumi.ComponentResource):
             description=f"{pool} nodes of {scope.stack}",
             region=scope.region,
             base_instance_name=name,
-            # The fallback function sets it from the first minute on.
-            target_size=0,
+            # No target size: the provider then makes the group with 0, the fallback function sets it from there, and
+            # no update sends one. https://github.com/hashicorp/terraform-provider-google-beta/blob/main/google-beta/
+            # services/compute/resource_compute_region_instance_group_manager.go (ForceSendFields)
             # GPUs may not be there for hours: `up` would wait for them, and fail, and the fallback not exist yet.
             wait_for_instances=False,
             versions=[gcp.compute.RegionInstanceGroupManagerVersionArgs(instance_template=node.template)],
@@ -176,8 +177,6 @@ class Pools(pulumi.ComponentResource):
                 parent=self,
                 protect=True,
                 depends_on=list(args.after),
-                # The size is the fallback function's: an unrelated update must not reset it.
-                ignore_changes=["targetSize"],
                 # The group ends its instances first; draining and shutting down take minutes.
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),
