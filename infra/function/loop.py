@@ -184,7 +184,9 @@ def _run(settings: Settings, cloud: Cloud, minute: int, outcome: Outcome, line: 
     refused = minute if spot.refused or spot.failed else before.refused
     doubted = refused is not None and minute - refused < DOUBT_MINUTES
     booting = spot.pending + (0 if doubted else spot.creating)
-    seen = Observation(minute, wanted, spot.in_service, booting, ordered, on_demand.in_service, on_demand.terminating)
+    # Nodes beyond the size are on their way out, even while the cloud still shows them as healthy.
+    serving, on_demand_serving = (min(group.in_service, group.size) for group in (spot, on_demand))
+    seen = Observation(minute, wanted, serving, booting, ordered, on_demand_serving, on_demand.terminating)
     decision = fallback.decide(rule, before.rule, seen)
     outcome.seen, outcome.decision = seen, decision
     repeated = before.rule.minute is not None and minute <= before.rule.minute

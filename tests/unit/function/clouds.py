@@ -109,7 +109,8 @@ class Fake:
     def show(self, seen: Observation, shrunk: bool = False) -> None:
         """Make the groups look like an observation. shrunk: sizes fall with the nodes, as on Azure."""
         spot = self.groups[SPOT]
-        spot.serving, spot.booting, spot.size = seen.in_service, seen.pending, seen.desired
+        spot.serving, spot.booting = seen.in_service, seen.pending
+        spot.size = max(seen.desired, seen.in_service + seen.pending)
         on_demand = self.groups[ON_DEMAND]
         on_demand.serving, on_demand.leaving = seen.on_demand_in_service, seen.on_demand_terminating
         on_demand.booting, on_demand.size = 0, seen.on_demand_desired
