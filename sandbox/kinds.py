@@ -185,6 +185,9 @@ class Kind:
     references: ClassVar[tuple[Ref, ...]] = ()
     changes_on_update: ClassVar[tuple[str, ...]] = ()
     """Outputs that any update may change, unknown in the preview of an update (a launch template's latestVersion)."""
+    reshaped: ClassVar[tuple[str, ...]] = ()
+    """Inputs that come back in another shape under the same name, so that a preview cannot return them as they are:
+    azure-native takes identities as a list and returns a map."""
     delete_before_replace: ClassVar[bool] = False
     regional: ClassVar[bool] = True
     """False for account-wide types (IAM, budgets): they have no `region` of their own."""

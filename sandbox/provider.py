@@ -269,6 +269,7 @@ class Provider:
     def _known_outputs(self, kind: Kind, inputs: Mapping[str, Any]) -> dict[str, Any]:
         spec = self.document["resources"][kind.token]["outputs"]
         values = {key: value for key, value in self._with_defaults(kind, inputs).items() if key in spec}
+        values.update({key: UNKNOWN for key in kind.reshaped if values.get(key)})
         if kind.taggable and "tagsAll" in spec:
             tags = inputs.get("tags")
             values["tagsAll"] = UNKNOWN if tags is UNKNOWN else {**self.config.default_tags, **(tags or {})}

@@ -1,4 +1,5 @@
-"""What a region needs to know of the subscription before it builds: the tenant, and the baked image.
+"""What a region needs to know of the subscription before it builds: the tenant, the baked image, and how many
+nodes the pools have by now.
 
 Looked up first and waited for, so that what is missing is one clear line while nothing is registered yet, and so that
 every answer is a plain value that a preview can show.
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from infra.config import AzureRegion
 
 IMAGE_KEY: Final = "spillway:region.image"
+POOLS_KEY: Final = "spillway:region.pools"
 ACCOUNT_KEY: Final = "spillway:region.account"
 
 # https://learn.microsoft.com/azure/virtual-machines/azure-compute-gallery
@@ -99,6 +101,26 @@ def _find_definition(resource_group: str, gallery: str, family: str, provider: p
         wanted = f"{family} in gallery {gallery} of {resource_group}"
         raise NotFound(f"{IMAGE_KEY}: cannot find {wanted}: {reason(error)}") from None
     return MachineImage(found.id)
+
+
+def find_capacity(scale_set: str, group: str, provider: pulumi.ProviderResource) -> int:
+    """How many machines a scale set is set to have now, 0 where there is no set yet. Raises NotFound when nobody can
+    tell.
+
+    An update of a scale set sends all of its SKU, and Azure neither takes one without a capacity nor keeps the one it
+    has (https://github.com/Azure/vm-scale-sets/issues/70). What the state remembers is not what the fallback function
+    has set since, so an update that ignored changes of the capacity would send the 0 of the creation, and end every
+    node.
+    """
+    try:
+        found = azure.compute.get_virtual_machine_scale_set(
+            resource_group_name=group, vm_scale_set_name=scale_set, opts=pulumi.InvokeOptions(provider=provider)
+        )
+    except Exception as error:  # as above
+        if re.search(r"\b(ResourceGroupNotFound|ResourceNotFound|NotFound)\b", str(error)):
+            return 0
+        raise NotFound(f"{POOLS_KEY}: cannot see how many nodes {scale_set} has: {reason(error)}") from None
+    return int(found.sku.capacity or 0) if found.sku else 0
 
 
 def find_tenant(subscription: str, provider: pulumi.ProviderResource) -> str:

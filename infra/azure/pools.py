@@ -2,7 +2,8 @@
 
 No cloud falls back from spot to on-demand inside one group: a mix of priorities is a ratio only
 (https://learn.microsoft.com/azure/virtual-machine-scale-sets/spot-priority-mix), so there are two. Both are made empty;
-the fallback function alone sets how many nodes they have, by the stack file's target, floor and max.
+the fallback function alone sets how many nodes they have, by the stack file's target, floor and max. An update sends
+back the number that it has found, as it cannot send none.
 
 A new model of a scale set reaches the nodes that come after it, never those that serve: an upgrade that an `up` starts
 would end working nodes, and where capacity is short they do not come back. One at a time and by hand:
@@ -48,14 +49,16 @@ class PoolsArgs:
     """What the pools are made from.
 
     group: the resource group's name, known once it stands. spot, on_demand: their nodes. grace_seconds: from launch
-    until a node that is not alive is replaced; longer than a boot, 10 to 90 minutes. after: what has to stand before a
-    node boots.
+    until a node that is not alive is replaced; longer than a boot, 10 to 90 minutes. spot_capacity, on_demand_capacity:
+    how many nodes they have now (`lookups.find_capacity`), 0 at first. after: what has to stand before a node boots.
     """
 
     scope: Scope
     group: pulumi.Input[str]
     spot: Node
     on_demand: Node
+    spot_capacity: int
+    on_demand_capacity: int
     grace_seconds: int
     after: Sequence[pulumi.Resource]
 
@@ -76,12 +79,13 @@ class Pools(pulumi.ComponentResource):
         if (args.spot.pool, args.on_demand.pool) != ("spot", "on-demand"):
             raise ValueError(f"pools: nodes of {args.spot.pool} and {args.on_demand.pool}: expected spot and on-demand")
         self._name, self._args = name, args
-        spot, on_demand = self._scale_set(args.spot), self._scale_set(args.on_demand)
+        spot = self._scale_set(args.spot, args.spot_capacity)
+        on_demand = self._scale_set(args.on_demand, args.on_demand_capacity)
         self.spot_group, self.spot_group_id = spot.name, spot.id
         self.on_demand_group, self.on_demand_group_id = on_demand.name, on_demand.id
         self.register_outputs({"spotGroup": self.spot_group, "onDemandGroup": self.on_demand_group})
 
-    def _scale_set(self, node: Node) -> azure.compute.VirtualMachineScaleSet:
+    def _scale_set(self, node: Node, capacity: int) -> azure.compute.VirtualMachineScaleSet:
         args, scope = self._args, self._args.scope
         return azure.compute.VirtualMachineScaleSet(
             f"{self._name}-{node.pool}",
@@ -89,7 +93,7 @@ class Pools(pulumi.ComponentResource):
             resource_group_name=args.group,
             location=scope.region,
             orchestration_mode="Uniform",
-            sku=azure.compute.SkuArgs(name=node.machine_type, tier="Standard", capacity=0),
+            sku=azure.compute.SkuArgs(name=node.machine_type, tier="Standard", capacity=capacity),
             zones=list(node.zones) or None,
             # As even as it can be had, but never refused or ended for the sake of symmetry: GPUs are scarce.
             zone_balance=False if node.zones else None,
@@ -113,8 +117,8 @@ class Pools(pulumi.ComponentResource):
                 parent=self,
                 protect=True,
                 depends_on=list(args.after),
-                # The capacity is the fallback function's from then on: an unrelated update must not take nodes away.
-                ignore_changes=["sku.capacity"],
+                # Changes of the capacity are not ignored: what is ignored is sent as the state has it, which is older
+                # than what was found.
                 replace_on_changes=list(FIXED),
                 custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
             ),

@@ -63,6 +63,7 @@ class VirtualMachineScaleSet(Regional):
     # https://github.com/Azure/azure-rest-api-specs, common-types/resource-management, TrackedResource).
     replace_on = (*path, "location")
     autoname = arm.random_name("vmScaleSetName")
+    reshaped = ("identity",)
     uses = (
         Use(
             f"{_CARDS}.ipConfigurations[*].subnet.id",

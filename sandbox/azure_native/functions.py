@@ -166,6 +166,7 @@ class WebApp(Regional):
     # forceNewMap in https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
     replace_on = (*path, "location", "kind", "reserved", "hyperV", "isXenon")
     autoname = arm.random_name("name")
+    reshaped = ("identity",)
     unique = ("name",)
     unique_scope = "global"
     duplicate_code = "Conflict"

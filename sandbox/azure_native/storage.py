@@ -90,6 +90,7 @@ class StorageAccount(Regional):
     # forceNewMap in https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
     replace_on = (*path, "isHnsEnabled", "location")
     autoname = arm.random_name("accountName")
+    reshaped = ("identity",)
     unique = ("accountName",)
     unique_scope = "global"
     duplicate_code = "StorageAccountAlreadyTaken"

@@ -51,13 +51,13 @@ def region(changes: dict[str, Any] | None = None) -> AzureRegion:
 
 def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = None, **more: Any) -> dict[str, Any]:
     """Register every component. provider: to look up image and tenant with; None takes those of the stand-in.
-    more: `networks`, `checkers`, `checker_tags` and `zones` (of the nodes) of the components."""
+    more: `networks`, `checkers`, `checker_tags`, `zones` (of the nodes) and `spot_capacity` of the components."""
     from infra.azure import names
     from infra.azure.balancer import Balancer, BalancerArgs
     from infra.azure.common import Scope, resource_group
     from infra.azure.events import Events, EventsArgs
     from infra.azure.identity import Identity, IdentityArgs
-    from infra.azure.lookups import MachineImage, find_image, find_tenant
+    from infra.azure.lookups import MachineImage, find_capacity, find_image, find_tenant
     from infra.azure.network import Network, NetworkArgs
     from infra.azure.node import Node, NodeArgs, PoolKind, model_prefix, node_config
     from infra.azure.pools import Pools, PoolsArgs
@@ -103,6 +103,9 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
     )
     balancer = Balancer(f"{stack}-balancer", BalancerArgs(scope, group.name, ZONES), child)
 
+    def capacity(pool: PoolKind) -> int:
+        return 0 if provider is None else find_capacity(names.scale_set(stack, pool), scope.group, provider)
+
     def node(pool: PoolKind, machine_type: str) -> Node:
         return Node(
             NodeArgs(
@@ -126,6 +129,8 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
             group=group.name,
             spot=node("spot", config.pools.types[0]),
             on_demand=node("on-demand", config.on_demand_types[0]),
+            spot_capacity=more.get("spot_capacity", capacity("spot")),
+            on_demand_capacity=capacity("on-demand"),
             grace_seconds=config.node.grace_period_minutes * 60,
             after=[*network.egress, *identity.rights],
         ),

@@ -154,7 +154,7 @@ def test_the_balancer_looks_at_readyz_alone_and_keeps_silent_flows(made: Made) -
     assert len(made.exported["addresses"]) == 1
 
 
-def test_both_pools_begin_empty_and_no_update_sends_a_capacity(made: Made) -> None:
+def test_both_pools_begin_empty_and_are_protected(made: Made) -> None:
     for pool in ("spot", "on-demand"):
         inputs = made.one(tokens.SCALE_SET, f"pools-{pool}")
         assert inputs["sku"]["capacity"] == 0
@@ -162,12 +162,18 @@ def test_both_pools_begin_empty_and_no_update_sends_a_capacity(made: Made) -> No
         assert (inputs["orchestrationMode"], inputs["overprovision"]) == ("Uniform", False)
         assert inputs["zones"] == ["3"], "the only one that has the size"
         request = made.requests[tokens.SCALE_SET, f"pools-{pool}"]
-        assert "sku.capacity" in request.ignoreChanges
+        assert not request.ignoreChanges, "what is ignored would be sent as the state has it: 0"
         assert request.protect
         assert request.customTimeouts.delete == "30m"
         assert "virtualMachineProfile.priority" in request.replaceOnChanges
         before = {urn.rsplit("::", 1)[1].removeprefix(f"{STACK}-") for urn in request.dependencies}
         assert before >= {"network-nodes", "identity-models", "identity-secrets", "identity-metrics"}
+
+
+def test_an_update_sends_back_the_capacity_that_was_found() -> None:
+    made = Made(spot_capacity=3)
+    assert made.one(tokens.SCALE_SET, "pools-spot")["sku"]["capacity"] == 3
+    assert made.one(tokens.SCALE_SET, "pools-on-demand")["sku"]["capacity"] == 0
 
 
 def test_spot_is_never_evicted_for_its_price_and_leaves_nothing_behind(made: Made) -> None:
