@@ -177,6 +177,8 @@ class Pools(pulumi.ComponentResource):
                 parent=self,
                 protect=True,
                 depends_on=list(args.after),
+                # Also when a refresh or an import has brought it into the state.
+                ignore_changes=["targetSize"],
                 # The group ends its instances first; draining and shutting down take minutes.
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),

@@ -50,6 +50,7 @@ def test_all_components_come_up_stay_as_they_are_take_a_change_and_go(gcp: GcpSa
     # The fallback function sets the sizes; an unrelated change makes new templates and leaves the sizes alone.
     for group in gcp.resources(tokens.GROUP):
         change(gcp.directory, group.id, {"targetSize": 1})
+    assert changes(gcp.preview(STACK, "--refresh")) == {}, "no size is asked for"
     gcp.change(limits__queue=50)
     plan = changes(gcp.preview(STACK))
     assert plan == {"replace": 2, "update": 2}, "two templates, and the groups that name them"
@@ -57,6 +58,8 @@ def test_all_components_come_up_stay_as_they_are_take_a_change_and_go(gcp: GcpSa
     assert [group["targetSize"] for group in gcp.resources(tokens.GROUP)] == [1, 1]
     assert len(gcp.resources(tokens.REGION_INSTANCE_TEMPLATE)) == 2
 
+    state = gcp.pulumi("stack", "export", stack=STACK).ok().json["deployment"]["resources"]
+    assert sorted(r["type"] for r in state if r.get("protect")) == [tokens.GROUP, tokens.GROUP, tokens.BUCKET]
     refused = gcp.pulumi("destroy", "--yes", stack=STACK).failed().text
     assert "protect" in refused
     for group in gcp.resources(tokens.GROUP):

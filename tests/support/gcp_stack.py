@@ -26,8 +26,8 @@ from tests.support.memory_cloud import MemoryCloud
 class Deployment(pulumi.runtime.Mocks):
     """One region in one project, brought up as often as wanted."""
 
-    def __init__(self) -> None:
-        self.cloud = MemoryCloud(REGION, PROJECT, GCP)
+    def __init__(self, region: str = REGION) -> None:
+        self.cloud = MemoryCloud(region, PROJECT, GCP)
         self.made: dict[tuple[str, str], Resource] = {}
         self.providers: list[dict[str, Any]] = []
         self._seen: list[tuple[str, str]] = []
@@ -37,7 +37,11 @@ class Deployment(pulumi.runtime.Mocks):
         """Make the region with changes by dotted key; what the cloud refuses is raised, mostly as its own error."""
 
         def program() -> Any:
-            parts = build(config(changes), IMAGE, Project(project_number(PROJECT), BILLING_ACCOUNT))
+            parts = build(
+                config({"region": self.cloud.region, **(changes or {})}),
+                IMAGE,
+                Project(project_number(PROJECT), BILLING_ACCOUNT),
+            )
             return look(parts) if look is not None else None
 
         self.run(program)

@@ -257,6 +257,22 @@ def test_what_google_cloud_would_refuse_is_refused_in_one_line(changes: dict[str
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("region", catalog.regions("gcp"))
+def test_every_region_with_plain_gpus_comes_up_and_goes(region: str) -> None:
+    types = [
+        machine.name
+        for machine in catalog.machines("gcp")
+        if catalog.zones(machine.name, region) and "on-demand" in machine.usage_classes
+    ]
+    if not types:
+        pytest.skip("nothing to build from")
+    deployment = Deployment(region)
+    deployment.up({"pools.types": types[:10]})
+    assert len(deployment.cloud.all(tokens.GROUP, region=region)) == 2
+    deployment.destroy()
+    assert deployment.cloud.state.resources == {}
+
+
 @pytest.mark.parametrize("machine", [m.name for m in catalog.machines("gcp")])
 def test_every_machine_type_has_disks(machine: str) -> None:
     found = disks(layout(machine), "image", GcpRootDisk(), GcpDataDisk(), {})
