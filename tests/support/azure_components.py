@@ -13,7 +13,6 @@ from tests.support.azure import SUBSCRIPTION
 
 STACK = "azure-westus2"
 TENANT = "00000000-0000-4000-8000-000000000001"
-ZONES = ("1", "2", "3")
 REGION: dict[str, Any] = {
     "cloud": "azure",
     "region": "westus2",
@@ -62,12 +61,14 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
     from infra.azure.node import Node, NodeArgs, PoolKind, model_prefix, node_config
     from infra.azure.pools import Pools, PoolsArgs
     from infra.azure.storage import Storage, StorageArgs
+    from infra.azure.zones import pool_zones, region_zones
 
     stack, networks = config.stack_name, more.get("networks")
     parent = pulumi.ComponentResource("spillway:azure:Region", stack, None, opts)
     child = pulumi.ResourceOptions(parent=parent)
     image = MachineImage(gallery_id(config)) if provider is None else find_image(config, provider)
     tenant = TENANT if provider is None else find_tenant(config.account, provider)
+    zones = region_zones(config.region)
     scope = Scope(stack, config.region, config.account, config.tags)
     group = resource_group(f"{stack}-group", scope, parent)
     account, vault = names.storage_account(stack, config.account), names.vault(stack, config.account)
@@ -77,7 +78,7 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
             scope,
             group.name,
             config.network.cidr,
-            ZONES,
+            zones,
             config.network.clients,
             more.get("checkers", ()),
             more.get("checker_tags", ()),
@@ -85,7 +86,7 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
         child,
     )
     storage = Storage(
-        f"{stack}-storage", StorageArgs(scope, group.name, account, ZONES, network.node_subnet_id, networks), child
+        f"{stack}-storage", StorageArgs(scope, group.name, account, zones, network.node_subnet_id, networks), child
     )
     identity = Identity(
         f"{stack}-identity",
@@ -101,7 +102,7 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
         ),
         child,
     )
-    balancer = Balancer(f"{stack}-balancer", BalancerArgs(scope, group.name, ZONES), child)
+    balancer = Balancer(f"{stack}-balancer", BalancerArgs(scope, group.name, zones), child)
 
     def capacity(pool: PoolKind) -> int:
         return 0 if provider is None else find_capacity(names.scale_set(stack, pool), scope.group, provider)
@@ -112,7 +113,7 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
                 scope=scope,
                 config=node_config(config, pool, names.scale_set(stack, pool), account, vault),
                 machine_type=machine_type,
-                zones=more.get("zones", config.zones),
+                zones=more.get("zones", pool_zones(config, machine_type)),
                 image=image,
                 identity_id=identity.identity_id,
                 subnet_id=network.node_subnet_id,

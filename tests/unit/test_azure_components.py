@@ -32,8 +32,8 @@ GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/spillway-{STACK}"
 class Made(pulumi.runtime.Mocks):
     """The components, made in a stand-in Azure in the order in which they are registered."""
 
-    def __init__(self, changes: dict[str, Any] | None = None, cloud: MemoryCloud | None = None, **more: Any) -> None:
-        self.cloud = cloud or MemoryCloud("global", SUBSCRIPTION, AZURE_NATIVE)
+    def __init__(self, changes: dict[str, Any] | None = None, **more: Any) -> None:
+        self.cloud = MemoryCloud("global", SUBSCRIPTION, AZURE_NATIVE)
         self.by_name: dict[tuple[str, str], Resource] = {}
         self.exported: dict[str, Any] = {}
         self.requests: dict[tuple[str, str], Any] = {}
@@ -316,11 +316,12 @@ def test_a_gap_that_stays_and_a_budget_are_told_to_people(made: Made) -> None:
     assert "timePeriod" in made.requests[tokens.BUDGET, "events-budget"].ignoreChanges
 
 
-def test_a_region_can_be_made_twice_only_after_the_vault_is_purged(made: Made) -> None:
-    first = Made()
-    first.cloud.delete(first.by_name[tokens.RESOURCE_GROUP, "group"])
-    with pytest.raises(CloudError, match="az keyvault purge"):
-        Made(cloud=first.cloud)
+def test_a_region_can_be_made_again_once_its_vault_is_purged() -> None:
+    made = Made()
+    vault = made.one(tokens.VAULT)
+    made.cloud.delete(made.by_name[tokens.VAULT, "identity-secrets"])
+    with pytest.raises(CloudError, match=rf"az keyvault purge --name {vault['vaultName']}"):
+        made.cloud.create(tokens.VAULT, **vault)
 
 
 STACKS = st.from_regex(r"\Aazure-[a-z][a-z0-9]{2,40}\Z")
