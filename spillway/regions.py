@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from infra.config import load_stack_file
@@ -59,14 +60,24 @@ def chosen(folder: Path, names: Sequence[str]) -> list[RegionConfig]:
     return regions
 
 
-def side_by_side(work: Callable[[RegionConfig], T], regions: Iterable[RegionConfig]) -> list[T]:
+def side_by_side(
+    work: Callable[[RegionConfig], T], regions: Iterable[RegionConfig], stop: Event | None = None
+) -> list[T]:
     """`work` for every region at the same time; results in the order of the regions. `work` raises nothing that one
-    region alone is to blame for."""
+    region alone is to blame for. stop: set on Ctrl-C, for work that takes long to look at."""
     found = list(regions)
     if len(found) == 1:
         return [work(found[0])]
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
-        return list(pool.map(work, found))
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region")
+    try:
+        futures = [pool.submit(work, one) for one in found]
+        return [future.result() for future in futures]
+    except BaseException:
+        if stop is not None:
+            stop.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def sandbox_directory() -> Path:

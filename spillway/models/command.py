@@ -47,7 +47,7 @@ class _Command:
         if sandbox and profile is not None:
             raise SpillwayError(f"models: --profile {profile} goes without --sandbox: the stand-in has no credentials")
         directory = sandbox_directory() if sandbox else None
-        self.name, self.stacks = name, stacks
+        self.name, self.stacks, self._all = name, stacks, not names
         self.regions = chosen(stacks, names or [])
         self.open: Open = lambda config: open_store(config, directory, profile, parallel)
 
@@ -59,6 +59,12 @@ class _Command:
         if len(names) > 1:
             raise SpillwayError(f"models {self.name}: the stack files name {', '.join(names)}: say which with --model")
         return names[0]
+
+    def serving(self, model: str) -> list[RegionConfig]:
+        """The regions that a revision of this model goes to: those chosen; else those that serve the model; else, for a
+        model that nobody serves yet, all."""
+        own = [config for config in self.regions if config.model.name == model]
+        return own if self._all and own else self.regions
 
     def keeping(self, prune: bool) -> Keeping:
         """What may never be deleted: what any stack file of the folder names. Raises SpillwayError for a faulty one."""
@@ -101,7 +107,7 @@ def push(
     profile: Profile = None,
     stacks: Stacks = Path("stacks"),
 ) -> int:
-    """Upload a folder as a revision to every region's bucket.
+    """Upload a folder as a revision to the bucket of every region that serves the model.
 
     In parts, several at once; a push that broke off goes on where it was, and what is there already is not sent again.
     The manifest comes last. A revision is fixed: other files need another name. Exit code 1 when a region failed.
@@ -121,13 +127,14 @@ def push(
     with view.progress("hashing", {str(folder): sum(one.size for one in found)}, json_) as report:
         files = folders.hash_all(found, parallel, lambda count: report(str(folder), count))
     wanted = manifest.make(name, found_revision, files, datetime.now(UTC))
-    totals = {config.stack_name: wanted.bytes for config in command.regions}
+    targets = command.serving(name)
+    totals = {config.stack_name: wanted.bytes for config in targets}
     with view.progress("to", totals, json_ or dry_run) as report:
         results = work.put(
-            command.regions, wanted, lambda _: FolderSource(folder), command.open, parallel, keeping, report, dry_run
+            targets, wanted, lambda _: FolderSource(folder), command.open, parallel, keeping, report, dry_run
         )
     told = {"model": name, "revision": found_revision, "files": len(files), "bytes": wanted.bytes, "dryRun": dry_run}
-    view.puts(results, told, prune, json_)
+    view.puts(results, told, json_)
     return 0 if all(result.ok for result in results) else 1
 
 
@@ -156,18 +163,17 @@ def sync(
     """
     from spillway.models import manifest, revisions, view, work
     from spillway.models.transfer import StoreSource
+    from spillway.regions import region_stacks
 
+    there = region_stacks(stacks)
+    if from_ not in there:
+        raise SpillwayError(f"--from {from_}: no region stack of {stacks}; there are {', '.join(there) or 'none'}")
     command = _Command("sync", stacks, [from_, *stack] if stack else None, sandbox, profile, parallel)
-    origin = next((config for config in command.regions if config.stack_name == from_), None)
-    if origin is None:
-        from spillway.regions import chosen
-
-        chosen(stacks, [from_])
-        raise SpillwayError(f"--from {from_}: no region stack")
-    targets = [config for config in command.regions if config is not origin]
-    if not targets:
-        raise SpillwayError(f"models sync: there is no region beside {from_} to copy to")
+    origin = next(config for config in command.regions if config.stack_name == from_)
     name = _formed("--model", model, ModelName) if model else origin.model.name
+    targets = [config for config in command.serving(name) if config is not origin]
+    if not targets:
+        raise SpillwayError(f"models sync: there is no region beside {from_} to copy {name} to")
     wanted_revision = _formed("--revision", revision, Revision) if revision else origin.model.revision
     keeping = command.keeping(prune)
     store = command.open(origin)
@@ -181,7 +187,7 @@ def sync(
     with view.progress("to", {one.stack_name: wanted.bytes for one in targets}, json_ or dry_run) as report:
         results = work.put(targets, wanted, lambda _: source, command.open, parallel, keeping, report, dry_run)
     told = {"from": from_, "model": name, "revision": wanted_revision, "files": len(wanted.files)}
-    view.puts(results, {**told, "bytes": wanted.bytes, "dryRun": dry_run}, prune, json_)
+    view.puts(results, {**told, "bytes": wanted.bytes, "dryRun": dry_run}, json_)
     return 0 if all(result.ok for result in results) else 1
 
 
@@ -266,6 +272,7 @@ def rollback(
     to: Annotated[
         str | None, typer.Option("--to", help="The revision to name; the newest before the present one when left out.")
     ] = None,
+    model: Model = None,
     stack: Stack = None,
     dry_run: DryRun = False,
     sandbox: Sandbox = False,
@@ -280,21 +287,25 @@ def rollback(
     from spillway.models import pointer, view, work
 
     command = _Command("rollback", stacks, stack, sandbox, profile, PARALLEL)
-    model = command.model(None)
+    name = command.model(model)
+    regions = [config for config in command.regions if config.model.name == name]
+    if not regions:
+        raise SpillwayError(f"--model {name}: no stack file that was chosen names it")
     if to is not None:
         _formed("--to", to, Revision)
-    found = work.listing(command.regions, command.open, model)
+    found = work.listing(regions, command.open, name)
     lines = [f"{one.stack}: {one.error}" for one in found if one.error]
     if lines:
         raise SpillwayError(*lines, "no stack file was changed")
     target = to or _earlier(found)
-    lines = [line for one in found if (line := _unfit(one, model, target))]
+    lines = [line for one in found if (line := _unfit(one, name, target))]
     if lines:
         raise SpillwayError(*lines, "no stack file was changed")
-    changes = {config.stack_name: config.model.revision for config in command.regions}
+    changes = {config.stack_name: config.model.revision for config in regions}
     if not dry_run:
-        pointer.switch({stacks / f"Pulumi.{name}.yaml": name for name, now in changes.items() if now != target}, target)
-    view.switched(model, changes, target, dry_run, sandbox, json_)
+        moved = [one for one, now in changes.items() if now != target]
+        pointer.switch({stacks / f"Pulumi.{one}.yaml": one for one in moved}, target)
+    view.switched(name, changes, target, dry_run, sandbox, json_)
     return 0
 
 

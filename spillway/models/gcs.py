@@ -286,7 +286,7 @@ def open_store(bucket: str, project: str, parallel: int) -> GcsStore:
         import google.auth
         from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.requests import AuthorizedSession
-        from google.cloud import storage
+        from google.cloud.storage import Client
     except ImportError:
         raise BucketError(f"google-cloud-storage is not installed: {INSTALL}") from None
     from requests.adapters import HTTPAdapter
@@ -297,4 +297,4 @@ def open_store(bucket: str, project: str, parallel: int) -> GcsStore:
         raise BucketError(f"gs://{bucket}: {one_line(error)}; {LOGIN}") from None
     session: Any = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
     session.mount("https://", HTTPAdapter(pool_connections=2, pool_maxsize=2 * parallel + 2))
-    return GcsStore(storage.Client(project=project, credentials=credentials, _http=session), session, bucket)
+    return GcsStore(Client(project=project, credentials=credentials, _http=session), session, bucket)

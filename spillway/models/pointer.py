@@ -9,6 +9,7 @@ to be replaced either way, as weights are loaded once.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,50 +30,61 @@ def edited(text: str, revision: str, name: str) -> str:
 
     Raises SpillwayError when the file has none to replace. The value is put in quotes: `2025-01-20` would be a date.
     """
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        raise SpillwayError(f"{name}: not YAML") from None
     for step in _WAY:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((value for key, value in pairs if key.value == step), None)
     if not isinstance(node, yaml.ScalarNode):
         raise SpillwayError(f"{name}: {'.'.join(_WAY[1:])} is not there")
+    if node.style in ("|", ">"):
+        raise SpillwayError(f"{name}: {'.'.join(_WAY[1:])} is written over several lines; edit it by hand")
     return f'{text[: node.start_mark.index]}"{revision}"{text[node.end_mark.index :]}'
 
 
 def switch(files: Mapping[Path, str], revision: str) -> None:
     """Let all these stack files (path -> stack) name a revision: all of them, or none.
 
-    Every new text is written beside its file and loaded as the program would load it, before the first file changes.
+    Every new text is loaded as the program would load it, before the first file changes.
     """
-    drafts: list[tuple[Path, Path, bytes]] = []
     try:
-        for path, stack in files.items():
-            before = path.read_bytes()
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
-            drafts.append((draft, path, before))
-            # Bytes, not text: line ends stay as they are.
-            draft.write_bytes(edited(before.decode("utf-8"), revision, display_name(path)).encode())
-            _prove(draft, path, stack, revision)
-        done: list[tuple[Path, bytes]] = []
+        changed = {path: (path.read_bytes(), _proven(path, stack, revision)) for path, stack in files.items()}
+        done: list[Path] = []
         try:
-            for draft, path, before in drafts:
-                draft.chmod(path.stat().st_mode & 0o777)
-                draft.replace(path)
-                done.append((path, before))
+            for path, (_, after) in changed.items():
+                _replace(path, after)
+                done.append(path)
         except OSError:
-            for path, before in done:
-                path.write_bytes(before)
+            for path in done:
+                _replace(path, changed[path][0])
             raise
     except OSError as error:
         raise SpillwayError(f"{error.filename}: {error.strerror}; no stack file was changed") from None
-    finally:
-        for draft, _, _ in drafts:
-            draft.unlink(missing_ok=True)
 
 
-def _prove(draft: Path, path: Path, stack: str, revision: str) -> None:
+def _proven(path: Path, stack: str, revision: str) -> bytes:
+    """The new content; in bytes, so that line ends stay as they are."""
+    name = display_name(path)
     try:
-        loaded = load_stack_file(draft, stack)
-    except SpillwayError as error:
-        raise SpillwayError(*(line.replace(display_name(draft), display_name(path)) for line in error.lines)) from None
-    if loaded.model.revision != revision:
-        raise SpillwayError(f"{display_name(path)}: {'.'.join(_WAY[1:])} could not be replaced; edit it by hand")
+        after = edited(path.read_bytes().decode("utf-8"), revision, name).encode()
+    except UnicodeDecodeError:
+        raise SpillwayError(f"{name}: not UTF-8 text") from None
+    with tempfile.TemporaryDirectory() as empty:  # alone: neighbours are not what changes
+        draft = Path(empty) / path.name
+        draft.write_bytes(after)
+        if load_stack_file(draft, stack).model.revision != revision:
+            raise SpillwayError(f"{name}: {'.'.join(_WAY[1:])} could not be replaced; edit it by hand")
+    return after
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(data)
+        draft.chmod(path.stat().st_mode & 0o777)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -78,20 +78,31 @@ class Sent:
             self.bytes += bytes
 
 
-class Stopped(Exception):
-    """Another file failed: this one is left where it is."""
+class Stopped(BucketError):
+    """Another file failed, or somebody pressed Ctrl-C: this one is left where it is."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
 
 
 class Transfer:
     """Files of one revision from a source into one bucket.
 
-    parallel: parts on their way at once; as many again may wait in memory.
+    parallel: parts on their way at once; as many again may wait in memory. interrupted: set by others, ends it soon.
     """
 
-    def __init__(self, source: Source, store: ModelStore, prefix: str, parallel: int, advance: Advance) -> None:
+    def __init__(
+        self,
+        source: Source,
+        store: ModelStore,
+        prefix: str,
+        parallel: int,
+        advance: Advance,
+        interrupted: Event | None = None,
+    ) -> None:
         self._source, self._store, self._prefix, self._advance = source, store, prefix, advance
         self._parallel = max(1, parallel)
-        self._stop = Event()
+        self._stop, self._interrupted = Event(), interrupted or Event()
         self._room = BoundedSemaphore(2 * self._parallel)
         self._sent = Sent()
 
@@ -118,6 +129,9 @@ class Transfer:
         for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
             raise error
         return self._sent
+
+    def _stopped(self) -> bool:
+        return self._stop.is_set() or self._interrupted.is_set()
 
     def _file(self, file: File, parts: ThreadPoolExecutor) -> None:
         key = self._prefix + file.path
@@ -160,7 +174,7 @@ class Transfer:
 
         def send(number: int, data: bytes) -> None:
             try:
-                if not self._stop.is_set() and not failed.is_set():
+                if not self._stopped() and not failed.is_set():
                     sent = upload.put(number, data)
                     self._sent.add(0, len(data) if sent else 0)
                     self._advance(len(data))
@@ -186,7 +200,7 @@ class Transfer:
             wait(pending)
         for future in pending:
             future.result()
-        if self._stop.is_set():
+        if self._stopped():
             raise Stopped
         try:
             self._judge(file, digest.hexdigest())
@@ -197,7 +211,7 @@ class Transfer:
         self._sent.add(1, 0)
 
     def _read(self, file: File, start: int, length: int) -> bytes:
-        if self._stop.is_set():
+        if self._stopped():
             raise Stopped
         data = self._source.read(file.path, start, length)
         if len(data) != length:

@@ -67,7 +67,7 @@ def progress(doing: str, totals: Mapping[str, int], quiet: bool = False) -> Iter
         yield report
 
 
-def puts(found: Sequence[Put], told: Mapping[str, Any], pruned: bool, as_json: bool) -> None:
+def puts(found: Sequence[Put], told: Mapping[str, Any], as_json: bool) -> None:
     """What became of a push or sync."""
     ok = all(one.ok for one in found)
     if as_json:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from spillway.errors import SpillwayError
@@ -13,7 +14,7 @@ from spillway.models import manifest, revisions
 from spillway.models.manifest import File, Manifest
 from spillway.models.revisions import Revision
 from spillway.models.store import BucketError, ModelStore, Taken, one_line, part_bytes
-from spillway.models.transfer import Source, Transfer
+from spillway.models.transfer import Source, Stopped, Transfer
 from spillway.regions import side_by_side
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def put(
 ) -> list[Put]:
     """A revision into every region's bucket, its manifest last."""
     each = max(1, parallel // max(1, len(regions)))
+    stop = Event()
 
     def one(config: RegionConfig) -> Put:
         where = ""
@@ -88,12 +90,12 @@ def put(
             store = open_store(config)
             where = store.where
             store.check()
-            done = _put(config, wanted, source(config), store, each, report, dry_run)
+            done = _put(config, wanted, source(config), store, each, report, stop, dry_run)
             return done if dry_run else _tidied(done, wanted.model, store, keeping)
         except SpillwayError as error:
             return Put(config.stack_name, where, "failed", told(error))
 
-    return side_by_side(one, regions)
+    return side_by_side(one, regions, stop)
 
 
 def _put(
@@ -103,6 +105,7 @@ def _put(
     store: ModelStore,
     parallel: int,
     report: Report,
+    stop: Event,
     dry_run: bool,
 ) -> Put:
     stack = config.stack_name
@@ -119,7 +122,7 @@ def _put(
             return Put(stack, store.where, "unchanged", "is there", 0)
         return Put(stack, store.where, "would push", "", len(missing), sum(file.size for file in missing))
     # Every file is looked at, also under a manifest: what was overwritten since has lost its noted hash.
-    sent = Transfer(source, store, prefix, parallel, lambda count: report(stack, count)).run(wanted.files)
+    sent = Transfer(source, store, prefix, parallel, lambda count: report(stack, count), stop).run(wanted.files)
     if there is None:
         _write_manifest(store, prefix + manifest.NAME, wanted)
     elif not sent.files:
@@ -244,6 +247,7 @@ def verify(
 ) -> list[Verified]:
     """Read every file again and hash it; quick: only sizes, and the hashes that were noted at the push."""
     each = max(1, parallel // max(1, len(regions)))
+    stop = Event()
 
     def one(config: RegionConfig) -> Verified:
         model, revision = chosen(config)
@@ -258,7 +262,7 @@ def verify(
             prefix = manifest.prefix(model, revision)
 
             def judge(file: File) -> str:
-                fault = _fault(store, prefix, file, quick, lambda count: report(config.stack_name, count))
+                fault = _fault(store, prefix, file, quick, lambda count: report(config.stack_name, count), stop)
                 return f"{file.path}: {fault}" if fault else ""
 
             with ThreadPoolExecutor(each, thread_name_prefix="verify") as pool:
@@ -267,10 +271,10 @@ def verify(
         except SpillwayError as error:
             return replace(base, faults=(told(error),))
 
-    return side_by_side(one, regions)
+    return side_by_side(one, regions, stop)
 
 
-def _fault(store: ModelStore, prefix: str, file: File, quick: bool, advance: Callable[[int], None]) -> str:
+def _fault(store: ModelStore, prefix: str, file: File, quick: bool, advance: Callable[[int], None], stop: Event) -> str:
     there = store.stat(prefix + file.path)
     if there is None:
         return "is missing"
@@ -281,6 +285,8 @@ def _fault(store: ModelStore, prefix: str, file: File, quick: bool, advance: Cal
         return "" if there.sha256 in (file.sha256, "") else "was pushed with another sha256"
     digest, size = hashlib.sha256(), part_bytes(file.size)
     for start in range(0, file.size, size):
+        if stop.is_set():
+            raise Stopped
         data = store.read(prefix + file.path, start, min(size, file.size - start))
         digest.update(data)
         advance(len(data))

@@ -18,7 +18,7 @@ from azure.storage.blob import ContainerClient
 from spillway.errors import SpillwayError
 from spillway.models.blob import BlobStore
 from tests.unit.models.behaviour import StoreBehaviour
-from tests.unit.models.loopback import Answer, Request, serving
+from tests.support.loopback import Answer, Request, serving
 
 DATE = "Thu, 26 Nov 2026 12:00:00 GMT"
 
