@@ -3,7 +3,8 @@
 No cloud falls back from spot to on-demand inside one group: a mix of priorities is a ratio only
 (https://learn.microsoft.com/azure/virtual-machine-scale-sets/spot-priority-mix), so there are two. Both are made empty;
 the fallback function alone sets how many nodes they have, by the stack file's target, floor and max. An update sends
-back the number that it has found, as it cannot send none.
+back the number that was found before it (`lookups.find_capacity`), as it cannot send none: a plan may show a change of
+the capacity that is only the state catching up.
 
 A new model of a scale set reaches the nodes that come after it, never those that serve: an upgrade that an `up` starts
 would end working nodes, and where capacity is short they do not come back. One at a time and by hand:

@@ -24,9 +24,8 @@ class StorageArgs:
     """What the model store is made from.
 
     group: the resource group's name, known once it stands. account: its fixed name, also known to nodes before it
-    exists. zones: of the region; with any, three copies in three
-    of them. networks: public networks that may reach it besides the nodes (people who push weights, the fallback
-    function); None: whoever has the rights, from anywhere.
+    exists. zones: of the region; with any, three copies in three of them. networks: public networks that may reach it
+    besides the nodes (people who push weights, the fallback function); None: whoever has the rights, from anywhere.
     """
 
     scope: Scope
