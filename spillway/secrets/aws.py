@@ -97,7 +97,7 @@ class SecretsManager:
                 except ClientError as error:
                     if code_of(error) in DENIED:
                         raise Denied(f"denied: {what}") from None
-                    if code_of(error) == "InvalidRequestException" and "deletion" in str(error):
+                    if code_of(error) == "InvalidRequestException" and "marked" in str(error):
                         raise StoreError(f"{what.partition(':')[0]}: {_GONE}") from None
                     raise
         except Unanswered as error:

@@ -37,7 +37,7 @@ class SecretManager:
         return f"projects/{self._project}/secrets/{name}"
 
     def read(self, name: str) -> Held:
-        from google.api_core.exceptions import FailedPrecondition, GoogleAPIError
+        from google.api_core.exceptions import BadRequest, GoogleAPIError
 
         try:
             with self._asked(name, "secretmanager.versions.access"):
@@ -45,8 +45,10 @@ class SecretManager:
                     found = self._client.access_secret_version(
                         name=f"{self._path(name)}/versions/latest", retry=_retry(), timeout=TIMEOUT
                     )
-                except FailedPrecondition:  # the newest version is disabled or destroyed: nothing to read
-                    return Held(None)
+                except BadRequest as error:
+                    if "DISABLED" in error.message or "DESTROYED" in error.message:  # the newest version is
+                        return Held(None)
+                    raise
         except NotThere:
             with self._asked(name, "secretmanager.secrets.get"):
                 self._client.get_secret(name=self._path(name), retry=_retry(), timeout=TIMEOUT)
@@ -80,11 +82,11 @@ class SecretManager:
             yield
         except exceptions.NotFound:
             raise NotThere(f"{name}: not in project {self._project}; the stack's `up` makes it, then push") from None
-        except exceptions.PermissionDenied:
+        except exceptions.Forbidden:
             raise Denied(f"denied: {name}: {right} in project {self._project}") from None
-        except exceptions.Unauthenticated as error:
+        except exceptions.Unauthorized as error:
             raise StoreError(f"{name}: {one_line(error.message)}; {LOGIN}") from None
-        except (exceptions.TooManyRequests, exceptions.ResourceExhausted):
+        except exceptions.TooManyRequests:
             raise StoreError(f"{name}: Secret Manager throttles; run it again") from None
         except exceptions.GoogleAPICallError as error:
             raise StoreError(f"{name}: {one_line(error.message)}") from None
@@ -118,6 +120,6 @@ def open_store(project: str) -> SecretManager:
     except ImportError:
         raise StoreError(f"google-cloud-secret-manager is not installed: {INSTALL}") from None
     try:
-        return SecretManager(SecretManagerServiceClient(), project)
+        return SecretManager(SecretManagerServiceClient(transport="rest"), project)
     except GoogleAuthError as error:
         raise StoreError(f"{one_line(error)}; {LOGIN}") from None
