@@ -13,15 +13,27 @@ from typing import Any, Final
 
 from spillway.models.store import SHA256, BucketError, NoBucket, Stored, Taken, one_line
 
+CONTAINER: Final = "models"
+"""As in infra/azure/storage.py, which imports Pulumi."""
 INSTALL: Final = "uv sync --extra azure, or pip install 'spillway[azure]'"
 
 
 class BlobStore:
-    """One container. See store.ModelStore. container: an azure.storage.blob.ContainerClient."""
+    """One account's container `models`. See store.ModelStore. container: an azure.storage.blob.ContainerClient.
+
+    The container is the first folder of a key, so `models/<name>/...` is the same on every cloud, and `where` and a key
+    are the URI that nodes are told (infra/azure/node.py).
+    """
 
     def __init__(self, container: Any) -> None:
         self._container = container
-        self.where = f"az://{container.account_name}/{container.container_name}"
+        self._folder = f"{container.container_name}/"
+        self.where = f"az://{container.account_name}"
+
+    def _blob(self, key: str) -> str:
+        if not key.startswith(self._folder):
+            raise BucketError(f"{self.where}/{key}: has to be in {self._folder}")
+        return key.removeprefix(self._folder)
 
     @contextmanager
     def _asked(self, what: str) -> Iterator[None]:
@@ -54,15 +66,15 @@ class BlobStore:
 
     def list(self, prefix: str) -> Iterator[Stored]:
         with self._asked(f"/{prefix}"):
-            for blob in self._container.list_blobs(name_starts_with=prefix):
-                yield Stored(blob.name, blob.size, "", blob.last_modified)
+            for blob in self._container.list_blobs(name_starts_with=self._blob(prefix)):
+                yield Stored(self._folder + blob.name, blob.size, "", blob.last_modified)
 
     def stat(self, key: str) -> Stored | None:
         from azure.core.exceptions import ResourceNotFoundError
 
         with self._asked(f"/{key}"):
             try:
-                found = self._container.get_blob_client(key).get_blob_properties()
+                found = self._container.get_blob_client(self._blob(key)).get_blob_properties()
             except ResourceNotFoundError as error:
                 if _container_gone(error):
                     raise
@@ -71,7 +83,7 @@ class BlobStore:
 
     def read(self, key: str, start: int, length: int) -> bytes:
         with self._asked(f"/{key}"):
-            data: bytes = self._container.download_blob(key, offset=start, length=length).readall()
+            data: bytes = self._container.download_blob(self._blob(key), offset=start, length=length).readall()
             return data
 
     def get(self, key: str, most: int) -> bytes | None:
@@ -88,7 +100,12 @@ class BlobStore:
         with self._asked(f"/{key}"):
             try:
                 self._container.upload_blob(
-                    key, data, length=len(data), overwrite=not new, metadata={SHA256: sha256}, validate_content=True
+                    self._blob(key),
+                    data,
+                    length=len(data),
+                    overwrite=not new,
+                    metadata={SHA256: sha256},
+                    validate_content=True,
                 )
             except ResourceExistsError:
                 if not new:
@@ -98,7 +115,7 @@ class BlobStore:
     def upload(self, key: str, sha256: str, *, fresh: bool = False) -> _Blocks:
         from azure.core.exceptions import ResourceNotFoundError
 
-        blob = self._container.get_blob_client(key)
+        blob = self._container.get_blob_client(self._blob(key))
         there: dict[str, int] = {}
         with self._asked(f"/{key}"):
             try:
@@ -117,7 +134,7 @@ class BlobStore:
         for key in keys:
             with self._asked(f"/{key}"):
                 try:
-                    self._container.delete_blob(key)
+                    self._container.delete_blob(self._blob(key))
                 except ResourceNotFoundError as error:
                     if _container_gone(error):
                         raise
@@ -163,7 +180,7 @@ def _first(error: Any) -> str:
     return one_line(lines[0]) if lines else type(error).__name__
 
 
-def open_store(account_url: str, container: str, parallel: int) -> BlobStore:
+def open_store(account_url: str, parallel: int) -> BlobStore:
     """The container, by whatever DefaultAzureCredential finds; nothing is asked yet."""
     try:
         from azure.core.pipeline.transport import RequestsTransport
@@ -177,4 +194,4 @@ def open_store(account_url: str, container: str, parallel: int) -> BlobStore:
     session = Session()
     session.mount("https://", HTTPAdapter(pool_connections=2, pool_maxsize=2 * parallel + 2))
     transport = RequestsTransport(session=session, session_owner=False)
-    return BlobStore(ContainerClient(account_url, container, DefaultAzureCredential(), transport=transport))
+    return BlobStore(ContainerClient(account_url, CONTAINER, DefaultAzureCredential(), transport=transport))

@@ -18,6 +18,13 @@ def _aws(config: RegionConfig, profile: str | None) -> SecretStore:
     return aws.open_store(config.account, config.region, profile)
 
 
+def _azure(config: RegionConfig, profile: str | None) -> SecretStore:
+    from infra.azure import names
+    from spillway.secrets import azure
+
+    return azure.open_store(f"https://{names.vault(config.stack_name, config.account)}.vault.azure.net")
+
+
 def _gcp(config: RegionConfig, profile: str | None) -> SecretStore:
     from spillway.secrets import gcp
 
@@ -30,8 +37,29 @@ def _aws_stand_in(config: RegionConfig, directory: Path) -> SecretStore:
     return StandInSecretsManager(directory, config.account, config.region)
 
 
-CLOUDS: Final[Mapping[str, Callable[[RegionConfig, str | None], SecretStore]]] = {"aws": _aws, "gcp": _gcp}
-STAND_INS: Final[Mapping[str, Callable[[RegionConfig, Path], SecretStore]]] = {"aws": _aws_stand_in}
+def _azure_stand_in(config: RegionConfig, directory: Path) -> SecretStore:
+    from infra.azure import names
+    from spillway.secrets.sandbox import StandInKeyVault
+
+    return StandInKeyVault(directory, config.account, config.region, names.vault(config.stack_name, config.account))
+
+
+def _gcp_stand_in(config: RegionConfig, directory: Path) -> SecretStore:
+    from spillway.secrets.sandbox import StandInSecretManager
+
+    return StandInSecretManager(directory, config.account, config.region)
+
+
+CLOUDS: Final[Mapping[str, Callable[[RegionConfig, str | None], SecretStore]]] = {
+    "aws": _aws,
+    "azure": _azure,
+    "gcp": _gcp,
+}
+STAND_INS: Final[Mapping[str, Callable[[RegionConfig, Path], SecretStore]]] = {
+    "aws": _aws_stand_in,
+    "azure": _azure_stand_in,
+    "gcp": _gcp_stand_in,
+}
 
 
 def open_store(config: RegionConfig, sandbox: Path | None, profile: str | None) -> SecretStore:

@@ -17,8 +17,8 @@ from azure.storage.blob import ContainerClient
 
 from spillway.errors import SpillwayError
 from spillway.models.blob import BlobStore
-from tests.unit.models.behaviour import StoreBehaviour
 from tests.support.loopback import Answer, Request, serving
+from tests.unit.models.behaviour import StoreBehaviour
 
 DATE = "Thu, 26 Nov 2026 12:00:00 GMT"
 
@@ -41,8 +41,8 @@ class FakeBlobs:
         if self.refuse is not None:
             return self.refuse
         _, account, container, *rest = request.path.split("/", 3)
-        assert account == "account"
-        if container != "models":
+        assert container == "models"
+        if account != "account":
             return fault(404, "ContainerNotFound")
         if "content-md5" in request.headers:
             assert base64.b64encode(hashlib.md5(request.body).digest()).decode() == request.headers["content-md5"]
@@ -149,7 +149,7 @@ class TestBlob(StoreBehaviour):
 
     @pytest.fixture
     def no_bucket(self, account: str) -> BlobStore:
-        return BlobStore(ContainerClient(account, "none"))
+        return BlobStore(ContainerClient(f"{account}2", "models"))
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from google.cloud import storage
 from spillway.errors import SpillwayError
 from spillway.models import gcs
 from spillway.models.gcs import GcsStore
-from tests.unit.models.behaviour import StoreBehaviour, sha
 from tests.support.loopback import Answer, Request, serving
+from tests.unit.models.behaviour import StoreBehaviour, sha
 
 TIME = "2026-11-26T12:00:00.000Z"
 MULTIPART_FIELDS = {"name", "metadata", "contentType", "crc32c"}

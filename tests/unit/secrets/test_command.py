@@ -122,7 +122,7 @@ def test_a_region_that_is_not_deployed_fails_alone_and_is_named(
     code, out, err = run("push", "--certificate", str(tmp_path / "cert.pem"))
     assert code == 1
     assert err == ""
-    assert "spillway/aws-us-east-2/certificate: not in the stand-in us-east-2; the stack's `up` makes it" in out
+    assert "spillway/aws-us-east-2/certificate: not in the stand-in Secrets Manager, us-east-2, account " in out
     assert out.splitlines()[-1] == "not everywhere: aws-us-east-2 failed; the same command goes on where it left off"
     one = run("push", "--certificate", str(tmp_path / "cert.pem"), "--json", "--stack", "aws-us-east-1")
     assert pushed(one) == {("aws-us-east-1", "certificate"): "unchanged"}
