@@ -128,12 +128,17 @@ def _members(stack: GlobalStack) -> Iterator[Fault]:
             yield Fault((*path, "drain"), "goes without planned: what is not deployed has nothing to drain", True)
         if member.degraded and member.priority is not None:
             yield Fault((*path, "priority"), "goes without degraded: that is the last tier by itself", member.priority)
-    ranked = [member for member in stack.members if not member.degraded]
-    missing = [member.name for member in ranked if member.priority is None]
-    if missing and len(missing) < len(ranked):
+
+
+@check("members", "services")
+def _priorities(stack: GlobalStack) -> Iterator[Fault]:
+    for service in stack.services:
+        if service.policy != "priority":
+            continue
         for number, member in enumerate(stack.members):
-            if member.priority is None and not member.degraded:
-                why = "missing; others have one: give each member its priority, or none, and the list's order counts"
+            named = service.members is None or member.name in service.members
+            if named and member.priority is None and not member.degraded:
+                why = f"missing; {service.name} has policy priority: lowest first, gaps leave room (10, 20, 30)"
                 yield Fault(("members", number, "priority"), why)
 
 

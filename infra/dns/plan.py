@@ -171,7 +171,7 @@ def build(config: GlobalStack, endpoints: Mapping[str, Endpoint]) -> GlobalPlan:
     for service in config.services:
         admitted = admitted_members(config, service, {m.name: endpoints[m.name].residency for m in present})
         services.append(
-            ServicePlan(service.name, service.policy, service.residency, _tiers(config, service, admitted, endpoints))
+            ServicePlan(service.name, service.policy, service.residency, _tiers(service, admitted, endpoints))
         )
     probes = []
     for member in present:
@@ -208,7 +208,7 @@ def selection_faults(config: GlobalStack, residencies: Mapping[str, str]) -> Ite
             last = "only degraded members are" if admitted else "no member is"
             yield Fault(path, f"{service.name}: {last} left to answer{limit}; drained and planned ones do not")
             continue
-        for _, members in _ranked(config, service, admitted):
+        for _, members in _ranked(service, admitted):
             by_latency = service.policy == "latency" and not members[0].degraded
             if len(members) > 1 and not by_latency and not any(member.weight for member in members):
                 names = listed((member.name for member in members), "and")
@@ -220,21 +220,20 @@ def _admits(service: GlobalService, member: Member, residency: str, *, drained_t
     return named and (drained_too or not member.drain) and service.residency in (None, residency)
 
 
-def _ranked(config: GlobalStack, service: GlobalService, members: Sequence[Member]) -> list[tuple[int, list[Member]]]:
-    """Members by rank, first choice first. Only policy `priority` ranks; otherwise, and for the degraded, it is 0."""
-    by_list = all(member.priority is None for member in config.members)
+def _ranked(service: GlobalService, members: Sequence[Member]) -> list[tuple[int, list[Member]]]:
+    """Members by rank, first choice first. Only policy `priority` ranks; otherwise, and for the degraded, it is 0.
+
+    By the members' own numbers and never by their place in the list: tiers are named by them, and one that comes or
+    goes must not rename the others, which would stand twice while they are made anew.
+    """
     ranks: dict[tuple[bool, int], list[Member]] = {}
-    for place, member in enumerate(config.members, 1):
-        if member not in members:
-            continue
-        rank = (place if by_list else member.priority or 0) if service.policy == "priority" else 0
-        ranks.setdefault((member.degraded, 0 if member.degraded else rank), []).append(member)
+    for member in members:
+        rank = member.priority or 0 if service.policy == "priority" and not member.degraded else 0
+        ranks.setdefault((member.degraded, rank), []).append(member)
     return [(rank, ranks[degraded, rank]) for degraded, rank in sorted(ranks)]
 
 
-def _tiers(
-    config: GlobalStack, service: GlobalService, members: Sequence[Member], endpoints: Mapping[str, Endpoint]
-) -> tuple[Tier, ...]:
+def _tiers(service: GlobalService, members: Sequence[Member], endpoints: Mapping[str, Endpoint]) -> tuple[Tier, ...]:
     return tuple(
         Tier(
             label="degraded" if ranked[0].degraded else f"priority-{rank}" if rank else service.policy,
@@ -244,7 +243,7 @@ def _tiers(
             choice="latency" if service.policy == "latency" and not ranked[0].degraded else "weighted",
             degraded=ranked[0].degraded,
         )
-        for rank, ranked in _ranked(config, service, members)
+        for rank, ranked in _ranked(service, members)
     )
 
 

@@ -163,7 +163,7 @@ class Member(Section):
     endpoint: StaticEndpoint | None = None
     """A static endpoint instead of a stack."""
     priority: int | None = Field(default=None, ge=1, le=100)
-    """For policy priority: 1 is the first choice; left out everywhere, the order of the list counts."""
+    """For policy priority: the lowest number is the first choice, members with the same number share a tier."""
     weight: int = Field(default=100, ge=0, le=MAX_WEIGHT)
     """Share among members of the same rank; 0 is standby (by latency only among members that share a region)."""
     degraded: bool = False

@@ -270,3 +270,19 @@ def test_watch_tells_a_program_who_answers(world: EngineSandbox) -> None:
     assert told.returncode == 0, told.stderr
     shares = {member["name"]: member["share"] for member in json.loads(told.stdout)["members"]}
     assert shares == {"aws-us-east-1": 1.0, "aws-us-west-2": 0.0, "onprem-fra": 0.0, "small-model": 0.0}
+
+
+@pytest.mark.parametrize("stack", ["global", "global-traffic-manager"])
+def test_a_member_that_comes_or_goes_touches_no_other_tier(world: EngineSandbox, stack: str) -> None:
+    world.up(stack).ok()
+    world.edit_stack(stack, "        stack: aws-us-east-1\n", "        stack: aws-us-east-1\n        drain: true\n")
+    world.up(stack).ok()
+    text = (world.root / "stacks" / f"Pulumi.{stack}.yaml").read_text()
+    start, end = text.index("      - name: aws-us-east-1"), text.index("      - name: aws-us-west-2")
+    world.edit_stack(stack, text[start:end], "")
+    plan = world.preview(stack)
+    assert set(changes(plan)) == {"delete", "discard"}, "its checks and the reference go, and nothing else moves"
+    world.up(stack).ok()
+    assert outputs(world, stack)["services"]["llm.example.com"]["tiers"][0] == ["aws-us-west-2"]
+    world.edit_stack(stack, "      - name: aws-us-west-2\n", text[start:end] + "      - name: aws-us-west-2\n")
+    assert set(changes(world.preview(stack))) <= {"create", "read"}, "and comes back as checks alone"

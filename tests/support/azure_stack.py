@@ -37,7 +37,11 @@ def stack(
             "trafficManager": {"subscription": SUBSCRIPTION, "location": "westeurope", "name": "spillway-llm"},
             "services": [dict(service) for service in services],
             "members": [
-                {"stack": f"aws-us-east-{i}", **{k: v for k, v in member.items() if k not in ("at", "number")}}
+                {
+                    "stack": f"aws-us-east-{i}",
+                    **({} if member.get("degraded") else {"priority": i}),
+                    **{k: v for k, v in member.items() if k not in ("at", "number")},
+                }
                 for i, member in enumerate(members, start=1)
             ],
             **more,

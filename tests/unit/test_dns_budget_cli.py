@@ -24,7 +24,7 @@ config:
     dns: {provider: route53, ttlSeconds: 10, objectiveSeconds: 60, check: {intervalSeconds: 10, threshold: 2}}
     route53: {account: "123456789012"}
     services: [{name: llm.example.com, policy: priority}]
-    members: [{name: aws-us-east-1, stack: aws-us-east-1}]
+    members: [{name: aws-us-east-1, stack: aws-us-east-1, priority: 1}]
 """
 
 

@@ -122,6 +122,7 @@ def test_a_region_counts_an_address_per_zone_and_a_static_endpoint_those_that_it
             {
                 "services": [{"name": "llm.example.com", "policy": "latency"}],
                 "members.3.degraded": True,
+                "members.3.priority": None,
                 "members.3.weight": 0,
                 "members.4.weight": 0,
             },

@@ -26,13 +26,19 @@ def endpoint(number: int, *, residency: str = "us", nearest: str = "us-east-1", 
     )
 
 
+def numbered(place: int, member: dict[str, Any]) -> dict[str, Any]:
+    """A member with its place as priority, unless it has a number, or needs none."""
+    given = {} if "endpoint" in member else {"stack": f"aws-{member['name']}-1"}
+    return given | ({} if member.get("degraded") else {"priority": place}) | member
+
+
 def stack(members: list[dict[str, Any]], services: list[dict[str, Any]]) -> GlobalStack:
     return GlobalStack.model_validate(
         {
             "zone": {"name": "example.com"},
             "route53": {"account": "123456789012"},
             "services": services,
-            "members": [{"stack": f"aws-{m['name']}-1"} | m if "endpoint" not in m else m for m in members],
+            "members": [numbered(i, m) for i, m in enumerate(members, 1)],
         }
     )
 
@@ -54,7 +60,7 @@ def names(tiers: tuple[Tier, ...]) -> list[list[str]]:
 ABC: list[dict[str, Any]] = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
 
 
-def test_without_priorities_the_order_of_the_list_makes_the_tiers() -> None:
+def test_the_lowest_priority_is_the_first_choice() -> None:
     assert names(planned(ABC, {"policy": "priority"}).services[0].tiers) == [["a"], ["b"], ["c"]]
 
 

@@ -49,8 +49,8 @@ def config(zone: dict[str, Any] | None = None) -> GlobalStack:
         "trafficManager": {"subscription": SUBSCRIPTION, "location": "westeurope", "name": "spillway-llm"},
         "services": [{"name": "llm.example.com", "policy": "priority"}],
         "members": [
-            {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
-            {"name": "onprem-fra", "endpoint": {
+            {"name": "aws-us-east-1", "stack": "aws-us-east-1", "priority": 1},
+            {"name": "onprem-fra", "priority": 9, "endpoint": {
                 "addresses": ["198.51.100.10"], "nearestAwsRegion": "eu-central-1", "residency": "eu"}},
         ],
     }  # fmt: skip

@@ -38,8 +38,8 @@ def config(plan: str = "business", zone: dict[str, Any] | None = None, **changes
         "cloudflare": {"account": ACCOUNT, "plan": plan},
         "services": [{"name": "llm.example.com", "policy": "priority"}],
         "members": [
-            {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
-            {"name": "onprem-fra", "endpoint": {
+            {"name": "aws-us-east-1", "stack": "aws-us-east-1", "priority": 1},
+            {"name": "onprem-fra", "priority": 9, "endpoint": {
                 "addresses": ["198.51.100.10"], "nearestAwsRegion": "eu-central-1", "residency": "eu"}},
         ],
     }  # fmt: skip
@@ -327,7 +327,7 @@ def test_records_beside_the_load_balancer_are_a_note() -> None:
 
 def test_a_plan_that_cloudflare_cannot_serve_ends_it() -> None:
     members = [
-        {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
+        {"name": "aws-us-east-1", "stack": "aws-us-east-1", "priority": 1},
         {"name": "standby", "weight": 0, "endpoint": {
             "addresses": ["198.51.100.10"], "nearestAwsRegion": "eu-central-1", "residency": "eu", "port": 8443}},
         {"name": "other", "weight": 0, "endpoint": {

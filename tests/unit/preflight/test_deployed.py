@@ -225,7 +225,7 @@ def test_what_the_provider_refuses_only_once_planned_members_join_is_a_warning(
     def change(data: Any) -> None:
         data["services"] = [{"name": "llm.example.com", "policy": "weighted"}]
         data["members"] = [
-            {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
+            {"name": "aws-us-east-1", "stack": "aws-us-east-1", "priority": 1},
             {"name": "aws-us-west-2", "stack": "aws-us-west-2", "weight": 0, "planned": True},
             {"name": "standby", "weight": 0, "endpoint": {
                 "addresses": ["198.51.100.10"], "nearestAwsRegion": "us-east-1", "residency": "us", "port": 8443}},

@@ -36,8 +36,8 @@ def config(**changes: Any) -> GlobalStack:
         "route53": {"account": ACCOUNT},
         "services": [{"name": "llm.example.com", "policy": "priority"}],
         "members": [
-            {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
-            {"name": "onprem-fra", "endpoint": {
+            {"name": "aws-us-east-1", "stack": "aws-us-east-1", "priority": 1},
+            {"name": "onprem-fra", "priority": 9, "endpoint": {
                 "addresses": ["198.51.100.10"], "nearestAwsRegion": "eu-central-1", "residency": "eu"}},
         ],
     }  # fmt: skip
@@ -202,9 +202,9 @@ def test_credentials_of_another_account_end_it() -> None:
 
 def test_planned_regions_count_and_regions_without_a_file_do_not() -> None:
     members: list[dict[str, object]] = [
-        {"name": "aws-us-east-1", "stack": "aws-us-east-1"},
-        {"name": "aws-us-west-2", "stack": "aws-us-west-2", "planned": True},
-        {"name": "aws-ap-south-1", "stack": "aws-ap-south-1", "planned": True},
+        {"name": "aws-us-east-1", "stack": "aws-us-east-1", "priority": 1},
+        {"name": "aws-us-west-2", "stack": "aws-us-west-2", "priority": 2, "planned": True},
+        {"name": "aws-ap-south-1", "stack": "aws-ap-south-1", "priority": 3, "planned": True},
     ]
     plan = foreseen(config(members=members), STACKS, "stacks/x.yaml")
     assert [probe.name for probe in plan.probes] == ["aws-us-east-1", "aws-us-west-2"]
