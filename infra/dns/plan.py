@@ -16,6 +16,10 @@ from infra.dns import places
 from infra.dns.sections import GlobalService, GlobalStack, Member, Policy, StaticEndpoint
 from infra.faults import Fault, listed, shown
 
+NOT_DEPLOYED: Final = (
+    "bring it up first; or mark the member planned: true while it is to come, drain: true when it is gone"
+)
+"""What to do about a member whose region stack exports nothing."""
 Choice = Literal["weighted", "latency"]
 
 ENDPOINT_KEYS: Final = (

@@ -14,7 +14,7 @@ from infra import sdks, stackfile
 from infra.dns import budget
 from infra.dns.common import ExistingZone, NotFound, Outputs, ProviderArgs
 from infra.dns.config import load_global, parse_global
-from infra.dns.plan import Endpoint, GlobalPlan, PlanError, ServicePlan, build
+from infra.dns.plan import NOT_DEPLOYED, Endpoint, GlobalPlan, PlanError, ServicePlan, build
 from infra.dns.sections import GlobalStack
 from infra.dns.settings import check_settings
 from infra.faults import ConfigError, Fault, reason
@@ -34,12 +34,30 @@ class Unreadable(Exception):
 def read_global(held: Callable[[], object], stack: str, root: Path, stacks: str) -> GlobalStack:
     """The global stack's settings as the engine holds them, checked. Raises ConfigError.
 
-    The file comes first: it says what is wrong where the engine only knows that it holds no object.
+    The file comes first: it says what is wrong where the engine only knows that it holds no object. Before all that
+    comes the one thing that no other edit of the file can mend: another provider on a live stack.
     """
     path = root / stacks / f"Pulumi.{stack}.yaml"
-    if path.is_file():  # --config-file may point elsewhere
-        load_global(path, stack)
-    return parse_global(held(), stack, stackfile.display_name(path), path.parent)
+    file = stackfile.display_name(path)
+    try:
+        if path.is_file():  # --config-file may point elsewhere
+            load_global(path, stack)
+        config = parse_global(held(), stack, file, path.parent)
+    except ConfigError:
+        refuse_change(_provider_word(path), stack, file)
+        raise
+    refuse_change(config.dns.provider, stack, file)
+    return config
+
+
+def _provider_word(path: Path) -> object:
+    """What a faulty file says under dns.provider, as far as it can be read."""
+    try:
+        found = stackfile.read_with_faults(path)[0].get(GLOBAL_KEY)
+    except ConfigError:
+        return None
+    dns = found.get("dns") if isinstance(found, dict) else None
+    return dns.get("provider") if isinstance(dns, dict) else None
 
 
 def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
@@ -68,7 +86,7 @@ def endpoints(config: GlobalStack, file: str) -> dict[str, Endpoint]:
             except ValueError as error:
                 faults.append(Fault(path, f"{error}: bring that stack up with this version first", member.stack))
         elif not member.drain:
-            why = "that stack is not deployed: bring it up first, or mark the member planned: true"
+            why = f"that stack is not deployed: {NOT_DEPLOYED}"
             faults.append(Fault(path, why, member.stack))
     if faults:
         raise ConfigError(fault.line(file) for fault in faults)
@@ -100,7 +118,6 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     """Build the global stack and export who answers for what. Raises ConfigError before anything is registered."""
     provider = config.dns.provider
     sdks.require(SDKS[provider], file, f"{GLOBAL_KEY}.dns.provider", provider)
-    _refuse_change(provider, stack, file)
     found = endpoints(config, file)
     try:
         plan = build(config, found)
@@ -129,12 +146,14 @@ def build_global(config: GlobalStack, stack: str, file: str) -> None:
     pulumi.export("budget", budget.as_dict(budget.budget(settings), config.dns.objective_seconds))
 
 
-def _refuse_change(provider: str, stack: str, file: str) -> None:
-    """Raises ConfigError when the deployed stack answers by another provider.
+def refuse_change(provider: object, stack: str, file: str) -> None:
+    """Raises ConfigError when the deployed stack answers by another provider than this word, if it is one.
 
     The engine would make the new zone and then empty the old one, to which the parent still delegates: an outage. A
     provider is changed with a second stack; docs/dns.md says how.
     """
+    if provider not in SDKS:
+        return
     try:
         before = stack_output(stack, "provider", refer=False)
     except Unreadable:  # what the members' stacks say is asked next, and told

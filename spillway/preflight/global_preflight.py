@@ -16,7 +16,7 @@ from spillway.preflight.deployed import Plans, foreseen, plans, read
 from spillway.preflight.global_context import GlobalContext, Parents
 from spillway.preflight.member_checks import MEMBERS, FromHere, InStandIn, Prober
 from spillway.preflight.model import Check, Row, Say, run
-from spillway.preflight.plan_checks import DEPLOYED
+from spillway.preflight.plan_checks import DEPLOYED, PROVIDER_CHANGE
 from spillway.preflight.stack_outputs import EngineOutputs, SandboxOutputs, StackOutputs
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def global_rows(
     say("region stacks")
     regions = read(config, stack, _outputs(path, sandbox))
     context = replace(context, regions=regions, plans=plans(config, regions, path.parent, file))
-    return rows + run((*DEPLOYED, *checks[1:], MEMBERS), context, say)
+    rows += run(DEPLOYED, context, say)
+    if any(row.id == PROVIDER_CHANGE for row in rows):  # what the other provider holds is not this stack's to take
+        return rows
+    return rows + run((*checks[1:], MEMBERS), context, say)
 
 
 def _outputs(path: Path, sandbox: Path | None) -> StackOutputs:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from infra import stackfile
 from infra.dns import budget
+from infra.dns.plan import NOT_DEPLOYED
 from infra.dns.settings import check_settings
 from infra.faults import Fault, dotted
 from spillway.preflight.global_context import GlobalContext
@@ -15,6 +16,9 @@ from spillway.preflight.model import Check, Row, State, count
 
 REFUSED: Final = "`up` is refused with this line"
 JOIN: Final = "write drain: true in place of planned: true, and take that away once it is ready"
+
+PROVIDER_CHANGE: Final = "provider-change"
+"""The row that says that a live stack keeps its provider."""
 
 
 def deployed(context: GlobalContext[Any]) -> Iterator[Row]:
@@ -33,7 +37,7 @@ def deployed(context: GlobalContext[Any]) -> Iterator[Row]:
             missing = not (member.planned or member.drain)
             state: State = "failure" if missing else "ok"
             why = "" if missing else "; planned: left out" if member.planned else "; drained: left out"
-            action = "not deployed: bring it up first, or mark the member planned: true" if missing else ""
+            action = f"not deployed: {NOT_DEPLOYED}" if missing else ""
             yield Row(id, title, state, f"{own}not deployed{why}", needed, action)
         elif member.name in regions.faulty and not member.planned:
             action = "bring that stack up with this version first"
@@ -53,7 +57,7 @@ def answering(context: GlobalContext[Any]) -> Iterator[Row]:
     before, wanted = context.regions.provider, context.config.dns.provider
     if before not in (None, wanted):
         action = "change the provider with a second global stack: docs/dns.md, Changing the provider"
-        yield Row("provider-change", "DNS provider", "failure", f"this stack answers by {before}", wanted, action)
+        yield Row(PROVIDER_CHANGE, "DNS provider", "failure", f"this stack answers by {before}", wanted, action)
 
 
 def objective(context: GlobalContext[Any]) -> Iterator[Row]:

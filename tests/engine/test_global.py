@@ -119,7 +119,7 @@ def test_a_region_that_is_not_deployed_is_named_in_one_line_and_nothing_is_regis
         told = [line for line in refused.text.splitlines() if "error" in line]
         assert told[0].endswith(
             "stacks/Pulumi.global.yaml: spillway:global.members[2].stack = aws-us-east-2: that stack is not deployed: "
-            "bring it up first, or mark the member planned: true"
+            "bring it up first; or mark the member planned: true while it is to come, drain: true when it is gone"
         )
         assert "Traceback" not in refused.text
     assert held(world, "aws") == []
@@ -146,6 +146,9 @@ def test_another_provider_is_refused_on_a_live_stack_as_it_would_empty_the_deleg
     world.up("global").ok()
     before = len(held(world, "aws"))
     world.edit_stack("global", "provider: route53", "provider: cloudflare")
+    refused = world.pulumi("preview", stack="global").failed()
+    assert "this stack answers by route53" in refused.text, "before anything that another edit could mend"
+    assert "missing" not in refused.text
     world.edit_stack("global", "    services:\n", f"{section}    services:\n")
     refused = world.up("global").failed()
     assert (

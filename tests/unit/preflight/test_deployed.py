@@ -83,7 +83,7 @@ def test_regions_that_are_not_up_are_a_failure_each(
     code, rows = preflight(capsys, stack)
     row = rows["deployed.aws-us-west-2"]
     assert (code, row["state"], row["found"]) == (1, "failure", "not deployed")
-    assert row["action"] == "not deployed: bring it up first, or mark the member planned: true"
+    assert row["action"] == "not deployed: bring it up first; or mark the member planned: true while it is to come, drain: true when it is gone"
     assert rows["deployed.aws-us-east-1"]["found"] == "2 addresses"
     assert rows["deployed.aws-us-east-2"]["state"] == "ok", "planned: it need not be there"
     assert "zone" in rows, "the account is asked all the same"
