@@ -211,7 +211,7 @@ def list_(
         _formed("--model", model, ModelName)
     found = work.listing(command.regions, command.open, model)
     view.listing(found, model, sandbox, json_)
-    return 1 if any(one.error for one in found) else 0
+    return 1 if any(one.failed for one in found) else 0
 
 
 @app.command()
@@ -322,6 +322,8 @@ def _earlier(found: Sequence[Listed]) -> str:
         choices.setdefault(older[0] if older else "", []).append(one.stack)
     if len(choices) == 1 and "" not in choices:
         return next(iter(choices))
+    if [*choices] == [""]:
+        raise SpillwayError("models rollback: no bucket holds a whole revision from before the present one; see --to")
     told = "; ".join(f"{revision or 'none'} in {', '.join(names)}" for revision, names in sorted(choices.items()))
     raise SpillwayError(f"models rollback: the revision before is not the same everywhere ({told}): say it with --to")
 

@@ -95,13 +95,18 @@ def puts(found: Sequence[Put], told: Mapping[str, Any], as_json: bool) -> None:
 def listing(found: Sequence[Listed], model: str | None, sandbox: bool, as_json: bool) -> None:
     """The revisions of every region. model: the only one that was asked for."""
     if as_json:
-        body = {"sandbox": sandbox, "ok": not any(one.error for one in found), "regions": [r.describe() for r in found]}
+        body = {
+            "sandbox": sandbox,
+            "ok": not any(one.failed for one in found),
+            "regions": [r.describe() for r in found],
+        }
         typer.echo(json.dumps(body, indent=2))
         return
     table = _table("stack", "model", "revision", "state", "files", "size", "pushed", "")
     for region in found:
         if region.error:
-            _row(table, "failed", region.stack, region.model, region.named, "failed", "-", "-", "-", region.error)
+            state = "failed" if region.failed else "no bucket"
+            _row(table, state, region.stack, region.model, region.named, state, "-", "-", "-", region.error)
             continue
         for one in region.revisions:
             served = (one.model, one.revision) == (region.model, region.named)

@@ -13,7 +13,7 @@ from spillway.errors import SpillwayError
 from spillway.models import manifest, revisions
 from spillway.models.manifest import File, Manifest
 from spillway.models.revisions import Revision
-from spillway.models.store import BucketError, ModelStore, Taken, one_line, part_bytes
+from spillway.models.store import BucketError, ModelStore, NoBucket, Taken, one_line, part_bytes
 from spillway.models.transfer import Source, Stopped, Transfer
 from spillway.regions import side_by_side
 
@@ -171,6 +171,13 @@ class Listed:
     named: str
     revisions: tuple[Revision, ...] = ()
     error: str = ""
+    absent: bool = False
+    """The bucket is not there yet, which `error` says; no fault before the first `up`."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the bucket could not be looked into."""
+        return bool(self.error) and not self.absent
 
     def describe(self) -> dict[str, Any]:
         """For `--json`."""
@@ -204,6 +211,8 @@ def listing(regions: Sequence[RegionConfig], open_store: Open, model: str | None
             base = replace(base, where=store.where)
             store.check()
             return replace(base, revisions=tuple(revisions.inventory(store, model)))
+        except NoBucket as error:
+            return replace(base, error=told(error), absent=True)
         except SpillwayError as error:
             return replace(base, error=told(error))
 

@@ -404,3 +404,13 @@ def test_ctrl_c_ends_the_transfers_of_all_regions_and_leaves_what_arrived(
     assert run("push", str(weights), "--revision", NAMED)[0] == 130
     assert len(parts) < 14, "no region goes on to its end"
     assert not list((sandbox / "models").rglob("manifest.json"))
+
+
+def test_before_the_first_up_list_has_no_fault_to_tell_and_rollback_nothing_to_name(run: Any, stacks: Path) -> None:
+    shutil.copy(STACKS / "Pulumi.aws-us-east-2.yaml", stacks)
+    code, out, _ = run("list", "--stack", "aws-us-east-2")
+    assert code == 0
+    assert "no bucket" in out
+    code, _, err = run("rollback", "--stack", "aws-us-east-1")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "no bucket holds a whole revision from before the present one" in err
