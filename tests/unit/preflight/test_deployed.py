@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from infra.dns.config import load_global
+from infra.dns.plan import NOT_DEPLOYED
 from sandbox.clouds import VARIABLE
 from spillway import engine
 from spillway.cli import main
@@ -83,7 +84,7 @@ def test_regions_that_are_not_up_are_a_failure_each(
     code, rows = preflight(capsys, stack)
     row = rows["deployed.aws-us-west-2"]
     assert (code, row["state"], row["found"]) == (1, "failure", "not deployed")
-    assert row["action"] == "not deployed: bring it up first; or mark the member planned: true while it is to come, drain: true when it is gone"
+    assert row["action"] == f"not deployed: {NOT_DEPLOYED}"
     assert rows["deployed.aws-us-east-1"]["found"] == "2 addresses"
     assert rows["deployed.aws-us-east-2"]["state"] == "ok", "planned: it need not be there"
     assert "zone" in rows, "the account is asked all the same"
