@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import boto3
@@ -110,3 +111,15 @@ def test_a_refused_write_is_one_line_without_the_value(code: str, told: str) -> 
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "the-value-itself" not in str(caught.value)
+
+
+def test_a_value_is_in_no_log_even_where_everything_is_logged(
+    container: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("botocore").setLevel(logging.DEBUG)
+    store = aws.open_store(ACCOUNT, REGION, None)
+    store.write(NAME, "the-value-itself", "certificate", None)
+    assert store.read(NAME).value == "the-value-itself"
+    assert "the-value-itself" not in caplog.text
+    assert "the-value-itself" not in repr(store.read(NAME))
