@@ -517,7 +517,8 @@ def whole() -> Region:
 
 def without(values: dict[str, Any], path: str) -> dict[str, Any]:
     """A copy without what the dotted path leads to; a number is a place in a list."""
-    return put(values, path, None)
+    left: dict[str, Any] = put(values, path, None)
+    return left
 
 
 def put(values: Any, path: str, new: Any) -> Any:

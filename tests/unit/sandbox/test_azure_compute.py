@@ -242,7 +242,7 @@ def test_a_spot_pool_cannot_become_a_regular_one() -> None:
 
 def test_zones_can_be_added_and_not_taken_away() -> None:
     cloud = Region()
-    small = {"sku": {"name": "Standard_NC24ads_A100_v4", "capacity": 0}}
+    small: dict[str, Any] = {"sku": {"name": "Standard_NC24ads_A100_v4", "capacity": 0}}
     pool = cloud.scale_set(**small, zones=["1", "2"])
     assert cloud.update(pool, zones=["1", "2", "3"])["zones"] == ["1", "2", "3"]
     with refused("PropertyChangeNotAllowed", "'zones'"):
