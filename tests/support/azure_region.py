@@ -109,7 +109,7 @@ PROBE = {
     "intervalInSeconds": 5,
     "probeThreshold": 2,
 }
-LB_RULE = {
+LB_RULE: dict[str, Any] = {
     "name": "https",
     "protocol": "Tcp",
     "frontendPort": 443,

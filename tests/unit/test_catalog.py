@@ -58,8 +58,8 @@ def test_every_machine_is_consistent(machine: catalog.Machine) -> None:
     assert machine.cloud == "aws"
     assert re.fullmatch(r"sm_\d{2,3}", machine.gpu_architecture)
     assert machine.compute_capability == int(machine.gpu_architecture[3:])
-    assert machine.disk_baseline_mbps <= machine.disk_max_mbps
-    assert machine.disk_baseline_iops <= machine.disk_max_iops
+    assert (machine.disk_baseline_mbps or 0) <= (machine.disk_max_mbps or 0)
+    assert (machine.disk_baseline_iops or 0) <= (machine.disk_max_iops or 0)
     assert machine.efa + machine.efa_first_card <= max(machine.network_cards, machine.efa)
     assert {"on-demand", "spot"} <= set(machine.usage_classes)
     assert (machine.quota_family == "P") == machine.name.startswith("p")

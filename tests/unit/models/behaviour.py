@@ -69,7 +69,7 @@ class StoreBehaviour:
     def test_a_file_arrives_in_parts_with_its_hash(self, store: ModelStore, tmp_path: Path) -> None:
         data = content(2 * PART + 1234, seed=1)
         (tmp_path / "big").write_bytes(data)
-        moved = []
+        moved: list[int] = []
         file = File("big", len(data), sha(data))
         sent = Transfer(FolderSource(tmp_path), store, "models/m/r/", 4, moved.append).run([file])
         assert (sent.files, sent.bytes, sum(moved)) == (1, len(data), len(data))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def stacks(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*arguments: str) -> tuple[int, str, str]:
         code = main(["models", *arguments, "--stacks", str(stacks), "--sandbox"])
         return (code, *capsys.readouterr())
@@ -386,7 +387,7 @@ def test_ctrl_c_ends_the_transfers_of_all_regions_and_leaves_what_arrived(
         parts.append(number)
         return whole(self, number, data)
 
-    class Interrupted(side.ThreadPoolExecutor):
+    class Interrupted(ThreadPoolExecutor):
         """Ctrl-C meets the main thread while it waits for the regions."""
 
         def submit(self, *arguments: Any, **more: Any) -> Any:

@@ -36,12 +36,12 @@ class Issued:
 
     @property
     def key_pem(self) -> str:
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return str(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
     @property
     def encrypted_key_pem(self) -> str:
         locked = BestAvailableEncryption(b"passphrase")
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked).decode()
+        return str(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked).decode())
 
 
 def issue(

@@ -10,7 +10,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -68,7 +68,7 @@ class Vault(BaseAdapter):
         _, kind, name, *_version = parts.path.split("/")
         assert kind == "secrets"
         if request.method == "PUT":
-            body = json.loads(request.body or b"")
+            body = json.loads(cast(bytes, request.body or b""))
             assert set(body) <= BODY_FIELDS
             attributes = {**body.get("attributes", {}), "enabled": True, "created": 1764158400}
             self.secrets.setdefault(name, []).append({**body, "attributes": attributes})

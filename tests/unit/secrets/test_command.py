@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def cert(tmp_path: Path) -> Issued:
 
 
 @pytest.fixture
-def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*arguments: str) -> tuple[int, str, str]:
         code = main(["secrets", *arguments, "--stacks", str(stacks), "--sandbox"])
         return (code, *capsys.readouterr())
