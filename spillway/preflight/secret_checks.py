@@ -18,17 +18,21 @@ from spillway.preflight.model import Row, State, Unanswered, count
 EXPIRES_SOON: Final = timedelta(days=21)
 """A third of a 90-day certificate is when ACME clients renew; one with less than three weeks left has missed that."""
 _PEM: Final = re.compile(r"-----BEGIN (?P<kind>[A-Z0-9 ]+)-----.+?-----END (?P=kind)-----", re.DOTALL)
-FILES: Final = {"certificate": "certificate.pem", "api-keys": "api-keys.json"}
-"""Row id -> the file that a hint takes the value from; docs/preflight.md says what stands in it."""
+OPTIONS: Final = {
+    "certificate": "--certificate fullchain.pem --key privkey.pem",
+    "api-keys": "--api-keys keys.json",
+}
+"""Row id -> what `spillway secrets push` takes the value from."""
 
 
-def push(context: RegionContext, id: str, name: str) -> str:
-    """The AWS CLI's words for giving a secret its value. From a file: a value in the command line would stay in the
-    shell's history (https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-parameters-file.html)."""
-    return (
-        f"aws secretsmanager put-secret-value --secret-id {name} --secret-string file://{FILES[id]} "
-        f"--region {context.config.region}"
-    )
+def push(context: RegionContext, id: str) -> str:
+    """The command that gives a secret its value; from files, as a command line stays in the shell's history."""
+    return f"spillway secrets push {OPTIONS[id]} --stack {context.stack}{where(context)}"
+
+
+def where(context: RegionContext) -> str:
+    """The option that a command needs to reach what was asked."""
+    return " --sandbox" if context.account.stand_in else ""
 
 
 def certificate(context: RegionContext) -> Iterator[Row]:
@@ -50,7 +54,7 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
             yield Row(id, title, "warning", f"{name}: not there", "a secret with a value", action)
         else:
             action = "after the first `up`, which makes it"
-            yield Row(id, title, "note", f"{name}: not there yet", "", action, commands=(push(context, id, name),))
+            yield Row(id, title, "note", f"{name}: not there yet", "", action, commands=(push(context, id),))
         return
     if found.deleted is not None:
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
@@ -67,7 +71,7 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
         return
     if not found.has_value:
         action = "nodes stay unready until it has one"
-        yield Row(id, title, "warning", f"{name}: empty", "a value", action, commands=(push(context, id, name),))
+        yield Row(id, title, "warning", f"{name}: empty", "a value", action, commands=(push(context, id),))
         return
     try:
         value = context.account.secret_value(name)
@@ -77,7 +81,7 @@ def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) 
         return
     for row in judge(value):
         needy = not row.action and row.state in ("failure", "warning")
-        yield replace(row, action="put in a sound one", commands=(push(context, id, name),)) if needy else row
+        yield replace(row, action="put in a sound one", commands=(push(context, id),)) if needy else row
 
 
 def _row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:

@@ -8,6 +8,7 @@ from typing import Final
 from infra import naming
 from spillway.preflight.context import RegionContext
 from spillway.preflight.model import Row
+from spillway.preflight.secret_checks import where
 
 SERVICE_ROLES: Final[Mapping[str, str]] = {
     "AWSServiceRoleForAutoScaling": "autoscaling.amazonaws.com",
@@ -49,7 +50,7 @@ def weights(context: RegionContext) -> Iterator[Row]:
     prefix = model_prefix(config)
     name, key = naming.bucket_name(config.account, config.region), f"{prefix}manifest.json"
     title, id = "weights", "weights"
-    push = weights_commands(name, prefix, config.region)
+    push = (f"spillway models push FOLDER --stack {context.stack}{where(context)}",)
     found = context.account.bucket(name)
     if found.owner != "this account":
         yield Row(id, title, "note", "no bucket yet", key, "after the first `up`, which makes it", commands=push)
@@ -58,15 +59,6 @@ def weights(context: RegionContext) -> Iterator[Row]:
     else:
         action = "nodes stay unready until the weights are there, the manifest last"
         yield Row(id, title, "warning", f"s3://{name}/{key}: not there", "manifest.json", action, commands=push)
-
-
-def weights_commands(bucket: str, prefix: str, region: str) -> tuple[str, str]:
-    """The AWS CLI's words for copying a folder of weights, its manifest last: nodes that see it begin to read."""
-    to = f"s3://{bucket}/{prefix}"
-    return (
-        f"aws s3 sync ./weights {to} --exclude manifest.json --region {region}",
-        f"aws s3 cp ./weights/manifest.json {to} --region {region}",
-    )
 
 
 def service_roles(context: RegionContext) -> Iterator[Row]:

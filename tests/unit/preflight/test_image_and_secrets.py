@@ -99,8 +99,7 @@ def test_an_empty_secret_is_a_warning_as_nodes_stay_unready() -> None:
     row = rows(secret(CERTIFICATE))["certificate"]
     assert (row.state, row.action) == ("warning", "nodes stay unready until it has one")
     assert row.commands == (
-        "aws secretsmanager put-secret-value --secret-id spillway/aws-us-east-1/certificate "
-        "--secret-string file://certificate.pem --region us-east-1",
+        "spillway secrets push --certificate fullchain.pem --key privkey.pem --stack aws-us-east-1",
     )
     assert row.describe()["action"] == f"{row.action}: {row.commands[0]}"
 
@@ -108,7 +107,7 @@ def test_an_empty_secret_is_a_warning_as_nodes_stay_unready() -> None:
 def test_a_faulty_secret_comes_with_the_command_that_replaces_it() -> None:
     row = rows(secret(API_KEYS, "{}"))["api-keys.shape"]
     assert (row.action, len(row.commands)) == ("put in a sound one", 1)
-    assert "--secret-string file://api-keys.json" in row.commands[0]
+    assert "secrets push --api-keys keys.json" in row.commands[0]
 
 
 def test_a_secret_in_its_recovery_window_or_of_somebody_else_makes_up_fail() -> None:

@@ -181,10 +181,6 @@ def test_weights_are_missed_only_once_there_is_a_bucket() -> None:
     assert rows(FakeAccount(model_bucket=bucket, objects=frozenset({key})))["weights"].state == "ok"
 
 
-def test_weights_are_copied_by_commands_of_the_aws_cli_the_manifest_last() -> None:
+def test_weights_come_with_the_command_that_copies_them() -> None:
     row = rows(FakeAccount(model_bucket=Bucket("this account", "us-east-1", STACK)))["weights"]
-    to = "s3://spillway-models-123456789012-us-east-1/models/deepseek-r1-distill-llama-70b/2025-01-20/"
-    assert row.commands == (
-        f"aws s3 sync ./weights {to} --exclude manifest.json --region us-east-1",
-        f"aws s3 cp ./weights/manifest.json {to} --region us-east-1",
-    )
+    assert row.commands == ("spillway models push FOLDER --stack aws-us-east-1",)
