@@ -54,6 +54,16 @@ class Group:
     failed: tuple[str, ...] = ()
     version: str | None = None
 
+    @property
+    def excess(self) -> int:
+        """Nodes that a lower size takes away and that the cloud does not show as leaving yet."""
+        return max(0, self.in_service + self.pending + self.creating + self.refused - self.size)
+
+    @property
+    def serving(self) -> int:
+        """In service, and to stay: whichever nodes the cloud picks."""
+        return max(0, self.in_service - self.excess)
+
 
 class Cloud(Protocol):
     """Two groups of one region. Methods raise CloudError, `resize` and `save` also Moved."""
@@ -184,9 +194,15 @@ def _run(settings: Settings, cloud: Cloud, minute: int, outcome: Outcome, line: 
     refused = minute if spot.refused or spot.failed else before.refused
     doubted = refused is not None and minute - refused < DOUBT_MINUTES
     booting = spot.pending + (0 if doubted else spot.creating)
-    # Nodes beyond the size are on their way out, even while the cloud still shows them as healthy.
-    serving, on_demand_serving = (min(group.in_service, group.size) for group in (spot, on_demand))
-    seen = Observation(minute, wanted, serving, booting, ordered, on_demand_serving, on_demand.terminating)
+    seen = Observation(
+        minute,
+        wanted,
+        spot.serving,
+        booting,
+        ordered,
+        on_demand.serving,
+        on_demand.terminating + on_demand.excess,
+    )
     decision = fallback.decide(rule, before.rule, seen)
     outcome.seen, outcome.decision = seen, decision
     repeated = before.rule.minute is not None and minute <= before.rule.minute
@@ -220,7 +236,10 @@ def _run(settings: Settings, cloud: Cloud, minute: int, outcome: Outcome, line: 
             return
 
     released = _set_on_demand(settings, cloud, on_demand, size, seen, outcome)
-    _set_spot(settings, cloud, spot, after.spot if not dry else step, seen, released, outcome)
+    goal = step if dry else after.spot
+    if repeated and goal is not None and goal < spot.size:
+        goal = None  # what the first run of this minute held back stays so until the next has looked
+    _set_spot(settings, cloud, spot, goal, seen, released, outcome)
     try:
         cloud.publish({GAP: gap, ON_DEMAND_DESIRED: size}, minute)
     except CloudError as error:

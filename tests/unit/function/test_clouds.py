@@ -13,7 +13,7 @@ from google.cloud import compute_v1
 from infra.function import azure, gcp
 from infra.function.loop import Group, Memory
 from infra.function.retries import CloudError, Moved
-from tests.unit.function.clouds import FAKES, ON_DEMAND, SETTINGS, SPOT, AzureFake, GcpFake, Nodes, strict
+from tests.unit.function.clouds import AZURE, FAKES, ON_DEMAND, SETTINGS, SPOT, AzureFake, GcpFake, Nodes, strict
 from tests.unit.function.wire import Answer, Call, connected
 
 BOTH = pytest.mark.parametrize("name", ["azure", "gcp"])
@@ -285,3 +285,38 @@ def test_a_metric_that_no_node_has_sent_yet_is_no_load(name: str) -> None:
     settings = SETTINGS[name].model_copy(update={"scaling_signal": "queue"})
     with connected(fake.wire):
         assert fake.cloud(settings).load(3, Group(1, in_service=1), Group(0)) == [None] * 3
+
+
+def test_the_functions_own_identity_gives_a_token_for_each_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in Azure Functions: https://learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint)"""
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://169.254.129.2:8081/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "from the host")
+    fake, asked = AzureFake(), list[tuple[str, str]]()
+
+    def identity(call: Call) -> Answer | None:
+        if call.host != "169.254.129.2":
+            return None
+        assert call.headers["x-identity-header"] == "from the host"
+        asked.append((call.query["resource"], call.query["client_id"]))
+        token = {"access_token": "token", "expires_on": "4102444800", "token_type": "Bearer"}
+        return Answer(200, token | {"resource": call.query["resource"], "client_id": call.query["client_id"]})
+
+    fake.wire.faults.append(identity)
+    with connected(fake.wire):
+        cloud = azure.AzureCloud(AZURE, fake.budget())
+        assert cloud.group(SPOT).size == 0
+        assert cloud.recall() == (None, None)
+        cloud.publish({"FallbackGap": 1}, 100)
+    services = ("https://management.azure.com", "https://storage.azure.com", "https://monitoring.azure.com")
+    assert {(resource.rstrip("/"), client) for resource, client in asked} == {(one, AZURE.identity) for one in services}
+
+
+def test_a_function_without_identity_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://169.254.129.2:8081/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "from the host")
+    fake = AzureFake()
+    body = {"error": {"code": "invalid_request", "message": "no such identity"}}
+    fake.wire.faults.append(lambda call: Answer(400, body) if call.host == "169.254.129.2" else None)
+    with connected(fake.wire), pytest.raises(CloudError, match=SPOT) as caught:
+        azure.AzureCloud(AZURE, fake.budget()).group(SPOT)
+    assert "\n" not in str(caught.value)
