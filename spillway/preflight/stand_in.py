@@ -17,6 +17,7 @@ from sandbox.aws import s3, secrets, tokens, zones
 from sandbox.aws.accounts import all_quotas
 from sandbox.cloud import CallCloud
 from sandbox.kinds import Resource
+from spillway.models.directory import StandInBucket
 from spillway.preflight.facts import (
     Bucket,
     Identity,
@@ -263,7 +264,11 @@ class StandInAccount(StandInAsker):
 
     @once
     def has_object(self, bucket: str, key: str) -> bool:
-        return any(r["bucket"] == bucket and r["key"] == key for r in self._all(*s3.OBJECTS))
+        if any(r["bucket"] == bucket and r["key"] == key for r in self._all(*s3.OBJECTS)):
+            return True
+        # Weights are no resources: `spillway models push --sandbox` keeps them beside the stand-in's store.
+        made = next((r.created_at for r in self._all(*s3.BUCKETS) if r["bucket"] == bucket), None)
+        return made is not None and StandInBucket(self.directory, bucket, made, bucket).stat(key) is not None
 
 
 def _vcpus(machine_type: str) -> int:
