@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sandbox.aws import tokens
 from sandbox.clouds import WEATHER
 from sandbox.kinds import Resource
 from sandbox.store import Store
+from spillway.models.stores import open_store
 from spillway.preflight.model import Row
 from spillway.preflight.stand_in import StandInAccount
 from tests.support.aws_region import network
@@ -85,6 +87,14 @@ def test_what_another_stack_holds_leaves_no_room_and_no_name(tmp_path: Path) -> 
     assert (found["addresses"].state, found["addresses"].request.value) == ("failure", 10)
     assert found["bucket"].found.endswith("yours already, of stack aws-eu-west-1")
     assert set(states(found, "failure")) == {"addresses", "bucket"}
+
+
+def test_weights_that_were_pushed_to_the_stand_in_are_seen(tmp_path: Path) -> None:
+    keep(tmp_path, deployed(tmp_path))
+    assert asked(tmp_path)["weights"].state == "warning"
+    key = "models/deepseek-r1-distill-llama-70b/2025-01-20/manifest.json"
+    open_store(load(), tmp_path, None, 1).put(key, b"{}", hashlib.sha256(b"{}").hexdigest())
+    assert asked(tmp_path)["weights"].state == "ok"
 
 
 def test_a_value_in_the_secrets_and_a_manifest_in_the_bucket_are_seen(tmp_path: Path) -> None:
