@@ -3,7 +3,8 @@
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
-# Test processes; each may drive an engine of its own.
+# Test processes; each may drive an engine of its own. They take work from each other: the slow tests stand side by side, and one
+# process would get them all.
 WORKERS ?= 2
 CODE := $(wildcard spillway infra images sandbox cost tests)
 
@@ -19,7 +20,7 @@ demo: setup ## Deploy two regions with `pulumi up` on stand-in clouds: no accoun
 	@$(BIN)/python -m sandbox.demo
 
 test: setup lint typecheck ## Everything that can be checked offline
-	@$(BIN)/python -m pytest -q -n $(WORKERS) tests
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check --quiet .
