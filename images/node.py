@@ -11,6 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+Cloud = Literal["aws", "azure", "gcp"]
+PoolName = Literal["spot", "on-demand", "capacity-block"]
+
 
 class Part(BaseModel):
     """Base: frozen, strict, closed; snake_case here, camelCase in node.json."""
@@ -97,10 +100,10 @@ class NodeConfig(Part):
     """Everything a node needs to know about itself."""
 
     schema_version: Literal[1] = 1
-    cloud: Literal["aws", "azure", "gcp"]
+    cloud: Cloud
     region: str
     stack: str
-    pool: Literal["spot", "on-demand", "capacity-block"]
+    pool: PoolName
     group: str
     """The auto scaling group (scale set, instance group) by name."""
     hooks: Hooks | None = None

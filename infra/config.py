@@ -60,7 +60,7 @@ __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all",
 class RegionBase(Section):
     """What every cloud's region has."""
 
-    CLOUD: ClassVar[str]
+    CLOUD: ClassVar[Literal["aws", "azure", "gcp"]]
     """What `cloud` says; also where a file's own `cloud` is at fault."""
 
     cloud: str

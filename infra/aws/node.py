@@ -16,6 +16,7 @@ from images.render import render_user_data
 from infra import catalog
 from infra.aws.common import Scope
 from infra.aws.lookups import CapacityBlock, MachineImage
+from infra.node_config import node_config as shared_config
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion
@@ -30,43 +31,15 @@ DATA_DEVICE: Final = "/dev/sdf"
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html"""
 
 
-def model_prefix(config: AwsRegion) -> str:
-    """Folder of the weights in the model bucket: `models/<name>/<revision>/`."""
-    return f"models/{config.model.name}/{config.model.revision}/"
-
-
 def node_config(config: AwsRegion, pool: PoolKind, group: str, bucket: str) -> image_node.NodeConfig:
     """What a node of `group` is told, from the stack file."""
-    model, node, limits = config.model, config.node, config.limits
-    return image_node.NodeConfig(
-        cloud="aws",
-        region=config.region,
-        stack=config.stack_name,
-        pool=pool,
-        group=group,
-        hooks=image_node.Hooks(launching=LAUNCH_HOOK, terminating=TERMINATE_HOOK),
-        serving=image_node.Serving(name=config.service.name),
-        model=image_node.Model(
-            uri=f"s3://{bucket}/{model_prefix(config)}",
-            name=model.name,
-            revision=model.revision,
-            dtype=model.engine_dtype,
-            quantization=model.quantization,
-            kv_cache_dtype=model.kv_cache_dtype,
-            tensor_parallel=model.tensor_parallel,
-            pipeline_parallel=model.pipeline_parallel,
-            max_model_len=model.max_model_len,
-            max_num_seqs=model.max_num_seqs,
-            gpu_memory_utilization=model.gpu_memory_utilization,
-        ),
-        limits=image_node.Limits(queue=limits.queue, ttft_p50_ms=limits.ttft_p50_ms, error_rate=limits.error_rate),
-        drain=image_node.Drain(
-            notice_seconds=node.notice_seconds,
-            deregister_seconds=node.deregister_seconds,
-            drain_seconds=node.drain_seconds,
-        ),
-        boot_minutes=config.fallback.boot_minutes,
+    return shared_config(
+        config,
+        pool,
+        group,
+        store=f"s3://{bucket}",
         secrets=image_node.Secrets(certificate=config.secrets.certificate, api_keys=config.secrets.api_keys),
+        hooks=image_node.Hooks(launching=LAUNCH_HOOK, terminating=TERMINATE_HOOK),
     )
 
 

@@ -17,12 +17,13 @@ from infra.aws.events import Events, EventsArgs
 from infra.aws.identity import Identity, IdentityArgs
 from infra.aws.lookups import CapacityBlock, MachineImage
 from infra.aws.network import Network, NetworkArgs
-from infra.aws.node import Node, NodeArgs, PoolKind, model_prefix, node_config
+from infra.aws.node import Node, NodeArgs, PoolKind, node_config
 from infra.aws.pools import Pools, PoolsArgs
 from infra.aws.scaling import Scaling, ScalingArgs, fallback_alarm_names
 from infra.aws.storage import Storage, StorageArgs
 from infra.catalog import checker_networks
 from infra.fallback import Rule
+from infra.node_config import model_prefix
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion

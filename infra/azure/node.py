@@ -23,7 +23,7 @@ from infra import catalog
 from infra.azure import names
 from infra.azure.common import Scope
 from infra.azure.lookups import MachineImage
-from infra.azure.storage import CONTAINER
+from infra.node_config import node_config as shared_config
 
 if TYPE_CHECKING:
     from infra.azure.sections import AzureDataDisk, AzureRootDisk
@@ -45,41 +45,13 @@ MBPS: Final = (125, 1_200)
 MBPS_PER_IOPS: Final = 0.25
 
 
-def model_prefix(config: AzureRegion) -> str:
-    """Container and folder of the weights in the model store: `models/<name>/<revision>/`."""
-    return f"{CONTAINER}/{config.model.name}/{config.model.revision}/"
-
-
 def node_config(config: AzureRegion, pool: PoolKind, group: str, account: str, vault: str) -> image_node.NodeConfig:
     """What a node of the scale set `group` is told, from the stack file; account and vault by name."""
-    model, node, limits = config.model, config.node, config.limits
-    return image_node.NodeConfig(
-        cloud="azure",
-        region=config.region,
-        stack=config.stack_name,
-        pool=pool,
-        group=group,
-        serving=image_node.Serving(name=config.service.name),
-        model=image_node.Model(
-            uri=f"az://{account}/{model_prefix(config)}",
-            name=model.name,
-            revision=model.revision,
-            dtype=model.engine_dtype,
-            quantization=model.quantization,
-            kv_cache_dtype=model.kv_cache_dtype,
-            tensor_parallel=model.tensor_parallel,
-            pipeline_parallel=model.pipeline_parallel,
-            max_model_len=model.max_model_len,
-            max_num_seqs=model.max_num_seqs,
-            gpu_memory_utilization=model.gpu_memory_utilization,
-        ),
-        limits=image_node.Limits(queue=limits.queue, ttft_p50_ms=limits.ttft_p50_ms, error_rate=limits.error_rate),
-        drain=image_node.Drain(
-            notice_seconds=node.notice_seconds,
-            deregister_seconds=node.deregister_seconds,
-            drain_seconds=node.drain_seconds,
-        ),
-        boot_minutes=config.fallback.boot_minutes,
+    return shared_config(
+        config,
+        pool,
+        group,
+        store=f"az://{account}",
         secrets=image_node.Secrets(
             certificate=names.secret_url(vault, config.secrets.certificate),
             api_keys=names.secret_url(vault, config.secrets.api_keys),

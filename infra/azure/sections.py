@@ -11,7 +11,8 @@ from infra.sections import Listed, NetworkBase, Node, Section, text
 SubscriptionId = Annotated[
     str, text(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a subscription id in lower case: 8-4-4-4-12 hex digits")
 ]
-AzureRegionName = Annotated[str, text(r"^[a-z][a-z0-9]{2,40}$", "an Azure region such as eastus")]
+# Names of Azure's own are shorter; a scale set's, spillway-azure-<region>-on-demand, has at most 64 characters.
+AzureRegionName = Annotated[str, text(r"^[a-z][a-z0-9]{2,38}$", "an Azure region such as eastus")]
 # https://learn.microsoft.com/azure/virtual-machines/shared-image-galleries: images are versioned major.minor.patch
 GalleryVersion = Annotated[
     str, text(r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$", 'an image version in quotes: major.minor.patch, "2026.11.1"')

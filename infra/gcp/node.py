@@ -17,6 +17,7 @@ from infra.gcp import names
 from infra.gcp.common import Scope
 from infra.gcp.disks import Data, Root, by_layout, disks, layout
 from infra.naming import Pool
+from infra.node_config import node_config as shared_config
 
 if TYPE_CHECKING:
     from infra.config import GcpRegion
@@ -56,42 +57,13 @@ def scheduling(pool: Pool, notice_seconds: int) -> dict[str, Any]:
     return {**_SPOT, **notice}
 
 
-def model_prefix(config: GcpRegion) -> str:
-    """Folder of the weights in the model bucket: `models/<name>/<revision>/`."""
-    return f"models/{config.model.name}/{config.model.revision}/"
-
-
 def node_config(config: GcpRegion, pool: Pool, group: str, bucket: str) -> image_node.NodeConfig:
     """What a node of `group` is told, from the stack file."""
-    model, node, limits = config.model, config.node, config.limits
-    return image_node.NodeConfig(
-        cloud="gcp",
-        region=config.region,
-        stack=config.stack_name,
-        pool=pool,
-        group=group,
-        hooks=None,  # instance groups have none
-        serving=image_node.Serving(name=config.service.name),
-        model=image_node.Model(
-            uri=f"gs://{bucket}/{model_prefix(config)}",
-            name=model.name,
-            revision=model.revision,
-            dtype=model.engine_dtype,
-            quantization=model.quantization,
-            kv_cache_dtype=model.kv_cache_dtype,
-            tensor_parallel=model.tensor_parallel,
-            pipeline_parallel=model.pipeline_parallel,
-            max_model_len=model.max_model_len,
-            max_num_seqs=model.max_num_seqs,
-            gpu_memory_utilization=model.gpu_memory_utilization,
-        ),
-        limits=image_node.Limits(queue=limits.queue, ttft_p50_ms=limits.ttft_p50_ms, error_rate=limits.error_rate),
-        drain=image_node.Drain(
-            notice_seconds=node.notice_seconds,
-            deregister_seconds=node.deregister_seconds,
-            drain_seconds=node.drain_seconds,
-        ),
-        boot_minutes=config.fallback.boot_minutes,
+    return shared_config(
+        config,
+        pool,
+        group,
+        store=f"gs://{bucket}",
         secrets=image_node.Secrets(certificate=config.secrets.certificate, api_keys=config.secrets.api_keys),
     )
 

@@ -12,7 +12,10 @@ from infra.sections import Listed, NetworkBase, Node, Section, text
 ProjectId = Annotated[
     str, text(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", "a project id: 6 to 30 lower-case letters, digits, hyphens")
 ]
-GcpRegionName = Annotated[str, text(r"^[a-z]+-[a-z]+[0-9]+$", "a Google Cloud region such as us-central1")]
+# An instance group's base name, spillway-gcp-<region>-on-demand, has at most 58 characters (infra/gcp/names.py).
+GcpRegionName = Annotated[
+    str, text(r"^[a-z]{2,16}-[a-z]{2,14}[0-9]{1,2}$", "a Google Cloud region such as us-central1")
+]
 GcpZoneName = Annotated[str, text(r"^[a-z]+-[a-z]+[0-9]+-[a-z]$", "a zone of the region such as us-central1-a")]
 # https://docs.cloud.google.com/compute/docs/naming-resources: no dots in image names
 GcpImageFamily = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from infra.node_config import revision_prefix
 from infra.sections import WORDS, ModelName, Revision
 from spillway.errors import SpillwayError
 
@@ -161,7 +162,7 @@ def sync(
     Parts stream through this machine's memory and are hashed on the way; the copy is visible only when the hashes are
     those of the manifest. Exit code 1 when a region failed.
     """
-    from spillway.models import manifest, revisions, view, work
+    from spillway.models import revisions, view, work
     from spillway.models.transfer import StoreSource
     from spillway.regions import region_stacks
 
@@ -183,7 +184,7 @@ def sync(
         raise SpillwayError(
             f"{store.where}: {name} {wanted_revision} is not there, or not whole: `spillway models list`"
         )
-    source = StoreSource(store, manifest.prefix(name, wanted_revision))
+    source = StoreSource(store, revision_prefix(name, wanted_revision))
     with view.progress("to", {one.stack_name: wanted.bytes for one in targets}, json_ or dry_run) as report:
         results = work.put(targets, wanted, lambda _: source, command.open, parallel, keeping, report, dry_run)
     told = {"from": from_, "model": name, "revision": wanted_revision, "files": len(wanted.files)}

@@ -73,11 +73,6 @@ def make(model: str, revision: str, files: Iterable[File], created: datetime) ->
     return Manifest(model, revision, tuple(sorted(files)), created.replace(microsecond=0))
 
 
-def prefix(model: str, revision: str) -> str:
-    """The folder of a revision in every bucket, as nodes are told it (infra/aws/node.py: model_prefix)."""
-    return f"models/{model}/{revision}/"
-
-
 def path_fault(path: object) -> str:
     """What is wrong with a path; empty when nothing is. A node writes files by these: none may lead out."""
     if not isinstance(path, str) or not path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from infra.node_config import revision_prefix
 from spillway.models import manifest
 from spillway.models.manifest import Manifest
 from spillway.models.store import BucketError, ModelStore, Stored
@@ -49,7 +50,7 @@ class Revision:
 
 def read_manifest(store: ModelStore, model: str, revision: str) -> Manifest | None:
     """The manifest of a revision, None without one. Raises BucketError for one that cannot be understood."""
-    key = manifest.prefix(model, revision) + manifest.NAME
+    key = revision_prefix(model, revision) + manifest.NAME
     data = store.get(key, manifest.BYTES_MAX)
     if data is None:
         return None
@@ -63,7 +64,7 @@ def inventory(store: ModelStore, model: str | None = None, revision: str | None 
     """The revisions of a bucket (of one model, or only one), newest first within a model."""
     prefix = "models/" if model is None else f"models/{model}/"
     if model is not None and revision is not None:
-        prefix = manifest.prefix(model, revision)
+        prefix = revision_prefix(model, revision)
     folders: dict[tuple[str, str], dict[str, Stored]] = {}
     for one in store.list(prefix):
         parts = one.key.split("/", 3)
@@ -117,7 +118,7 @@ def superfluous(found: Sequence[Revision], named: Collection[tuple[str, str]], k
 
 def delete(store: ModelStore, revision: Revision) -> int:
     """Delete a revision, its manifest first: what is half gone must not look whole. Returns the number of objects."""
-    prefix = manifest.prefix(revision.model, revision.revision)
+    prefix = revision_prefix(revision.model, revision.revision)
     keys = [one.key for one in store.list(prefix)]
     own = prefix + manifest.NAME
     if own in keys:

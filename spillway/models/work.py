@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
+from infra.node_config import revision_prefix
 from spillway.errors import SpillwayError
 from spillway.models import manifest, revisions
 from spillway.models.manifest import File, Manifest
@@ -115,7 +116,7 @@ def _put(
             f"{store.where}: {wanted.model} {wanted.revision} is there with other files: a revision is fixed, "
             "nodes may be serving it; push these as another revision"
         )
-    prefix = manifest.prefix(wanted.model, wanted.revision)
+    prefix = revision_prefix(wanted.model, wanted.revision)
     if dry_run:
         missing = [file for file in wanted.files if not _arrived(store, prefix, file)]
         if not missing and there is not None:
@@ -268,7 +269,7 @@ def verify(
             listed = revisions.read_manifest(store, model, revision)
             if listed is None:
                 return replace(base, faults=("manifest.json is not there: never pushed, or not to its end",))
-            prefix = manifest.prefix(model, revision)
+            prefix = revision_prefix(model, revision)
 
             def judge(file: File) -> str:
                 fault = _fault(store, prefix, file, quick, lambda count: report(config.stack_name, count), stop)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from infra import naming
+from infra.node_config import model_prefix
 from spillway.preflight.context import RegionContext
 from spillway.preflight.model import Row
 from spillway.preflight.secret_checks import where
@@ -44,8 +45,6 @@ def bucket(context: RegionContext) -> Iterator[Row]:
 
 def weights(context: RegionContext) -> Iterator[Row]:
     """The revision's manifest, written last when weights are copied: without it no node gets ready."""
-    from infra.aws.node import model_prefix  # the SDK's import is paid only where it is needed
-
     config = context.config
     prefix = model_prefix(config)
     name, key = naming.bucket_name(config.account, config.region), f"{prefix}manifest.json"

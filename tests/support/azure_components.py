@@ -58,10 +58,11 @@ def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = Non
     from infra.azure.identity import Identity, IdentityArgs
     from infra.azure.lookups import MachineImage, find_capacity, find_image, find_tenant
     from infra.azure.network import Network, NetworkArgs
-    from infra.azure.node import Node, NodeArgs, PoolKind, model_prefix, node_config
+    from infra.azure.node import Node, NodeArgs, PoolKind, node_config
     from infra.azure.pools import Pools, PoolsArgs
     from infra.azure.storage import Storage, StorageArgs
     from infra.azure.zones import pool_zones, region_zones
+    from infra.node_config import model_prefix
 
     stack, networks = config.stack_name, more.get("networks")
     parent = pulumi.ComponentResource("spillway:azure:Region", stack, None, opts)

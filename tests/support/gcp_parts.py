@@ -16,10 +16,11 @@ from infra.gcp.identity import Identity, IdentityArgs
 from infra.gcp.lookups import MachineImage, Project
 from infra.gcp.names import bucket_name, pool_name
 from infra.gcp.network import Network, NetworkArgs
-from infra.gcp.node import Node, NodeArgs, model_prefix, node_config
+from infra.gcp.node import Node, NodeArgs, node_config
 from infra.gcp.pools import Pools, PoolsArgs
 from infra.gcp.storage import Storage, StorageArgs
 from infra.naming import POOLS, Pool
+from infra.node_config import model_prefix
 
 STACK = "gcp-us-central1"
 IMAGE = MachineImage("projects/spillway-test/global/images/spillway-vllm-2026-11-1", 60)

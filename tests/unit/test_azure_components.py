@@ -13,12 +13,13 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from images.node import NodeConfig
 from infra import catalog, naming
 from infra.azure import names
 from infra.azure.network import node_subnet
-from infra.azure.sections import AzureDataDisk
+from infra.azure.sections import AzureDataDisk, AzureRegionName
 from sandbox.azure_native import AZURE_NATIVE, tokens
 from sandbox.kinds import CloudError, Resource
 from tests.support.azure import SUBSCRIPTION
@@ -324,7 +325,7 @@ def test_a_region_can_be_made_again_once_its_vault_is_purged() -> None:
         made.cloud.create(tokens.VAULT, **vault)
 
 
-STACKS = st.from_regex(r"\Aazure-[a-z][a-z0-9]{2,40}\Z")
+STACKS = st.from_regex(TypeAdapter(AzureRegionName).json_schema()["pattern"], fullmatch=True).map("azure-{}".format)
 SUBSCRIPTIONS = st.uuids().map(str)
 
 

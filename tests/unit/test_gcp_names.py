@@ -7,9 +7,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from infra import catalog
 from infra.gcp import names
+from infra.gcp.sections import GcpRegionName
 from infra.naming import POOLS, Pool
 from sandbox.gcp.storage import bucket_name_fault
 
@@ -99,3 +101,9 @@ def test_secrets_are_refused_by_a_name_that_secret_manager_does_not_take(secret:
 def test_buckets_of_no_project_or_region_are_refused(project: str, region: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         names.bucket_name(project, region)
+
+
+@given(st.from_regex(TypeAdapter(GcpRegionName).json_schema()["pattern"], fullmatch=True))
+def test_every_region_that_a_file_may_name_has_room_for_its_pools_names(region: str) -> None:
+    for pool in POOLS:
+        assert len(names.pool_name(f"gcp-{region}", pool)) <= names.BASE_INSTANCE_NAME_MAX

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.node_config import revision_prefix
 from spillway.errors import SpillwayError
-from spillway.models import manifest, transfer
+from spillway.models import transfer
 from spillway.models.manifest import File
 from spillway.models.store import ModelStore, NoBucket, Stored, Taken
 from spillway.models.transfer import FolderSource, StoreSource, Transfer
@@ -125,7 +126,7 @@ class StoreBehaviour:
         (tmp_path / "big").write_bytes(data)
         (tmp_path / "empty").write_bytes(b"")
         files = [File("big", len(data), sha(data)), File("empty", 0, sha(b""))]
-        Transfer(FolderSource(tmp_path), store, manifest.prefix("m", "r"), 2, lambda _: None).run(files)
+        Transfer(FolderSource(tmp_path), store, revision_prefix("m", "r"), 2, lambda _: None).run(files)
         target = DirectoryStore(tmp_path / "other", "elsewhere")
         Transfer(StoreSource(store, "models/m/r/"), target, "models/m/r/", 2, lambda _: None).run(files)
         assert target.read("models/m/r/big", 0, len(data)) == data

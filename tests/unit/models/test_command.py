@@ -336,7 +336,7 @@ def test_a_model_goes_where_it_is_served_and_a_new_one_everywhere(run: Any, stac
 
 
 def test_the_folder_is_the_one_that_nodes_are_told(run: Any, sandbox: Path, weights: Path, stacks: Path) -> None:
-    from infra.aws.node import model_prefix
+    from infra.node_config import model_prefix
 
     assert run("push", str(weights), "--revision", NAMED)[0] == 0
     config = load_stack_file(stacks / "Pulumi.aws-us-east-1.yaml")
