@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-EXTRAS=${EXTRAS:-aws azure cloudflare gcp}
+EXTRAS=${EXTRAS:-aws azure cloudflare gcp tencent}
 VENV=.venv
 STAMP=$VENV/.setup-done
 WANTED="$(cat uv.lock pyproject.toml | cksum) $EXTRAS $(pwd -P)"
