@@ -11,6 +11,7 @@ from sandbox.aws.ec2_routes import subnet_vpc
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
+from sandbox.public import next_address
 
 _IN_USE = "InvalidIPAddress.InUse"
 
@@ -85,7 +86,7 @@ class Eip(Kind):
         )
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
-        address = args.get("address") or (old["publicIp"] if old else formats.public_address(cloud))
+        address = args.get("address") or (old["publicIp"] if old else next_address(cloud, "aws"))
         holder = args["instance"] or args["networkInterface"]
         private = args["associateWithPrivateIp"] or ""
         if holder and not private:
@@ -318,7 +319,7 @@ class NatGateway(Kind):
                     "associationId": formats.hex_id("eipassoc"),
                     "availabilityZone": zone,
                     "availabilityZoneId": zones.zone_id(zone) or "",
-                    "publicIp": address["publicIp"] if address else formats.public_address(cloud),
+                    "publicIp": address["publicIp"] if address else next_address(cloud, "aws"),
                     "status": "succeeded",
                 }
             )

@@ -14,6 +14,7 @@ from sandbox.aws.ec2_settings import encrypts_by_default, metadata_defaults
 from sandbox.aws.formats import ec2_arn
 from sandbox.aws.registry import AWS
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Kind, Ref, Resource
+from sandbox.public import next_address
 
 _IMDS: Final = {
     "httpEndpoint": "enabled",
@@ -323,7 +324,7 @@ class Instance(Kind):
             old["privateIp"] if old else formats.private_address(cloud, home) if home else ""
         )
         visible = whole.get("associatePublicIpAddress", bool(home and home["mapPublicIpOnLaunch"]))
-        public = (old["publicIp"] if old else formats.public_address(cloud)) if visible else ""
+        public = (old["publicIp"] if old else next_address(cloud, "aws")) if visible else ""
         spot = self._market(whole) == "spot"
         machine_type = str(whole["instanceType"] or "")
         default_group = [vpc["defaultSecurityGroupId"]] if vpc else []

@@ -203,16 +203,6 @@ def addresses(args: Args, pattern: str) -> Iterator[Fault]:
             yield Fault(path, f"expected an IPv4 address such as 10.0.0.10, got {shown(value)}")
 
 
-# Networks set aside for documentation (RFC 5737): nobody on the internet answers on an address of the stand-in cloud.
-_DOCUMENTATION: Final = tuple(map(ipaddress.IPv4Network, ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")))
-
-
-def public_address(cloud: Cloud) -> str:
-    """The next public address, out of the documentation networks; they start over after 762 addresses."""
-    number = cloud.sequence("public-address") % (254 * len(_DOCUMENTATION))
-    return str(_DOCUMENTATION[number // 254][1 + number % 254])
-
-
 def private_address(cloud: Cloud, subnet: Resource) -> str:
     """The next address of a subnet; they start over at its end. AWS keeps the first four and the last address of every
     subnet (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html)."""

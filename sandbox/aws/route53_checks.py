@@ -48,8 +48,8 @@ _OF_TYPE: Final = {
 _STATISTICS: Final = ("Average", "Minimum", "Maximum", "Sum", "SampleCount")
 
 # Addresses that checkers do not reach: RFC 5735, RFC 6598 and RFC 5156, which API_HealthCheckConfig.html names. The
-# documentation networks of RFC 5737 and RFC 3849 are among them; here they are left out, as the stand-in cloud gives
-# its public addresses out of them.
+# documentation networks of RFC 5737 and RFC 3849 are among them; here they are left out, as the stand-in clouds give
+# their public addresses out of them (sandbox/public.py).
 _UNREACHABLE: Final = tuple(
     map(
         ipaddress.ip_network,

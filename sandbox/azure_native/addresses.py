@@ -5,7 +5,6 @@ Limits: https://learn.microsoft.com/azure/azure-resource-manager/management/azur
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
@@ -15,12 +14,11 @@ from sandbox.azure_native.places import zone_faults
 from sandbox.azure_native.regional import Regional, Use, refuse_one_more, users
 from sandbox.azure_native.registry import AZURE_NATIVE
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Resource
+from sandbox.public import next_address
 from sandbox.rules import between, length, matches, one_of
 
 ADDRESSES_MAX: Final = 1000
 NAT_GATEWAYS_MAX: Final = 1000
-_FIRST: Final = int(ipaddress.IPv4Address("198.18.0.1"))
-"""Addresses come out of the range for benchmarks (RFC 2544), which nobody routes."""
 ADDRESS_TYPE: Final = "Microsoft.Network/publicIPAddresses"
 
 
@@ -99,10 +97,9 @@ class PublicIPAddress(Regional):
         location = self.location_of(args, cloud)
         if old is not None:
             address = old["ipAddress"]
-        elif args.get("publicIPAddressVersion") == "IPv6":
-            address = f"2001:db8:1::{cloud.sequence('public-ipv6') + 1:x}"
         else:
-            address = str(ipaddress.IPv4Address(_FIRST + cloud.sequence("public-ipv4")))
+            version = 6 if args.get("publicIPAddressVersion") == "IPv6" else 4
+            address = next_address(cloud, "azure-native", version)
         dns = dict(args["dnsSettings"] or {})
         if dns.get("domainNameLabel"):
             dns["fqdn"] = f"{dns['domainNameLabel']}.{location}.cloudapp.azure.com"

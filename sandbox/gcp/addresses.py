@@ -22,13 +22,11 @@ from sandbox.gcp.api import (
 )
 from sandbox.gcp.registry import GCP
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Resource
+from sandbox.public import next_address
 from sandbox.rules import one_of
 
 # https://docs.cloud.google.com/vpc/docs/quota; new projects start with 8
 STATIC_ADDRESSES: Final = 8
-_PUBLIC: Final = ipaddress.IPv4Network("192.0.2.0/24")
-"""Public addresses that the stand-in gives out: of a network set aside for documentation (RFC 5737), so that nobody on
-the internet answers on them. The other stand-ins begin with other networks."""
 _INTERNAL_PURPOSES: Final = (
     "GCE_ENDPOINT", "DNS_RESOLVER", "VPC_PEERING", "SHARED_LOADBALANCER_VIP", "IPSEC_INTERCONNECT",
     "PRIVATE_SERVICE_CONNECT",
@@ -113,7 +111,7 @@ class Address(ComputeKind):
 
     def _next(self, args: Args, cloud: Cloud, internal: bool) -> str:
         if not internal:
-            return str(_PUBLIC[1 + cloud.sequence("external-address") % (_PUBLIC.num_addresses - 2)])
+            return next_address(cloud, "gcp")
         subnet = resolve(cloud, IN_SUBNETWORK, args["subnetwork"], project_of(args, cloud))
         range_ = ipaddress.IPv4Network(subnet["ipCidrRange"] if subnet else "10.128.0.0/20")
         return str(range_[2 + cloud.sequence(f"internal-address:{range_}")])

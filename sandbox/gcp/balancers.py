@@ -28,6 +28,7 @@ from sandbox.gcp.api import (
 from sandbox.gcp.network import IN_NETWORK
 from sandbox.gcp.registry import GCP
 from sandbox.kinds import Args, Cloud, CloudError, Fault, Resource
+from sandbox.public import next_address
 from sandbox.rules import between, conflicting, exactly_one, length, one_of, shown
 
 # https://docs.cloud.google.com/load-balancing/docs/quotas
@@ -314,9 +315,7 @@ class ForwardingRule(ComputeKind):
         return {
             **self.common(id, args, cloud, old),
             **label_outputs(args, attributed=False),
-            "ipAddress": given
-            or kept(old, "ipAddress", "")
-            or f"192.0.2.{1 + cloud.sequence('external-address') % 254}",
+            "ipAddress": given or kept(old, "ipAddress", "") or next_address(cloud, "gcp"),
             "backendService": service["selfLink"] if service else "",
             "ipProtocol": args.get("ipProtocol") or "TCP",
             "networkTier": args.get("networkTier") or ("PREMIUM" if external else ""),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws import tokens
-from sandbox.kinds import Resource
+from sandbox.kinds import CloudError, Resource
 from tests.support.aws_region import Network, check_faults, network, refused
 from tests.support.memory_cloud import MemoryCloud
 
@@ -39,13 +39,15 @@ def test_an_address_is_checked(change: dict[str, Any], expected: str) -> None:
     check_faults(tokens.EIP, {}, change, expected)
 
 
-def test_addresses_come_from_documentation_networks_and_differ() -> None:
+def test_addresses_are_held_once_and_given_again_when_they_are_free() -> None:
     cloud = MemoryCloud()
     cloud.set_quota("L-0263D0A3", 600)
-    made = [cloud.create(tokens.EIP)["publicIp"] for _ in range(600)]
-    assert len(set(made)) == 600
-    nets = [ipaddress.IPv4Network(n) for n in ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")]
-    assert all(any(ipaddress.IPv4Address(a) in n for n in nets) for a in made)
+    made = [cloud.create(tokens.EIP) for _ in range(254)]
+    assert {a["publicIp"] for a in made} == {f"203.0.113.{n}" for n in range(1, 255)}
+    with pytest.raises(CloudError, match=r"all 254 public addresses \(203.0.113.0/24\) are taken"):
+        cloud.create(tokens.EIP)
+    cloud.delete(made[6])
+    assert cloud.create(tokens.EIP)["publicIp"] == "203.0.113.7"
 
 
 def test_an_address_reads_like_one_of_aws() -> None:
