@@ -21,7 +21,7 @@ from infra.faults import did_you_mean
 from infra.machines import Machine
 
 if TYPE_CHECKING:
-    from infra.sections import Architecture, Network
+    from infra.sections import Architecture, NetworkBase
 
 DATA: Final = Path(__file__).parent / "data"
 MIB: Final = 1 << 20
@@ -31,7 +31,8 @@ _YAML: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 __all__ = [
     "Machine", "NotInCatalog", "architecture", "checker_networks", "cloudflare_networks", "is_machine", "is_model",
-    "machine", "machines", "models", "native_dtype", "observed", "offered_in", "regions", "zone_name", "zones",
+    "machine", "machines", "models", "native_dtype", "observed", "offered_in", "regions", "route53_networks",
+    "zone_name", "zones",
 ]  # fmt: skip
 
 
@@ -42,16 +43,27 @@ class NotInCatalog(LookupError):
 @lru_cache(maxsize=1)
 def cloudflare_networks() -> tuple[str, ...]:
     """The networks from which Cloudflare's monitors and proxies reach an origin."""
-    data = yaml.load((DATA / "cloudflare_ranges.yaml").read_text("utf-8"), _YAML)
-    return tuple(data["networks"])
+    return tuple(_load("cloudflare_ranges.yaml")["networks"])
 
 
-def checker_networks(network: Network) -> tuple[str, ...]:
-    """Networks of health checkers to let in besides the clients; none where everybody is let in."""
+@lru_cache(maxsize=1)
+def route53_networks() -> tuple[str, ...]:
+    """The networks from which Route 53's health checkers reach an endpoint."""
+    return tuple(_load("route53_checkers.yaml")["networks"])
+
+
+def checker_networks(network: NetworkBase, *, route53: bool = True) -> tuple[str, ...]:
+    """Networks of health checkers to let in besides the clients; none where everybody is let in.
+
+    route53: False where a list that AWS keeps stands for Route 53's.
+    """
     from infra import cidr
 
-    wanted = "cloudflare" in network.checkers and not cidr.is_open(network.clients)
-    return tuple(net for net in cloudflare_networks() if net not in network.clients) if wanted else ()
+    if cidr.is_open(network.clients):
+        return ()
+    wanted = route53_networks() if route53 and "route53" in network.checkers else ()
+    wanted += cloudflare_networks() if "cloudflare" in network.checkers else ()
+    return tuple(net for net in wanted if net not in network.clients)
 
 
 def _load(name: str) -> dict[str, Any]:

@@ -41,7 +41,9 @@ NAME_TAG: Final = "name"
 
 def region_faults(region: RegionConfig, stack: str) -> list[Fault]:
     """The faults of one region in itself; sections that are absent from `region` are skipped with what reads them."""
-    from infra import machine_checks  # noqa: F401  # registers its checks
+    from infra import machine_checks  # noqa: F401  # these register their checks
+    from infra.azure import checks as azure_checks  # noqa: F401
+    from infra.gcp import checks as gcp_checks  # noqa: F401
 
     present = region.__dict__.keys()
     faults: list[Fault] = []

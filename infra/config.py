@@ -111,16 +111,11 @@ class RegionBase(Section):
         """The catalog's entries for `all_types`."""
         return tuple(catalog.machine(name) for name in self.all_types)
 
-    @property
-    def wanted_zones(self) -> tuple[str, ...] | None:
-        """The zones that the file names."""
-        raise NotImplementedError
-
     @cached_property
     def zones(self) -> tuple[str, ...]:
         """The zones to build in: those of the file, or every zone that offers one of the machine types; sorted."""
-        if self.wanted_zones is not None:
-            return tuple(sorted(self.wanted_zones))
+        if self.network.zones is not None:
+            return tuple(sorted(self.network.zones))
         return tuple(sorted({zone for name in self.all_types for zone in catalog.zones(name, self.region)}))
 
 
@@ -149,11 +144,6 @@ class AwsRegion(RegionBase):
         """The AWS region that latency records name."""
         return self.region
 
-    @property
-    def wanted_zones(self) -> tuple[str, ...] | None:
-        """The zones that the file names."""
-        return self.network.zones
-
 
 class AzureRegion(RegionBase):
     """One Azure region that serves: everything under `spillway:region` with `cloud: azure`."""
@@ -177,11 +167,6 @@ class AzureRegion(RegionBase):
     def latency_region(self) -> str:
         """The AWS region that latency records name."""
         return self.nearest_aws_region
-
-    @property
-    def wanted_zones(self) -> tuple[str, ...] | None:
-        """The zones that the file names, by number."""
-        return self.network.zones
 
 
 class GcpRegion(RegionBase):
@@ -207,15 +192,10 @@ class GcpRegion(RegionBase):
         """The AWS region that latency records name."""
         return self.nearest_aws_region
 
-    @property
-    def wanted_zones(self) -> tuple[str, ...] | None:
-        """The zones that the file names."""
-        return self.network.zones
 
-
-RegionConfig = AwsRegion
-"""A union discriminated by `cloud` once there is more than one cloud."""
-CLOUDS: Final[dict[str, type[AwsRegion]]] = {"aws": AwsRegion}
+RegionConfig = AwsRegion | AzureRegion | GcpRegion
+"""Told apart by `cloud`."""
+CLOUDS: Final[dict[str, type[RegionConfig]]] = {model.CLOUD: model for model in (AwsRegion, AzureRegion, GcpRegion)}
 
 
 def load_stack_file(path: Path, stack: str | None = None) -> RegionConfig:
@@ -249,7 +229,7 @@ def parse_region(data: object, stack: str, file: str) -> RegionConfig:
 def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConfig:
     from infra import checks  # at call time: every check reads the models of this module
 
-    region, faults = _validate(data)
+    region, faults = _validate(data, stack)
     if region is not None:
         faults += checks.region_faults(region, stack)
         if path is not None and "network" in region.__dict__ and cidr.fault(region.network.cidr) is None:
@@ -260,17 +240,27 @@ def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConf
     return region
 
 
-def _validate(data: object) -> tuple[RegionConfig | None, list[Fault]]:
-    """The model, or as much of it as is sound, and the faults found."""
+def _validate(data: object, stack: str) -> tuple[RegionConfig | None, list[Fault]]:
+    """The model, or as much of it as is sound, and the faults found. A file that names no cloud that there is is read
+    as one of the cloud that the stack's name begins with."""
+    named = CLOUDS.get(stack.partition("-")[0])
     if not isinstance(data, dict):
-        keys = listed((f.alias or name for name, f in AwsRegion.model_fields.items()), "and")
+        keys = listed((f.alias or name for name, f in (named or RegionBase).model_fields.items()), "and")
         return None, [Fault((), f"has to be a map with {keys}", data)]
     cloud = data.get("cloud")
-    model = CLOUDS.get(cloud) if isinstance(cloud, str) else None
-    if model is None and len(CLOUDS) > 1:
-        secret = [Fault(path, why, HIDDEN) for path, why in stackfile.encrypted_values(data, ())]
-        return None, [*secret, Fault(("cloud",), f"has to be {listed(CLOUDS)}{did_you_mean(cloud, CLOUDS)}", cloud)]
-    return validate(model or next(iter(CLOUDS.values())), data)  # with one cloud only, it can say what else is wrong
+    known = isinstance(cloud, str) and cloud in CLOUDS
+    model = CLOUDS[str(cloud)] if known else named
+    own = [] if known else [_cloud_fault(data)]
+    if model is None:
+        return None, [*(Fault(path, why, HIDDEN) for path, why in stackfile.encrypted_values(data, ())), *own]
+    region, faults = validate(model, data)
+    return region, [*own, *(fault for fault in faults if known or fault.path != ("cloud",))]
+
+
+def _cloud_fault(data: dict[Any, Any]) -> Fault:
+    if "cloud" not in data:
+        return Fault(("cloud",), f"missing; {listed(CLOUDS)}")
+    return Fault(("cloud",), f"has to be {listed(CLOUDS)}{did_you_mean(data['cloud'], CLOUDS)}", data["cloud"])
 
 
 def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:

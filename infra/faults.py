@@ -25,6 +25,11 @@ HIDDEN: Final = object()
 """Stands for a value that must not be printed because it may be a secret."""
 
 
+class NotFound(Exception):
+    """Something that the stack file names is not in the account, or of no use to it; the text is one line that begins
+    with the key."""
+
+
 class ConfigError(SpillwayError):
     """Everything that is wrong with one or more stack files; `lines` holds one complete sentence per fault."""
 

@@ -49,7 +49,7 @@ def _types(region: RegionConfig) -> Iterator[Fault]:
 def _offered(region: RegionConfig) -> Iterator[Fault]:
     if region.region not in catalog.regions(region.CLOUD):
         return
-    wanted = region.wanted_zones
+    wanted = region.network.zones
     for path, machine in _known(region):
         there, regions = catalog.zones(machine.name, region.region), catalog.offered_in(machine.name)
         if region.region not in regions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import pulumi
 
 from infra import sdks
 from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
+from infra.faults import NotFound
 from infra.machine_checks import advice
 from infra.stackfile import GLOBAL_KEY, is_global
 
@@ -72,7 +74,7 @@ def build_stack() -> None:
     for line in advice(config):  # works, but not as its author may think
         pulumi.log.warn(f"{STACKS}/Pulumi.{stack}.yaml: {line}")
     with no_collection():
-        build_aws(config)
+        build_region(config)
 
 
 @contextmanager
@@ -98,30 +100,16 @@ def build_global(stack: str, root: Path) -> None:
     program.build_global(config, stack, f"{STACKS}/Pulumi.{stack}.yaml")
 
 
-def build_aws(config: RegionConfig) -> None:
-    """Build an AWS region and export `endpoint`, `pools`, `image` and `modelStore`.
+def build_region(config: RegionConfig) -> None:
+    """Build a region and export `endpoint`, `pools`, `image` and `modelStore`.
 
-    Only this imports the AWS SDK: one cloud's SDK per process.
+    Only `infra.<cloud>.build` imports a cloud's SDK: one per process.
     """
-    from infra.aws.provider import provider
-
-    account = provider(config)
-    from infra.aws.lookups import NotFound, check_block, find_block, find_checkers, find_image
-    from infra.aws.region import Region, RegionArgs
-
+    builder = importlib.import_module(f"infra.{config.cloud}.build")
     try:
-        image = find_image(config.image, account)
-        blocks = tuple(find_block(block, account) for block in config.pools.reservations.capacity_blocks)
-        for block in blocks:
-            check_block(block, config)
-        checkers = find_checkers(config.network, config.region, account)
+        region = builder.build(config)
     except NotFound as error:
         refuse([f"{STACKS}/Pulumi.{config.stack_name}.yaml: {error}"])
-    region = Region(
-        config.stack_name,
-        RegionArgs(config, image, blocks, checkers),
-        pulumi.ResourceOptions(providers={"aws": account}),
-    )
     pulumi.export("endpoint", region.endpoint)
     pulumi.export("pools", region.pools)
     pulumi.export("image", region.image)

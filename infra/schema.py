@@ -93,8 +93,9 @@ def _describe(model: type[BaseModel]) -> None:
 
 def _suggest(definitions: dict[str, Any]) -> None:
     """Completions for names that the catalog knows; not an enum, so that an editor with old data refuses nothing."""
-    pools = definitions["Pools"]["properties"]
-    pools["types"]["items"]["examples"] = [machine.name for machine in catalog.machines()]
+    for model, clouds in (("Pools", ("aws",)), ("PoolSizes", [cloud for cloud in catalog.READERS if cloud != "aws"])):
+        names = [machine.name for cloud in clouds for machine in catalog.machines(cloud)]
+        definitions[model]["properties"]["types"]["items"]["examples"] = names
     definitions["ModelSpec"]["properties"]["name"]["examples"] = list(catalog.models())
 
 

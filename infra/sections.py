@@ -232,6 +232,8 @@ class Fallback(Section):
     """A surplus this long gives one on-demand node back."""
     boot_minutes: int = Field(default=20, ge=1, le=110)
     """From launch to ready: image, weights, engine start. A node in this time counts as coming, not as missing."""
+    dry_run: bool = False
+    """Decide and tell, but set nothing: the pools keep the sizes that they have."""
 
 
 class Scaling(Section):
@@ -268,13 +270,17 @@ class NetworkBase(Section):
     """Private network, /16 to /24; must not overlap with any other stack's."""
     clients: Listed[Cidr] = Field(default=("0.0.0.0/0",), min_length=1, max_length=60)
     """Networks that may reach the endpoint on TCP 443."""
-    checkers: Listed[Literal["route53", "cloudflare"]] = Field(default=("route53",), max_length=2)
+    checkers: Listed[Literal["route53", "cloudflare", "traffic-manager"]] = Field(default=("route53",), max_length=3)
     """Whose health checks are let in as well, where clients leaves them out."""
+    zones: Listed[str] | None = Field(default=None, min_length=1, max_length=8)
+    """Availability zones; null takes every zone that offers one of the machine types."""
 
 
 class Network(NetworkBase):
     """The region's own network."""
 
+    checkers: Listed[Literal["route53", "cloudflare"]] = Field(default=("route53",), max_length=2)
+    """Whose health checks are let in as well, where clients leaves them out."""
     zones: Listed[ZoneName] | None = Field(default=None, min_length=1, max_length=8)
     """Availability zones; null takes every zone that offers one of the machine types."""
     egress: Literal["nat", "nat-per-zone", "endpoints"] = "nat"

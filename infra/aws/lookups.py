@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import cidr
-from infra.faults import reason
+from infra.faults import NotFound, reason
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion
@@ -24,10 +24,6 @@ VERSION_TAG: Final = "spillway:version"
 BLOCKS_KEY: Final = "spillway:region.pools.reservations.capacityBlocks"
 
 CHECKERS_KEY: Final = "spillway:region.network.checkers"
-
-
-class NotFound(Exception):
-    """Something that the stack file names is not in the account, or of no use to it; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Region(pulumi.ComponentResource):
                 zones=config.zones,
                 egress=config.network.egress,
                 clients=config.network.clients,
-                checkers=checker_networks(config.network),
+                checkers=checker_networks(config.network, route53=False),  # by prefix list
                 checker_lists=args.checker_lists,
                 bucket=bucket,
                 efa=config.efa,
@@ -169,6 +169,7 @@ class Region(pulumi.ComponentResource):
                 block_groups=pools.block_groups,
                 node_pools=node_pools,
                 notify=events.topic_arn,
+                dry_run=config.fallback.dry_run,
             ),
             child,
         )

@@ -40,7 +40,7 @@ class ScalingArgs:
 
     spot_group, on_demand_group: auto scaling groups by name, as outputs, so that policies wait for them. block_groups:
     groups of capacity blocks; what they hold counts as supply. node_pools: values of the metric dimension `pool`.
-    notify: topic that hears when on-demand takes over.
+    notify: topic that hears when on-demand takes over. dry_run: alarms tell what they would do, and do nothing.
     """
 
     scope: Scope
@@ -52,6 +52,7 @@ class ScalingArgs:
     block_groups: Sequence[pulumi.Input[str]]
     node_pools: Sequence[str]
     notify: pulumi.Input[str]
+    dry_run: bool = False
 
 
 class Scaling(pulumi.ComponentResource):
@@ -108,6 +109,7 @@ class Scaling(pulumi.ComponentResource):
             metric_queries=queries,
             comparison_operator=alarm.comparison,
             threshold=alarm.threshold,
+            actions_enabled=not args.dry_run,
             evaluation_periods=alarm.evaluation_periods,
             datapoints_to_alarm=alarm.evaluation_periods,
             treat_missing_data=alarm.treat_missing_data,
@@ -181,6 +183,7 @@ class Scaling(pulumi.ComponentResource):
             metric_queries=self._load_queries(),
             comparison_operator="GreaterThanOrEqualToThreshold" if up else "LessThanThreshold",
             threshold=threshold,
+            actions_enabled=not args.dry_run,
             evaluation_periods=minutes,
             datapoints_to_alarm=minutes,
             # No node reports: nothing serves, and that is the fallback's business, not a sign of load or of its

@@ -15,7 +15,7 @@ import pulumi
 import pulumi_azure_native as azure
 
 from infra.azure import names
-from infra.faults import reason
+from infra.faults import NotFound, reason
 
 if TYPE_CHECKING:
     from infra.config import AzureRegion
@@ -29,10 +29,6 @@ _VERSION_ID: Final = re.compile(
     r"/subscriptions/(?P<subscription>[0-9a-f-]{36})/resourceGroups/(?P<resource_group>[^/]+)"
     r"/providers/Microsoft\.Compute/galleries/(?P<gallery>[^/]+)/images/(?P<family>[^/]+)/versions/(?P<version>[^/]+)"
 )
-
-
-class NotFound(Exception):
-    """Something that the stack file names is not in the subscription, or of no use to it; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def region_zones(region: str) -> tuple[str, ...]:
 def pool_zones(config: AzureRegion, machine_type: str) -> tuple[str, ...]:
     """The zones for the nodes of one pool: those that are known to offer its machine type, of those that the file
     names. Where nobody told, the file's zones are believed, and without any the region chooses."""
-    offered, wanted = catalog.zones(machine_type, config.region), config.wanted_zones
+    offered, wanted = catalog.zones(machine_type, config.region), config.network.zones
     if wanted is None:
         return offered
     return tuple(zone for zone in sorted(wanted) if not offered or zone in offered)

@@ -21,10 +21,10 @@ from pulumi import ResourceOptions
 from infra import naming
 from infra.dns import cloudflare_pools
 from infra.dns.cloudflare_pools import Balancer, Monitor, Pool, Rendered
-from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs, same_zone
+from infra.dns.common import ZONE_KEY, ExistingZone, ProviderArgs, same_zone
 from infra.dns.sections import Cloudflare as Settings
 from infra.dns.sections import GlobalStack
-from infra.faults import reason
+from infra.faults import NotFound, reason
 
 HTTPS_PORT: Final = 443
 READ_TIMEOUT_SECONDS: Final = 600

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 ZONE_KEY: Final = "spillway:global.zone.id"
 
 
-class NotFound(Exception):
-    """Something that the stack file names is not in the account, or is something else; the text is one line."""
-
-
 @dataclass(frozen=True, slots=True)
 class ExistingZone:
     """A zone that somebody else made, looked up before anything is registered."""

@@ -12,12 +12,12 @@ from pulumi import ResourceOptions
 
 from infra import sdks, stackfile
 from infra.dns import budget
-from infra.dns.common import ExistingZone, NotFound, Outputs, ProviderArgs
+from infra.dns.common import ExistingZone, Outputs, ProviderArgs
 from infra.dns.config import load_global, parse_global
 from infra.dns.plan import NOT_DEPLOYED, Endpoint, GlobalPlan, PlanError, ServicePlan, build
 from infra.dns.sections import GlobalStack
 from infra.dns.settings import check_settings
-from infra.faults import ConfigError, Fault, reason
+from infra.faults import ConfigError, Fault, NotFound, reason
 from infra.stackfile import GLOBAL_KEY
 
 SDKS: Final = {"route53": "aws", "cloudflare": "cloudflare", "traffic-manager": "azure"}

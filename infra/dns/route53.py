@@ -27,10 +27,10 @@ import pulumi_aws as aws
 from pulumi import ResourceOptions
 
 from infra import naming
-from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs, same_zone
+from infra.dns.common import ZONE_KEY, ExistingZone, ProviderArgs, same_zone
 from infra.dns.plan import Place, Probe, ServicePlan, Tier
 from infra.dns.sections import GlobalStack
-from infra.faults import reason
+from infra.faults import NotFound, reason
 
 CONTROL_REGION: Final = "us-east-1"
 """Route 53 is global; its control plane, and the metrics of its health checks, are in this region."""

@@ -15,11 +15,11 @@ import pulumi_azure_native as azure
 from pulumi import ResourceOptions
 
 from infra.dns import traffic_profiles
-from infra.dns.common import ZONE_KEY, ExistingZone, NotFound, ProviderArgs
+from infra.dns.common import ZONE_KEY, ExistingZone, ProviderArgs
 from infra.dns.plan import GlobalPlan, ServicePlan
 from infra.dns.sections import GlobalStack
 from infra.dns.traffic_profiles import Branch, Profile
-from infra.faults import reason
+from infra.faults import NotFound, reason
 
 GLOBAL: Final = "global"
 """Location of profiles and zones: https://learn.microsoft.com/azure/traffic-manager/traffic-manager-faqs"""

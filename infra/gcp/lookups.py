@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 import pulumi_gcp as gcp
 
-from infra.faults import reason
+from infra.faults import NotFound, reason
 from infra.gcp import names
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 IMAGE_KEY: Final = "spillway:region.image"
 ACCOUNT_KEY: Final = "spillway:region.account"
 ROOT_KEY: Final = "spillway:region.storage.root.sizeGib"
-
-
-class NotFound(Exception):
-    """Something that the stack file names is not in the project, or of no use to it; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)

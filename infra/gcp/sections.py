@@ -40,6 +40,8 @@ SecretId = Annotated[
 class GcpNetwork(NetworkBase):
     """The region's own network."""
 
+    checkers: Listed[Literal["route53", "cloudflare"]] = Field(default=("route53",), max_length=2)
+    """Whose health checks are let in as well, where clients leaves them out."""
     zones: Listed[GcpZoneName] | None = Field(default=None, min_length=1, max_length=8)
     """Zones; null takes every zone that offers one of the machine types."""
 

@@ -11,8 +11,8 @@ from typing import Any
 import pulumi
 import pulumi.runtime
 
+from infra.aws.build import build as build_region
 from infra.config import AwsRegion, load_stack_file
-from infra.program import build_aws
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
@@ -51,7 +51,9 @@ class Recorder(pulumi.runtime.Mocks):
 
 def stack_config(stack: str) -> AwsRegion:
     """The shipped stack file of `stack`, checked."""
-    return load_stack_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml", stack)
+    config = load_stack_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml", stack)
+    assert isinstance(config, AwsRegion)
+    return config
 
 
 def registered(config: AwsRegion) -> list[dict[str, Any]]:
@@ -61,7 +63,7 @@ def registered(config: AwsRegion) -> list[dict[str, Any]]:
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def build() -> None:
-        build_aws(config)
+        build_region(config)
 
     build()
     return recorder.resources

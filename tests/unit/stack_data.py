@@ -39,7 +39,9 @@ def region(changes: dict[str, Any] | None = None) -> dict[str, Any]:
 
 def load(changes: dict[str, Any] | None = None, stack: str = STACK) -> AwsRegion:
     """The changed region as a model; ConfigError when it is faulty."""
-    return parse_region(region(changes), stack, "stacks/x.yaml")
+    config = parse_region(region(changes), stack, "stacks/x.yaml")
+    assert isinstance(config, AwsRegion)
+    return config
 
 
 def faults(changes: dict[str, Any] | None = None, stack: str = STACK) -> list[str]:

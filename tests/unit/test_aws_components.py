@@ -11,9 +11,9 @@ import pulumi
 import pytest
 
 from infra import fallback
-from infra.aws.lookups import CapacityBlock, MachineImage, NotFound, check_block, image_filters
+from infra.aws.lookups import CapacityBlock, MachineImage, check_block, image_filters
 from infra.aws.pools import closing_time
-from infra.faults import reason
+from infra.faults import NotFound, reason
 from infra.sections import Image
 from tests.unit.stack_data import load
 

@@ -10,8 +10,9 @@ import pulumi.runtime
 import pytest
 
 from infra.azure import names
-from infra.azure.lookups import MachineImage, NotFound, find_capacity, find_image, find_tenant
+from infra.azure.lookups import MachineImage, find_capacity, find_image, find_tenant
 from infra.azure.provider import provider
+from infra.faults import NotFound
 from sandbox.azure_native import AZURE_NATIVE
 from sandbox.kinds import Args, CloudError
 from tests.support.azure import SUBSCRIPTION

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra import machine_checks
-from infra.config import REGION_KEY, AwsRegion, ConfigError, json_schema, load_stack_file, parse_region
+from infra.config import REGION_KEY, ConfigError, RegionConfig, json_schema, load_stack_file, parse_region
 from tests.unit.stack_data import STACK, STACKS, region
 
 GOOD = (STACKS / f"Pulumi.{STACK}.yaml").read_text()
@@ -46,7 +46,7 @@ anything = st.recursive(
 )
 
 
-def outcome(data: object, stack: str = STACK) -> AwsRegion | None:
+def outcome(data: object, stack: str = STACK) -> RegionConfig | None:
     """The model, or None for a ConfigError whose lines are as they have to be; anything else fails the test."""
     try:
         return parse_region(data, stack, "stacks/f.yaml")
@@ -187,7 +187,7 @@ def test_a_secure_value_anywhere_is_refused_and_never_shown(path: tuple[Any, ...
     assert not any("ciphertext" in line for line in error.value.lines)
 
 
-def load_text(text: bytes) -> AwsRegion | None:
+def load_text(text: bytes) -> RegionConfig | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"Pulumi.{STACK}.yaml"
         path.write_bytes(text)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra import catalog
+from infra.faults import NotFound
 from infra.gcp.disks import disks, layout
 from infra.gcp.lookups import (
     MachineImage,
-    NotFound,
     Project,
     check_image,
     find_image,

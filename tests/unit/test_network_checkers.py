@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra import catalog
-from infra.aws.lookups import NotFound, find_checkers
+from infra.aws.build import build
+from infra.aws.lookups import find_checkers
 from infra.checks import MOST_RULES, ROUTE53_RULES
-from infra.program import build_aws
+from infra.faults import NotFound
 from infra.sections import Network
 from tests.support.registered import Recorder
 from tests.unit.stack_data import faults, load
@@ -53,7 +54,7 @@ def built(clients: Sequence[str], checkers: Sequence[str] | None = None) -> tupl
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:
-        build_aws(config)
+        build(config)
 
     program()
     rules = [r["inputs"] for r in account.resources if r["type"] == INGRESS]
@@ -104,7 +105,7 @@ def test_rules_are_named_by_what_they_let_in_so_that_one_network_less_rewrites_n
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:
-        build_aws(config)
+        build(config)
 
     program()
     names = [r["outputs"]["name"] for r in account.resources if r["type"] == INGRESS]

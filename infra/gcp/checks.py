@@ -1,0 +1,1 @@
+"""What only several values of a stack file can say together, on Google Cloud. No SDK."""
