@@ -51,7 +51,7 @@ from infra.sections import (
     TagValue,
     Word,
 )
-from infra.stackfile import REGION_KEY, STACK_KEYS
+from infra.stackfile import REGION_KEY
 from infra.validation import validate
 
 __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all", "load_stack_file", "parse_region"]
@@ -269,7 +269,7 @@ def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
     lines: list[str] = []
     for path in sorted(stacks_dir.glob("Pulumi.*.yaml")):
         try:
-            if not ({*STACK_KEYS} - {REGION_KEY}) & stackfile.read(path).keys():
+            if stackfile.holds_region(stackfile.read(path)):
                 regions[stackfile.stack_of(path)] = load_stack_file(path)
         except ConfigError as error:
             lines += error.lines

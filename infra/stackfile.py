@@ -8,7 +8,7 @@ that what was reviewed is what is deployed.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,6 +96,12 @@ def stack_of(path: Path) -> str:
 def is_global(stack: str) -> bool:
     """Whether a stack of this name is a global one: `global`, or `global-` and words."""
     return _GLOBAL.fullmatch(stack) is not None
+
+
+def holds_region(config: Mapping[str, Any]) -> bool:
+    """Whether a file with this `config:` map is a region stack's: none of the other stacks' objects is in it, so that a
+    file with nothing in it counts, and is told what it lacks."""
+    return not ({*STACK_KEYS} - {REGION_KEY}) & config.keys()
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from infra import stackfile
 from infra.config import load_stack_file
-from infra.faults import did_you_mean, listed
+from infra.faults import ConfigError, did_you_mean, listed
 from spillway.errors import SpillwayError
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ T = TypeVar("T")
 
 def region_stacks(folder: Path) -> list[str]:
     """The names of all region stacks of a folder, faulty files included; global and other stacks are left out."""
-    from infra import stackfile
-
     names = []
     for path in sorted(folder.glob("Pulumi.*.yaml")):
         name = stackfile.stack_of(path)
         config, _ = stackfile.read_with_faults(path)
-        if not stackfile.is_global(name) and not ({*stackfile.STACK_KEYS} - {stackfile.REGION_KEY}) & config.keys():
+        if not stackfile.is_global(name) and stackfile.holds_region(config):
             names.append(name)
+    return names
+
+
+def every_region_stack(folder: Path) -> list[str]:
+    """Like region_stacks(). Raises SpillwayError when there is none."""
+    names = region_stacks(folder)
+    if not names:
+        raise SpillwayError(f"{folder}: holds no region stack")
     return names
 
 
@@ -40,9 +47,7 @@ def chosen(folder: Path, names: Sequence[str]) -> list[RegionConfig]:
     Raises SpillwayError for a name that no file has, an empty folder, and every fault of the files at once: a command
     that reaches several clouds does nothing while it does not know all of them.
     """
-    there = region_stacks(folder)
-    if not there:
-        raise SpillwayError(f"{folder}: holds no region stack")
+    there = every_region_stack(folder)
     lines = [
         f"--stack {name}: no region stack of {folder}{did_you_mean(name, there)}; there are {listed(there, 'and')}"
         for name in dict.fromkeys(names)
@@ -58,6 +63,25 @@ def chosen(folder: Path, names: Sequence[str]) -> list[RegionConfig]:
     if lines:
         raise SpillwayError(*lines)
     return regions
+
+
+def global_names(stacks: Path, stack: str) -> tuple[str, ...]:
+    """The service names that lead to a region stack, by the global stacks' files beside it; faulty ones say nothing."""
+    from infra.dns.config import load_global
+    from infra.dns.plan import admitted_members
+
+    found: list[str] = []
+    for path in sorted(stacks.glob("Pulumi.global*.yaml")):
+        if not stackfile.is_global(stackfile.stack_of(path)):
+            continue
+        try:
+            config = load_global(path)
+            residency = stackfile.read(stacks / f"Pulumi.{stack}.yaml")[stackfile.REGION_KEY]["residency"]
+        except ConfigError:
+            continue
+        own = {member.name: residency for member in config.members if member.stack == stack}
+        found += [service.name for service in config.services if admitted_members(config, service, own)]
+    return tuple(dict.fromkeys(found))
 
 
 def side_by_side(
@@ -87,3 +111,18 @@ def sandbox_directory() -> Path:
     directory = sandbox_dir()
     refuse_others(directory)
     return directory
+
+
+def refuse_profile(command: str, sandbox: bool, profile: str | None) -> None:
+    """Raises SpillwayError for `--profile` with `--sandbox`."""
+    if sandbox and profile is not None:
+        raise SpillwayError(f"{command}: --profile {profile} goes without --sandbox: the stand-in takes no credentials")
+
+
+def asked_sandbox(command: str, sandbox: bool, profile: str | None) -> Path | None:
+    """The sandbox's directory where `--sandbox` asks for it, None for the real clouds.
+
+    Raises SpillwayError for a profile with it, and for a directory that is no sandbox.
+    """
+    refuse_profile(command, sandbox, profile)
+    return sandbox_directory() if sandbox else None

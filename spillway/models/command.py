@@ -12,6 +12,7 @@ import typer
 from infra.node_config import revision_prefix
 from infra.sections import WORDS, ModelName, Revision
 from spillway.errors import SpillwayError
+from spillway.options import Json, Profile, Stack, Stacks
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
@@ -21,9 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Revisions of weights, in every reg
 
 PARALLEL: Final = 8
 
-Stack = Annotated[
-    list[str] | None, typer.Option("--stack", help="Only this region stack; may be repeated. All when left out.")
-]
 Model = Annotated[str | None, typer.Option(help="The model's name; the stack files' when left out.")]
 Parallel = Annotated[int, typer.Option(min=1, max=64, help="Parts on their way at once, over all regions.")]
 Prune = Annotated[
@@ -31,9 +29,6 @@ Prune = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="The stand-in clouds' buckets.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Profile = Annotated[str | None, typer.Option(help="AWS profile; the default is the one of the environment.")]
-Stacks = Annotated[Path, typer.Option(help="Folder of stack files.")]
 
 
 class _Command:
@@ -43,11 +38,9 @@ class _Command:
         self, name: str, stacks: Path, names: list[str] | None, sandbox: bool, profile: str | None, parallel: int
     ) -> None:
         from spillway.models.stores import open_store
-        from spillway.regions import chosen, sandbox_directory
+        from spillway.regions import asked_sandbox, chosen
 
-        if sandbox and profile is not None:
-            raise SpillwayError(f"models: --profile {profile} goes without --sandbox: the stand-in has no credentials")
-        directory = sandbox_directory() if sandbox else None
+        directory = asked_sandbox("models", sandbox, profile)
         self.name, self.stacks, self._all = name, stacks, not names
         self.regions = chosen(stacks, names or [])
         self.open: Open = lambda config: open_store(config, directory, profile, parallel)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spillway.errors import SpillwayError
+from spillway.options import Json, Profile, Stacks
 from spillway.preflight.context import MAX_IMAGE_AGE_DAYS, RegionContext
 from spillway.preflight.facts import Account
 from spillway.preflight.model import Row, Say, run
@@ -29,7 +30,7 @@ def command(
     stack: Annotated[str | None, typer.Argument(help="The stack, such as aws-us-east-1 or global.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every region stack of the folder, at the same time.")] = False,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the stand-in clouds.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    json_: Json = False,
     image_age: Annotated[
         int | None,
         typer.Option(
@@ -39,8 +40,8 @@ def command(
             help=f"Days from which on a region's image is called old; {MAX_IMAGE_AGE_DAYS} when left out.",
         ),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="AWS profile; the default is the one of the environment.")] = None,
-    stacks: Annotated[Path, typer.Option(help="Folder of stack files.")] = Path("stacks"),
+    profile: Profile = None,
+    stacks: Stacks = Path("stacks"),
 ) -> int:
     """Say before `pulumi up` what the account will refuse, and what the fallback would run into later.
 
@@ -49,9 +50,10 @@ def command(
     """
     if (stack is None) == (not all_):
         raise SpillwayError("preflight: name one stack, or --all for every region stack")
-    if sandbox and profile is not None:
-        raise SpillwayError(f"preflight: --profile {profile} goes without --sandbox: the stand-in takes no credentials")
-    wanted = _region_names(stacks) if all_ else [str(stack)]
+    from spillway.regions import every_region_stack, refuse_profile
+
+    refuse_profile("preflight", sandbox, profile)
+    wanted = every_region_stack(stacks) if all_ else [str(stack)]
     settings = _Settings(stacks, sandbox, profile, image_age)
     with _progress(wanted) as say:
         if len(wanted) == 1:
@@ -81,21 +83,6 @@ class _Settings:
         return path
 
 
-def _region_names(stacks: Path) -> list[str]:
-    """Every region stack of a folder. Raises SpillwayError when there is none."""
-    from infra import stackfile
-
-    names = []
-    for path in sorted(stacks.glob("Pulumi.*.yaml")):
-        name = stackfile.stack_of(path)
-        config, _ = stackfile.read_with_faults(path)
-        if not stackfile.is_global(name) and not ({*stackfile.STACK_KEYS} - {stackfile.REGION_KEY}) & config.keys():
-            names.append(name)
-    if not names:
-        raise SpillwayError(f"{stacks}: holds no region stack")
-    return names
-
-
 def _report(stack: str, settings: _Settings, say: Any) -> Report:
     """One stack's report. What keeps a stack from being asked at all is told in it, so that others go on."""
     try:
@@ -108,41 +95,22 @@ def _report(stack: str, settings: _Settings, say: Any) -> Report:
 def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
     from infra.config import load_stack_file
     from infra.stackfile import is_global
+    from spillway.regions import global_names
 
     path = settings.path(stack)
     if is_global(stack):
         from spillway.preflight.global_preflight import global_rows
+        from spillway.regions import sandbox_directory
 
         if settings.image_age is not None:
             raise SpillwayError(f"preflight: --image-age {settings.image_age} goes with a region: {stack} has no image")
-        sandbox = _sandbox() if settings.sandbox else None
+        sandbox = sandbox_directory() if settings.sandbox else None
         return global_rows(path, stack, settings.now, sandbox, settings.profile, say)
     config = load_stack_file(path, stack)
     account = stand_in(config) if settings.sandbox else real(config, settings.profile)
     age = settings.image_age or MAX_IMAGE_AGE_DAYS
     names = global_names(settings.stacks, stack)
     return region_rows(config, account, settings.now, _regions(settings.stacks, config), age, say, names)
-
-
-def global_names(stacks: Path, stack: str) -> tuple[str, ...]:
-    """The service names that lead to a region stack, by the global stacks' files beside it; faulty ones say nothing."""
-    from infra import stackfile
-    from infra.dns.config import load_global
-    from infra.dns.plan import admitted_members
-    from infra.faults import ConfigError
-
-    found: list[str] = []
-    for path in sorted(stacks.glob("Pulumi.global*.yaml")):
-        if not stackfile.is_global(stackfile.stack_of(path)):
-            continue
-        try:
-            config = load_global(path)
-            residency = stackfile.read(stacks / f"Pulumi.{stack}.yaml")[stackfile.REGION_KEY]["residency"]
-        except ConfigError:
-            continue
-        own = {member.name: residency for member in config.members if member.stack == stack}
-        found += [service.name for service in config.services if admitted_members(config, service, own)]
-    return tuple(dict.fromkeys(found))
 
 
 def region_rows(
@@ -163,16 +131,9 @@ def region_rows(
 def stand_in(config: AwsRegion) -> Account:
     """The stand-in account of the stack in the sandbox's directory."""
     from spillway.preflight.stand_in import StandInAccount
+    from spillway.regions import sandbox_directory
 
-    return StandInAccount(_sandbox(), config.region, config.account)
-
-
-def _sandbox() -> Path:
-    from sandbox.clouds import refuse_others, sandbox_dir
-
-    directory = sandbox_dir()
-    refuse_others(directory)
-    return directory
+    return StandInAccount(sandbox_directory(), config.region, config.account)
 
 
 def real(config: AwsRegion, profile: str | None) -> Account:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from spillway.errors import SpillwayError
+from spillway.options import Json, Profile, Stack, Stacks
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
@@ -24,13 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="One certificate and the API keys, 
 BYTES_MAX: Final = 1_000_000
 """Of a file that is read; no store takes a tenth of it."""
 
-Stack = Annotated[
-    list[str] | None, typer.Option("--stack", help="Only this region stack; may be repeated. All when left out.")
-]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="The stand-in clouds' stores.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Profile = Annotated[str | None, typer.Option(help="AWS profile; the default is the one of the environment.")]
-Stacks = Annotated[Path, typer.Option(help="Folder of stack files.")]
 
 
 @app.command()
@@ -229,19 +224,17 @@ def _listed(read: _Inputs, file: str) -> tuple[ApiKey, ...]:
 def _regions(
     stacks: Path, names: list[str] | None, sandbox: bool, profile: str | None
 ) -> tuple[list[RegionConfig], Open]:
-    from spillway.regions import chosen, sandbox_directory
+    from spillway.regions import asked_sandbox, chosen
     from spillway.secrets.stores import open_store
 
-    if sandbox and profile is not None:
-        raise SpillwayError(f"secrets: --profile {profile} goes without --sandbox: the stand-in takes no credentials")
-    directory = sandbox_directory() if sandbox else None
+    directory = asked_sandbox("secrets", sandbox, profile)
     opener: Callable[[RegionConfig], Any] = lambda config: open_store(config, directory, profile)  # noqa: E731
     return chosen(stacks, names or []), opener
 
 
 def _hosts(stacks: Path, regions: Sequence[RegionConfig]) -> dict[str, list[str]]:
     """Stack -> the names that clients reach it by: its own, and those of the global stacks that lead to it."""
-    from spillway.preflight.command import global_names
+    from spillway.regions import global_names
 
     return {
         config.stack_name: list(dict.fromkeys((config.service.name, *global_names(stacks, config.stack_name))))

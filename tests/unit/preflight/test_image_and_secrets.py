@@ -20,9 +20,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spillway.preflight.command import global_names
 from spillway.preflight.facts import Secret
 from spillway.preflight.secret_checks import covers
+from spillway.regions import global_names
 from tests.unit.preflight.fake_account import IMAGE, NOW, STACK, FakeAccount, owned, rows, states
 
 STACKS = Path(__file__).parents[3] / "stacks"
