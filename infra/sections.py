@@ -34,8 +34,12 @@ class Section(BaseModel):
 
 
 def text(pattern: str, words: str) -> Any:
-    """A Field for a text of a fixed form; `words` tells the form in an error line."""
-    WORDS[pattern] = words
+    """A Field for a text of a fixed form; `words` tells the form in an error line.
+
+    Raises ValueError for a pattern that has other words already: error lines look the words up by the pattern.
+    """
+    if WORDS.setdefault(pattern, words) != words:
+        raise ValueError(f"{pattern} means {WORDS[pattern]!r} already, not {words!r}")
     return Field(pattern=pattern)
 
 

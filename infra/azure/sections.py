@@ -22,6 +22,7 @@ GalleryName = Annotated[str, text(r"^[A-Za-z0-9]([A-Za-z0-9._]{0,78}[A-Za-z0-9])
 GalleryImage = Annotated[
     str, text(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,78}[A-Za-z0-9])?$", "an image definition of the gallery")
 ]
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources
 GroupName = Annotated[
     str,
     text(r"^[A-Za-z0-9_()-]([A-Za-z0-9_().-]{0,78}[A-Za-z0-9_()-])?$", "a resource group's name, not ending in a dot"),

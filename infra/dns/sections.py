@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from infra.azure.sections import AzureRegionName, GroupName, SubscriptionId
 from infra.sections import AccountId, AwsRegionName, HostName, Listed, Section, TagKey, TagValue, Word, text
 
 ProviderName = Literal["route53", "cloudflare", "traffic-manager"]
@@ -31,15 +32,6 @@ CheckText = Annotated[str, text(r"^[!-~]([ -~]{0,253}[!-~])?$", "one line of up 
 ZoneId = Annotated[str, text(r"^[A-Za-z0-9._()/-]{2,300}$", "the provider's id of an existing zone")]
 # https://developers.cloudflare.com/fundamentals/account/find-account-and-zone-ids/
 CloudflareId = Annotated[str, text(r"^[0-9a-f]{32}$", "a Cloudflare id of 32 hex digits")]
-Uuid = Annotated[
-    str, text(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a subscription id in lower case: 8-4-4-4-12 hex digits")
-]
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
-GroupName = Annotated[
-    str,
-    text(r"^[A-Za-z0-9_()-]([A-Za-z0-9_().-]{0,78}[A-Za-z0-9_()-])?$", "a resource group's name, not ending in a dot"),
-]
-Location = Annotated[str, text(r"^[a-z][a-z0-9]{2,40}$", "an Azure location such as westeurope")]
 RelativeName = Annotated[
     str,
     text(
@@ -111,11 +103,11 @@ class Cloudflare(Section):
 class TrafficManager(Section):
     """Azure Traffic Manager, with the service names in Azure DNS."""
 
-    subscription: Uuid
+    subscription: SubscriptionId
     """The only Azure subscription that this stack may touch."""
     resource_group: GroupName = "spillway-global"
     """Made by the stack; holds profiles and zone."""
-    location: Location = Field(examples=["westeurope"])
+    location: AzureRegionName = Field(examples=["westeurope"])
     """Where the resource group's own record is kept; profiles and zones are global."""
     name: RelativeName = Field(examples=["spillway-llm"])
     """Beginning of the profiles' names under trafficmanager.net, unique in the world."""
