@@ -14,7 +14,7 @@ from sandbox.kinds import Resource
 from sandbox.project import ROOT
 from sandbox.store import Store
 from tests.support.deployed import deploy, endpoint
-from tests.support.engine import EngineSandbox, changes, copied_project
+from tests.support.engine import TWO_REGIONS, EngineSandbox, changes, copied_project
 
 pytestmark = pytest.mark.engine
 
@@ -29,7 +29,7 @@ STACKS = {"global": "aws", "global-cloudflare": "cloudflare", "global-traffic-ma
 @pytest.fixture
 def world(tmp_path: Path) -> EngineSandbox:
     """Two regions deployed, a third only planned, and stack files that a test may edit."""
-    sandbox = EngineSandbox(tmp_path / "sandbox", copied_project(tmp_path / "project"))
+    sandbox = EngineSandbox(tmp_path / "sandbox", copied_project(tmp_path / "project", TWO_REGIONS))
     deploy(sandbox, "aws-us-east-1", endpoint("us-east-1", EAST))
     deploy(sandbox, "aws-us-west-2", endpoint("us-west-2", WEST))
     return sandbox

@@ -15,7 +15,7 @@ from sandbox.kinds import Resource
 from sandbox.store import Store
 from spillway.recovery.model import type_of
 from tests.support.deployed import deploy, endpoint
-from tests.support.engine import EngineSandbox, changes, copied_project
+from tests.support.engine import TWO_REGIONS, EngineSandbox, changes, copied_project
 from tests.support.recovering import fault, managed, recovered, wait_for
 
 pytestmark = pytest.mark.engine
@@ -29,7 +29,7 @@ NAMED = "name: example.com # created by the stack; `id: Z...` takes an existing 
 @pytest.fixture
 def world(tmp_path: Path) -> EngineSandbox:
     """Two regions deployed, and stack files that a test may edit."""
-    sandbox = EngineSandbox(tmp_path / "sandbox", copied_project(tmp_path / "project"))
+    sandbox = EngineSandbox(tmp_path / "sandbox", copied_project(tmp_path / "project", TWO_REGIONS))
     deploy(sandbox, "aws-us-east-1", endpoint("us-east-1", ["203.0.113.11", "203.0.113.12"]))
     deploy(sandbox, "aws-us-west-2", endpoint("us-west-2", ["203.0.113.21"]))
     return sandbox

@@ -126,9 +126,14 @@ class EngineSandbox:
         path.write_text(text.replace(old, new))
 
 
-def copied_project(target: Path) -> Path:
+TWO_REGIONS = Path(__file__).parent / "two_regions" / "stacks"
+"""Stack files of two regions that serve, a third that is planned, and the global stack over them: what most tests start
+from, whatever else is shipped. The regions' files are the shipped ones."""
+
+
+def copied_project(target: Path, stacks: Path = ROOT / "stacks") -> Path:
     """The repository's program with stack files of its own, for tests that edit them."""
-    shutil.copytree(ROOT / "stacks", target / "stacks")
+    shutil.copytree(stacks, target / "stacks")
     settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     settings["main"] = str(ROOT / settings["main"])
     (target / "Pulumi.yaml").write_text(yaml.safe_dump(settings))

@@ -9,9 +9,11 @@ from typing import Any
 
 from infra import stackfile
 from infra.config import AwsRegion, ConfigError, parse_region
+from tests.support.engine import TWO_REGIONS
 
 ROOT = Path(__file__).parents[2]
-STACKS = ROOT / "stacks"
+SHIPPED = ROOT / "stacks"
+STACKS = TWO_REGIONS
 STACK = "aws-us-east-1"
 DROP = object()
 

@@ -20,7 +20,7 @@ from infra.faults import ConfigError
 from infra.stackfile import GLOBAL_KEY
 from tests.support import json_schema as validator
 from tests.unit.global_data import FILES, faults, load, world
-from tests.unit.stack_data import DROP, STACKS
+from tests.unit.stack_data import DROP, SHIPPED, STACKS
 
 BAD = Path(__file__).parents[1] / "bad_stacks"
 SCHEMA = json_schema()
@@ -34,12 +34,12 @@ def stacks(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("stack", FILES)
 def test_every_shipped_global_stack_loads_and_names_its_provider(stack: str) -> None:
-    config = load_global(STACKS / f"Pulumi.{stack}.yaml")
+    config = load_global(SHIPPED / f"Pulumi.{stack}.yaml")
     assert config.dns.provider == ("route53" if stack == "global" else stack.removeprefix("global-"))
 
 
 def test_the_shipped_global_stacks_have_the_same_services_and_members() -> None:
-    first, *others = (load_global(STACKS / f"Pulumi.{stack}.yaml") for stack in FILES)
+    first, *others = (load_global(SHIPPED / f"Pulumi.{stack}.yaml") for stack in FILES)
     for other in others:
         assert other.services == first.services
         assert other.members == first.members
@@ -193,7 +193,7 @@ def test_a_stack_of_another_name_holds_no_global_settings() -> None:
 
 @pytest.mark.parametrize("stack", FILES)
 def test_the_schema_accepts_the_shipped_global_stacks(stack: str) -> None:
-    assert validator.faults(SCHEMA, yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())) == []
+    assert validator.faults(SCHEMA, yaml.safe_load((SHIPPED / f"Pulumi.{stack}.yaml").read_text())) == []
 
 
 REFUSED_BY_THE_SCHEMA = {

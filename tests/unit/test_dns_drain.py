@@ -12,8 +12,8 @@ from spillway.cli import main
 from spillway.dns_drain import GONE_SECONDS, check_outputs, member_of, ttl_of, wait_until_gone
 from spillway.dns_tally import Look
 from spillway.errors import SpillwayError
+from tests.support.engine import TWO_REGIONS
 
-ROOT = Path(__file__).parents[2]
 MEMBERS = {"b": {"addresses": ["203.0.113.7"]}}
 GONE, HERE = "198.51.100.1", "203.0.113.7"
 
@@ -89,8 +89,8 @@ def test_without_a_ttl_nothing_is_remembered() -> None:
 
 
 def stack_file(folder: Path, drain: bool) -> Path:
-    text = (ROOT / "stacks" / "Pulumi.global.yaml").read_text()
-    for path in (ROOT / "stacks").glob("Pulumi.aws-*.yaml"):
+    text = (TWO_REGIONS / "Pulumi.global.yaml").read_text()
+    for path in TWO_REGIONS.glob("Pulumi.aws-*.yaml"):
         (folder / "stacks").mkdir(exist_ok=True)
         (folder / "stacks" / path.name).write_text(path.read_text())
     mark = "        stack: aws-us-east-1\n"
