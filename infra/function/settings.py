@@ -15,7 +15,7 @@ from infra.fallback import Rule
 from infra.function.load import LoadRule
 
 if TYPE_CHECKING:
-    from infra.sections import Fallback, Pools, Scaling
+    from infra.sections import Fallback, PoolSizes, Scaling
 
 PREFIX: Final = "SPILLWAY_"
 NAMESPACE: Final = "Spillway"
@@ -148,7 +148,7 @@ def variable(field: str) -> str:
 
 
 def environment(
-    *, stack: str, pools: Pools, fallback: Fallback, scaling: Scaling, dry_run: bool = False
+    *, stack: str, pools: PoolSizes, fallback: Fallback, scaling: Scaling, dry_run: bool = False
 ) -> dict[str, str]:
     """The variables that a stack file says; names of groups and places are the program's to add by `variable`."""
     values: dict[str, object] = {"stack": stack, "target": pools.target, "floor": pools.floor, "max": pools.max}

@@ -64,6 +64,44 @@ def log_filters(groups: Sequence[str]) -> dict[str, tuple[str, str]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class LogAlertArgs:
+    """Entries of the log that people are told of. component: what the alert belongs to. label: ends its name.
+    channels: names of notification channels."""
+
+    scope: Scope
+    component: str
+    label: str
+    description: str
+    filter: str
+    channels: Sequence[pulumi.Input[str]]
+
+
+def log_alert(name: str, args: LogAlertArgs, opts: ResourceOptions) -> gcp.monitoring.AlertPolicy:
+    """An alert on log entries: it needs no metric, which would have to exist before."""
+    return gcp.monitoring.AlertPolicy(
+        name,
+        display_name=args.scope.name(args.label),
+        combiner="OR",
+        conditions=[
+            gcp.monitoring.AlertPolicyConditionArgs(
+                display_name=args.description,
+                condition_matched_log=gcp.monitoring.AlertPolicyConditionConditionMatchedLogArgs(filter=args.filter),
+            )
+        ],
+        alert_strategy=gcp.monitoring.AlertPolicyAlertStrategyArgs(
+            notification_rate_limit=gcp.monitoring.AlertPolicyAlertStrategyNotificationRateLimitArgs(period=RATE_LIMIT),
+            auto_close=AUTO_CLOSE,
+        ),
+        documentation=gcp.monitoring.AlertPolicyDocumentationArgs(
+            content=f"{args.description} of {args.scope.stack}.", mime_type="text/markdown"
+        ),
+        notification_channels=args.channels,
+        user_labels=args.scope.labels(args.component),
+        opts=opts,
+    )
+
+
 class Events(pulumi.ComponentResource):
     """Notification channels, alerts on log entries, and the budget of one region."""
 
@@ -78,7 +116,7 @@ class Events(pulumi.ComponentResource):
             )
         self._name = name
         self._args = args
-        self._child = ResourceOptions(parent=self)
+        self._child = child = ResourceOptions(parent=self)
         scope = args.scope
         self.channels = [
             gcp.monitoring.NotificationChannel(
@@ -87,34 +125,12 @@ class Events(pulumi.ComponentResource):
                 type="email",
                 labels={"email_address": email},
                 user_labels=scope.labels("events"),
-                opts=self._child,
+                opts=child,
             ).name
             for email in dict.fromkeys(args.emails)
         ]
         for label, (description, text) in log_filters(args.groups).items():
-            gcp.monitoring.AlertPolicy(
-                f"{name}-{label}",
-                display_name=scope.name(label),
-                combiner="OR",
-                conditions=[
-                    gcp.monitoring.AlertPolicyConditionArgs(
-                        display_name=description,
-                        condition_matched_log=gcp.monitoring.AlertPolicyConditionConditionMatchedLogArgs(filter=text),
-                    )
-                ],
-                alert_strategy=gcp.monitoring.AlertPolicyAlertStrategyArgs(
-                    notification_rate_limit=gcp.monitoring.AlertPolicyAlertStrategyNotificationRateLimitArgs(
-                        period=RATE_LIMIT
-                    ),
-                    auto_close=AUTO_CLOSE,
-                ),
-                documentation=gcp.monitoring.AlertPolicyDocumentationArgs(
-                    content=f"{description} of {scope.stack}.", mime_type="text/markdown"
-                ),
-                notification_channels=self.channels,
-                user_labels=scope.labels("events"),
-                opts=self._child,
-            )
+            log_alert(f"{name}-{label}", LogAlertArgs(scope, "events", label, description, text, self.channels), child)
         self._budget()
         self.register_outputs({"channels": self.channels})
 

@@ -23,6 +23,10 @@ BASE_INSTANCE_NAME_MAX: Final = 58
 ACCOUNT_ID_MAX: Final = 30
 # https://docs.cloud.google.com/storage/docs/buckets#naming
 BUCKET_NAME_MAX: Final = 63
+# https://docs.cloud.google.com/iam/docs/reference/rest/v1/projects.roles/create (roleId)
+ROLE_ID_MAX: Final = 64
+# https://docs.cloud.google.com/run/docs/deploying: of a service, which a function becomes
+SERVICE_NAME_MAX: Final = 49
 # https://docs.cloud.google.com/compute/docs/labeling-resources#requirements
 LABEL_MAX: Final = 63
 LABELS_MAX: Final = 64
@@ -86,12 +90,31 @@ def account_email(project: str, account: str) -> str:
 
 def bucket_name(project: str, region: str) -> str:
     """The model bucket of a project and region. Bucket names are global, hence the project in it, or its hash."""
+    return _bucket("models", project, region)
+
+
+def function_bucket_name(project: str, region: str) -> str:
+    """The bucket of the fallback function: its archive, and what it has to see again."""
+    return _bucket("fallback", project, region)
+
+
+def _bucket(what: str, project: str, region: str) -> str:
     if not _PROJECT.fullmatch(project):
         raise ValueError(f"account {project!r}: expected a project id of 6 to 30 lower-case letters, digits, hyphens")
     if not _REGION.fullmatch(region):
         raise ValueError(f"region {region!r}: expected a GCP region such as us-central1")
-    full = f"{PROJECT}-models-{project}-{region}"
-    return full if len(full) <= BUCKET_NAME_MAX else f"{PROJECT}-models-{_hash(project, 12)}-{region}"
+    full = f"{PROJECT}-{what}-{project}-{region}"
+    return full if len(full) <= BUCKET_NAME_MAX else f"{PROJECT}-{what}-{_hash(project, 12)}-{region}"
+
+
+def function_name(stack: str) -> str:
+    """The fallback function, and the service that it runs as."""
+    return naming.name(stack, "fallback", SERVICE_NAME_MAX)
+
+
+def role_id(stack: str, label: str) -> str:
+    """The id of a custom role, which takes no hyphens: `spillway_gcp_us_central1_fallback`."""
+    return naming.name(stack, label, ROLE_ID_MAX).replace("-", "_")
 
 
 def secret_id(text: str) -> str:

@@ -1,0 +1,29 @@
+"""A GCP region from its stack file: look up what the project holds for it, then build. Imports the SDK by steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from infra.gcp.provider import provider
+
+if TYPE_CHECKING:
+    from infra.config import GcpRegion
+    from infra.gcp.region import Region
+
+
+def build(config: GcpRegion) -> Region:
+    """The region, registered. Raises NotFound, before anything but the provider is registered."""
+    account = provider(config)  # the provider starts while the rest of the SDK is imported
+    from infra.gcp.lookups import check_image, find_image, find_project
+    from infra.gcp.region import Region, RegionArgs
+
+    image = find_image(config.image, account)
+    check_image(image, config.storage.root)
+    project = find_project(config.account, account)
+    return Region(
+        config.stack_name,
+        RegionArgs(config, image, project),
+        pulumi.ResourceOptions(providers={"gcp": account}),
+    )
