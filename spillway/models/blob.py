@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from spillway.models.store import SHA256, BucketError, NoBucket, Stored, Taken, one_line
+from spillway.models.store import SHA256, BucketError, NoBucket, Stored, Taken, one_line, read_small
 
 CONTAINER: Final = "models"
 """As in infra/azure/storage.py, which imports Pulumi."""
@@ -87,12 +87,7 @@ class BlobStore:
             return data
 
     def get(self, key: str, most: int) -> bytes | None:
-        there = self.stat(key)
-        if there is None:
-            return None
-        if there.size > most:
-            raise BucketError(f"{self.where}/{key}: larger than {most:,} bytes")
-        return self.read(key, 0, there.size) if there.size else b""
+        return read_small(self, key, most)
 
     def put(self, key: str, data: bytes, sha256: str, *, new: bool = False) -> None:
         from azure.core.exceptions import ResourceExistsError

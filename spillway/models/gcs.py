@@ -19,7 +19,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from spillway.models.store import SHA256, BucketError, NoBucket, Stored, Taken, one_line
+from spillway.models.store import SHA256, BucketError, NoBucket, Stored, Taken, one_line, read_small
 
 HOST: Final = "https://storage.googleapis.com"
 INSTALL: Final = "uv sync --extra gcp, or pip install 'spillway[gcp]'"
@@ -90,12 +90,7 @@ class GcsStore:
             return data
 
     def get(self, key: str, most: int) -> bytes | None:
-        there = self.stat(key)
-        if there is None:
-            return None
-        if there.size > most:
-            raise BucketError(f"{self.where}/{key}: larger than {most:,} bytes")
-        return self.read(key, 0, there.size) if there.size else b""
+        return read_small(self, key, most)
 
     def put(self, key: str, data: bytes, sha256: str, *, new: bool = False) -> None:
         from google.api_core.exceptions import PreconditionFailed

@@ -95,6 +95,17 @@ class ModelStore(Protocol):
         ...
 
 
+def read_small(store: ModelStore, key: str, most: int) -> bytes | None:
+    """`ModelStore.get` for stores that say an object's size before they send it: `stat`, then `read`."""
+    there = store.stat(key)
+    if there is None:
+        return None
+    if there.size > most:
+        raise BucketError(f"{store.where}/{key}: larger than {most:,} bytes")
+    # A range of no bytes cannot be asked for: RFC 9110, section 14.1.2.
+    return store.read(key, 0, there.size) if there.size else b""
+
+
 def part_bytes(size: int) -> int:
     """The size of a file's parts: the same at every try, as parts that are there already are only recognised then."""
     needed = -(-size // PARTS_MAX)
