@@ -30,8 +30,8 @@ _YAML: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 __all__ = [
-    "Machine", "NotInCatalog", "architecture", "checker_networks", "cloudflare_networks", "is_machine", "is_model",
-    "machine", "machines", "models", "native_dtype", "observed", "offered_in", "regions", "route53_networks",
+    "Machine", "NotInCatalog", "architecture", "checker_networks", "checkers", "is_machine", "is_model",
+    "machine", "machines", "models", "native_dtype", "observed", "offered_in", "regions",
     "zone_name", "zones",
 ]  # fmt: skip
 
@@ -40,16 +40,15 @@ class NotInCatalog(LookupError):
     """A machine type, region or model that the catalog does not know; the text says so in one line."""
 
 
-@lru_cache(maxsize=1)
-def cloudflare_networks() -> tuple[str, ...]:
-    """The networks from which Cloudflare's monitors and proxies reach an origin."""
-    return tuple(_load("cloudflare_ranges.yaml")["networks"])
+CHECKERS: Final = {"route53": "route53_checkers.yaml", "cloudflare": "cloudflare_ranges.yaml"}
+"""DNS provider -> the file with the networks of its health checkers."""
 
 
-@lru_cache(maxsize=1)
-def route53_networks() -> tuple[str, ...]:
-    """The networks from which Route 53's health checkers reach an endpoint."""
-    return tuple(_load("route53_checkers.yaml")["networks"])
+@lru_cache(maxsize=len(CHECKERS))
+def checkers(provider: str) -> dict[str, Any]:
+    """The networks from which a DNS provider's checks (and Cloudflare's proxies) reach an endpoint: networks, observed,
+    source."""
+    return _load(CHECKERS[provider])
 
 
 def checker_networks(network: NetworkBase, *, route53: bool = True) -> tuple[str, ...]:
@@ -61,9 +60,8 @@ def checker_networks(network: NetworkBase, *, route53: bool = True) -> tuple[str
 
     if cidr.is_open(network.clients):
         return ()
-    wanted = route53_networks() if route53 and "route53" in network.checkers else ()
-    wanted += cloudflare_networks() if "cloudflare" in network.checkers else ()
-    return tuple(net for net in wanted if net not in network.clients)
+    asked = [name for name in CHECKERS if name in network.checkers and (route53 or name != "route53")]
+    return tuple(net for name in asked for net in checkers(name)["networks"] if net not in network.clients)
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -73,7 +71,12 @@ def _load(name: str) -> dict[str, Any]:
     return data
 
 
-READERS: Final = {"aws": machine_data.of_aws, "azure": machine_data.of_azure, "gcp": machine_data.of_gcp}
+READERS: Final = {
+    "aws": machine_data.of_aws,
+    "azure": machine_data.of_azure,
+    "gcp": machine_data.of_gcp,
+    "tencent": machine_data.of_tencent,
+}
 """Cloud -> how its data file is read."""
 
 
@@ -120,7 +123,7 @@ def regions(cloud: str = "aws") -> tuple[str, ...]:
 def zones(name: str, region: str) -> tuple[str, ...]:
     """The region's zones that offer the machine type; empty where none does, where nobody told, or either is unknown.
 
-    As the cloud writes them: us-east-1a, us-central1-a, and a number on Azure.
+    As the cloud writes them: us-east-1a, us-central1-a, ap-guangzhou-3, and a number on Azure.
     """
     for cloud in READERS:
         if name in _machines(cloud):
@@ -130,8 +133,8 @@ def zones(name: str, region: str) -> tuple[str, ...]:
 
 
 def zone_name(cloud: str, region: str, letter: str) -> str:
-    """A zone by the letter (Azure: number) that tells it from its neighbours."""
-    return {"aws": f"{region}{letter}", "gcp": f"{region}-{letter}"}.get(cloud, letter)
+    """A zone by the letter (Azure, Tencent: number) that tells it from its neighbours."""
+    return {"aws": f"{region}{letter}", "gcp": f"{region}-{letter}", "tencent": f"{region}-{letter}"}.get(cloud, letter)
 
 
 def offered_in(name: str) -> tuple[str, ...]:

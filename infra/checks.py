@@ -220,7 +220,7 @@ def _rules(region: AwsRegion) -> Iterator[Fault]:
     network = region.network
     if any(cidr.client_fault(client) for client in network.clients) or cidr.is_open(network.clients):
         return
-    taken = {"route53": ROUTE53_RULES, "cloudflare": len(catalog.cloudflare_networks())}
+    taken = {"route53": ROUTE53_RULES, "cloudflare": len(catalog.checkers("cloudflare")["networks"])}
     whole = len(network.clients) + sum(taken[checker] for checker in set(network.checkers))
     if whole > MOST_RULES:
         most = MOST_RULES - whole + len(network.clients)

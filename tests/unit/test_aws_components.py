@@ -100,6 +100,13 @@ def test_the_provider_takes_one_region_and_one_account(region: Asked) -> None:
     assert json.loads(provider["allowedAccountIds"]) == ["123456789012"]
 
 
+def test_a_dry_run_decides_and_tells_and_sets_nothing(region: Asked) -> None:
+    dry = build({"fallback.dryRun": True})
+    assert {alarm["actionsEnabled"] for alarm in region.all(ALARM).values()} == {True}
+    assert {alarm["actionsEnabled"] for alarm in dry.all(ALARM).values()} == {False}
+    assert dry.all(POLICY) == region.all(POLICY), "and it is one change away from being in earnest"
+
+
 def test_the_same_is_registered_in_a_preview(region: Asked) -> None:
     preview = build(preview=True)
     assert {t: sorted(names) for t, names in preview.by_type.items()} == {

@@ -24,7 +24,7 @@ INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 LOOKUP = "aws:ec2/getManagedPrefixList:getManagedPrefixList"
 LIST = "pl-0123456789abcdef0"
 OFFICE = "198.51.100.0/24"
-CLOUDFLARE = catalog.cloudflare_networks()
+CLOUDFLARE = tuple(catalog.checkers("cloudflare")["networks"])
 
 
 class Account(Recorder):
@@ -114,8 +114,9 @@ def test_rules_are_named_by_what_they_let_in_so_that_one_network_less_rewrites_n
     assert f"aws-us-east-1-network-balancer-from-{CLOUDFLARE[0].replace('/', '-')}" in names
 
 
-def test_the_data_of_cloudflares_networks_is_whole() -> None:
-    networks = [IPv4Network(text) for text in CLOUDFLARE]
+@pytest.mark.parametrize("provider", ["cloudflare", "route53"])
+def test_the_data_of_a_providers_networks_is_whole(provider: str) -> None:
+    networks = [IPv4Network(text) for text in catalog.checkers(provider)["networks"]]
     assert not any(a.overlaps(b) for i, a in enumerate(networks) for b in networks[:i])
     assert all(network.is_global for network in networks)
 
