@@ -14,13 +14,13 @@ import typer
 
 from spillway.errors import SpillwayError
 from spillway.options import Json, Profile, Stacks
-from spillway.preflight.context import MAX_IMAGE_AGE_DAYS, RegionContext
-from spillway.preflight.facts import Account
-from spillway.preflight.model import Row, Say, run
-from spillway.preflight.report import Report, describe_all, width_of
+from spillway.preflight.clouds import NotCovered, preflight_of
+from spillway.preflight.context import MAX_IMAGE_AGE_DAYS
+from spillway.preflight.model import Row, Say
+from spillway.preflight.report import Report, all_ready, describe_all, width_of
 
 if TYPE_CHECKING:
-    from infra.config import AwsRegion
+    from infra.config import RegionConfig
 
 AT_ONCE = 8
 """Stacks asked at the same time; more would only make the account throttle."""
@@ -54,7 +54,7 @@ def command(
 
     refuse_profile("preflight", sandbox, profile)
     wanted = every_region_stack(stacks) if all_ else [str(stack)]
-    settings = _Settings(stacks, sandbox, profile, image_age)
+    settings = _Settings(stacks, sandbox, profile, image_age, many=all_)
     with _progress(wanted) as say:
         if len(wanted) == 1:
             reports = [_report(wanted[0], settings, say)]
@@ -62,14 +62,17 @@ def command(
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 reports = list(pool.map(lambda name: _report(name, settings, say), wanted))
     _print(reports, as_json=json_, many=all_)
-    return 0 if all(report.ready for report in reports) else 1
+    return 0 if all_ready(reports) else 1
 
 
 class _Settings:
     """What the command line says, and what several stacks share."""
 
-    def __init__(self, stacks: Path, sandbox: bool, profile: str | None, image_age: int | None) -> None:
+    def __init__(
+        self, stacks: Path, sandbox: bool, profile: str | None, image_age: int | None, *, many: bool = False
+    ) -> None:
         self.stacks, self.sandbox, self.profile, self.image_age = stacks, sandbox, profile, image_age
+        self.many = many
         self.now = datetime.now(UTC)
 
     def path(self, stack: str) -> Path:
@@ -87,6 +90,10 @@ def _report(stack: str, settings: _Settings, say: Any) -> Report:
     """One stack's report. What keeps a stack from being asked at all is told in it, so that others go on."""
     try:
         rows = _rows(stack, settings, lambda text: say(stack, text))
+    except NotCovered as error:
+        if settings.many:
+            return Report(stack, skipped=str(error), sandbox=settings.sandbox)
+        return Report(stack, error=error.lines, sandbox=settings.sandbox)
     except SpillwayError as error:
         return Report(stack, error=error.lines, sandbox=settings.sandbox)
     return Report(stack, tuple(rows), sandbox=settings.sandbox)
@@ -95,65 +102,47 @@ def _report(stack: str, settings: _Settings, say: Any) -> Report:
 def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
     from infra.config import load_stack_file
     from infra.stackfile import is_global
-    from spillway.regions import global_names
+    from spillway.regions import global_names, sandbox_directory
 
     path = settings.path(stack)
     if is_global(stack):
         from spillway.preflight.global_preflight import global_rows
-        from spillway.regions import sandbox_directory
 
         if settings.image_age is not None:
             raise SpillwayError(f"preflight: --image-age {settings.image_age} goes with a region: {stack} has no image")
         sandbox = sandbox_directory() if settings.sandbox else None
         return global_rows(path, stack, settings.now, sandbox, settings.profile, say)
     config = load_stack_file(path, stack)
-    account = stand_in(config) if settings.sandbox else real(config, settings.profile)
-    age = settings.image_age or MAX_IMAGE_AGE_DAYS
-    names = global_names(settings.stacks, stack)
-    return region_rows(config, account, settings.now, _regions(settings.stacks, config), age, say, names)
+    cloud = preflight_of(config)
+    if settings.sandbox:
+        account = cloud.stand_in(config, sandbox_directory())
+    else:
+        account = cloud.real(config, _profile(config, settings))
+    age, names = settings.image_age or MAX_IMAGE_AGE_DAYS, global_names(settings.stacks, stack)
+    return cloud.rows(config, account, settings.now, _regions(settings.stacks, config), say, age, names)
 
 
-def region_rows(
-    config: AwsRegion,
-    account: Account,
-    now: datetime,
-    regions: tuple[str, ...],
-    image_age: int,
-    say: Say,
-    global_names: tuple[str, ...] = (),
-) -> list[Row]:
-    """The rows of one region stack. Raises Unreachable when nothing can be asked."""
-    from spillway.preflight.region_checks import CHECKS
-
-    return run(CHECKS, RegionContext(config, account, now, regions, image_age, global_names), say)
+def _profile(config: RegionConfig, settings: _Settings) -> str | None:
+    """The AWS profile; with `--all` it is for the AWS stacks among them."""
+    if settings.profile is not None and config.cloud != "aws" and not settings.many:
+        raise SpillwayError(
+            f"preflight: --profile {settings.profile} goes with AWS, and {config.stack_name} is not there"
+        )
+    return settings.profile
 
 
-def stand_in(config: AwsRegion) -> Account:
-    """The stand-in account of the stack in the sandbox's directory."""
-    from spillway.preflight.stand_in import StandInAccount
-    from spillway.regions import sandbox_directory
-
-    return StandInAccount(sandbox_directory(), config.region, config.account)
-
-
-def real(config: AwsRegion, profile: str | None) -> Account:
-    """The account that the environment's credentials lead to."""
-    from spillway.preflight.aws import AwsAccount
-    from spillway.preflight.aws_calls import session
-
-    return AwsAccount(session(config.region, profile), config.region)
-
-
-def _regions(stacks: Path, config: AwsRegion) -> tuple[str, ...]:
-    """The regions of all sound AWS stacks of a folder: what a placement score is compared with."""
+def _regions(stacks: Path, config: RegionConfig) -> tuple[str, ...]:
+    """The regions of all sound stacks of the same cloud in a folder: what a placement score is compared with."""
     from infra.config import load_stack_file
 
     found = {config.region}
     for path in stacks.glob("Pulumi.*.yaml"):
         try:
-            found.add(load_stack_file(path).region)
+            other = load_stack_file(path)
         except SpillwayError:  # another stack's fault is not this one's
             continue
+        if other.cloud == config.cloud:
+            found.add(other.region)
     return tuple(sorted(found))
 
 

@@ -1,29 +1,29 @@
-"""What the checks of a region look at."""
+"""What the checks of a region look at, on every cloud."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-from spillway.preflight.facts import Account, Quota
-from spillway.preflight.model import QuotaRequest
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from infra.config import AwsRegion
+    from infra.config import RegionBase
 
-MAX_IMAGE_AGE_DAYS = 60
+MAX_IMAGE_AGE_DAYS: Final = 60
 """Driver, CUDA and vLLM fixes come monthly; two bakes late is worth a word."""
+
+Config = TypeVar("Config", bound="RegionBase", covariant=True)
+Account = TypeVar("Account", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class RegionContext:
-    """The stack file, the account, the time, and the regions of all AWS stacks beside it (for placement scores)."""
+class RegionContext(Generic[Config, Account]):
+    """The stack file, whom to ask, the time, and the regions of all stacks of the cloud (for placement scores)."""
 
-    config: AwsRegion
+    config: Config
     account: Account
     now: datetime
-    regions: tuple[str, ...]
+    regions: tuple[str, ...] = ()
     max_image_age_days: int = MAX_IMAGE_AGE_DAYS
     global_names: tuple[str, ...] = ()
     """Names of the global stacks beside it that this region is a member of."""
@@ -32,11 +32,3 @@ class RegionContext:
     def stack(self) -> str:
         """The stack's name."""
         return self.config.stack_name
-
-    def deployed(self) -> bool:
-        """Whether this stack's network exists: before the first `up`, what it makes is not missing yet."""
-        return any(network.stack == self.stack for network in self.account.networks())
-
-    def request(self, quota: Quota, value: float) -> QuotaRequest:
-        """A request for more of a quota, in this region."""
-        return QuotaRequest(quota.service, quota.code, quota.name, self.config.region, value)

@@ -79,8 +79,8 @@ def _route53(config: GlobalStack, sandbox: Path | None, profile: str | None) -> 
         from spillway.preflight.global_stand_in import StandInRoute53
 
         return StandInRoute53(sandbox, config.route53.account), CHECKS
-    from spillway.preflight.aws import AwsAccount
     from spillway.preflight.aws_calls import session
+    from spillway.preflight.aws_region.account import AwsAccount
     from spillway.preflight.route53 import AwsRoute53
 
     return AwsRoute53(AwsAccount(session(HOME, profile), HOME)), CHECKS

@@ -11,9 +11,9 @@ from sandbox.aws.route53_names import clean_zone_id
 from sandbox.azure_native import tokens as azure_tokens
 from sandbox.cloudflare import tokens as cloudflare_tokens
 from sandbox.kinds import Resource
+from spillway.preflight.aws_region.facts import Identity
 from spillway.preflight.azure_checks import Availability, Profile, Subscription
 from spillway.preflight.cloudflare_checks import LoadBalancing, Token
-from spillway.preflight.facts import Identity
 from spillway.preflight.global_context import DnsZone
 from spillway.preflight.model import once
 from spillway.preflight.route53_checks import HOME, Limit, LimitKind, Named

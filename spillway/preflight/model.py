@@ -14,62 +14,13 @@ from functools import wraps
 from threading import RLock
 from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
 
-from infra import naming
 from spillway.errors import SpillwayError
+from spillway.preflight.quota_requests import QuotaRequest
 
 State = Literal["failure", "unknown", "warning", "note", "ok"]
 
 SEVERITY: Final[tuple[State, ...]] = ("failure", "unknown", "warning", "note", "ok")
 """Most urgent first. Only `failure` makes the exit code 1."""
-
-
-_CONSOLES: Final = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaRequest:
-    """A quota to raise: where, which, and to what value at least.
-
-    service: the Service Quotas service code such as ec2. value: in the quota's own unit.
-    """
-
-    service: str
-    code: str
-    name: str
-    region: str
-    value: float
-
-    def console(self) -> str:
-        """The page of the quota in the console (https://docs.aws.amazon.com/servicequotas/latest/userguide/)."""
-        host = _CONSOLES[naming.partition(self.region)]
-        return f"https://{self.region}.{host}/servicequotas/home/services/{self.service}/quotas/{self.code}"
-
-    def command(self) -> str:
-        """The AWS CLI's words for the request."""
-        return (
-            f"aws service-quotas request-service-quota-increase --service-code {self.service} "
-            f"--quota-code {self.code} --desired-value {self.value:.10g} --region {self.region}"
-        )
-
-    def text(self) -> str:
-        """For a table: what and how, in one line."""
-        return f"request {self.name} ({self.code}) = {self.value:.10g}: {self.command()}"
-
-    def describe(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "service": self.service,
-            "quotaCode": self.code,
-            "quotaName": self.name,
-            "region": self.region,
-            "value": self.value,
-            "console": self.console(),
-            "command": self.command(),
-        }
 
 
 @dataclass(frozen=True, slots=True)

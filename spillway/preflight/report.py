@@ -32,11 +32,13 @@ class Report:
     rows: tuple[Row, ...] = ()
     error: tuple[str, ...] = ()
     sandbox: bool = False
+    skipped: str = ""
+    """Why nothing was asked though nothing is wrong: a cloud that preflight does not cover. One line."""
 
     @property
     def ready(self) -> bool:
         """Whether neither `up` nor the fallback is known to fail."""
-        return not self.error and not any(row.state == "failure" for row in self.rows)
+        return not self.error and not self.skipped and not any(row.state == "failure" for row in self.rows)
 
     def ordered(self) -> list[Row]:
         """Most urgent first; within one state as they were asked."""
@@ -52,12 +54,15 @@ class Report:
             "counts": {state: counts[state] for state in SEVERITY},
             "rows": [row.describe() for row in self.ordered()],
             "error": list(self.error),
+            "skipped": self.skipped,
         }
 
     def verdict(self) -> str:
         """One line."""
         if self.error:
             return f"{self.stack}: not checked"
+        if self.skipped:
+            return f"skipped: {self.skipped}"
         counts = Counter(row.state for row in self.rows)
         told = [count(counts[state], noun) for state, noun in _NOUNS if counts[state]]
         if not self.ready:
@@ -131,6 +136,11 @@ _NOUNS: Final[tuple[tuple[State, str], ...]] = (
 )
 
 
+def all_ready(reports: Sequence[Report]) -> bool:
+    """Whether all that could be asked are ready."""
+    return all(report.ready or report.skipped for report in reports)
+
+
 def describe_all(reports: Sequence[Report]) -> dict[str, Any]:
     """For `--all --json`."""
-    return {"ready": all(report.ready for report in reports), "stacks": [report.describe() for report in reports]}
+    return {"ready": all_ready(reports), "stacks": [report.describe() for report in reports]}

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from spillway.preflight.aws import AwsAccount
 from spillway.preflight.aws_calls import answered, code_of, pages
-from spillway.preflight.facts import Identity
+from spillway.preflight.aws_region.account import AwsAccount
+from spillway.preflight.aws_region.facts import Identity
 from spillway.preflight.global_context import DnsZone
 from spillway.preflight.model import Asker, Unanswered, once
 from spillway.preflight.route53_checks import HOME, Limit, LimitKind, Named

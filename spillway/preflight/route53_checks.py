@@ -8,9 +8,10 @@ from typing import Final, Literal, Protocol
 
 from infra.dns.settings import check_settings
 from spillway.preflight import delegation
-from spillway.preflight.facts import Identity
+from spillway.preflight.aws_region.facts import Identity
 from spillway.preflight.global_context import DnsZone, GlobalContext
-from spillway.preflight.model import Check, QuotaRequest, Row
+from spillway.preflight.model import Check, Row
+from spillway.preflight.quota_requests import AwsQuotaRequest
 
 HOME: Final = "us-east-1"
 """Route 53's quotas are raised there: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html"""
@@ -172,7 +173,7 @@ def _limited(kind: str, limit: Limit, needed: int, why: str) -> Row:
     id = f"limit.{kind.replace(' ', '-')}"
     if others + needed <= limit.most:
         return Row(id, kind, "ok", told, why)
-    request = QuotaRequest("route53", CODES[kind], kind.capitalize(), HOME, others + needed)
+    request = AwsQuotaRequest("route53", CODES[kind], kind.capitalize(), HOME, others + needed)
     return Row(id, kind, "failure", told, why, f"{others + needed - limit.most:,} too few", request)
 
 

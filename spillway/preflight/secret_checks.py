@@ -5,15 +5,18 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 from spillway.preflight.context import RegionContext
-from spillway.preflight.facts import Secret
-from spillway.preflight.model import Row, State, Unanswered, count
+from spillway.preflight.model import Row, State, count
+
+Context = RegionContext[Any, Any]
+Judge = Callable[[Context, str], Iterator[Row]]
+"""Rows about a secret's value, without a word of it."""
 
 EXPIRES_SOON: Final = timedelta(days=21)
 """A third of a 90-day certificate is when ACME clients renew; one with less than three weeks left has missed that."""
@@ -25,70 +28,34 @@ OPTIONS: Final = {
 """Row id -> what `spillway secrets push` takes the value from."""
 
 
-def push(context: RegionContext, id: str) -> str:
+def push(context: Context, id: str) -> str:
     """The command that gives a secret its value; from files, as a command line stays in the shell's history."""
     return f"spillway secrets push {OPTIONS[id]} --stack {context.stack}{where(context)}"
 
 
-def where(context: RegionContext) -> str:
+def where(context: Context) -> str:
     """The option that a command needs to reach what was asked."""
     return " --sandbox" if context.account.stand_in else ""
 
 
-def certificate(context: RegionContext) -> Iterator[Row]:
-    """The certificate's secret, and the certificate itself when this caller may read it."""
-    name = context.config.secrets.certificate
-    yield from _secret(context, "certificate", "certificate", name, lambda value: _certificate(context, value))
-
-
-def api_keys(context: RegionContext) -> Iterator[Row]:
-    """The API keys' secret, and its shape when this caller may read it."""
-    yield from _secret(context, "api-keys", "API keys", context.config.secrets.api_keys, _api_keys)
-
-
-def _secret(context: RegionContext, id: str, title: str, name: str, judge: Any) -> Iterator[Row]:
-    found: Secret | None = context.account.secret(name)
-    if found is None:
-        if context.deployed():
-            action = "deleted behind Pulumi's back: `pulumi up --refresh` makes it again"
-            yield Row(id, title, "warning", f"{name}: not there", "a secret with a value", action)
-        else:
-            action = "after the first `up`, which makes it"
-            yield Row(id, title, "note", f"{name}: not there yet", "", action, commands=(push(context, id),))
-        return
-    if found.deleted is not None:
-        # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
-        told = f"{name}: deleted on {found.deleted:%Y-%m-%d}, in its recovery window"
-        action = (
-            f"aws secretsmanager restore-secret --secret-id {name}, or wait: its name cannot be used until it is gone"
-        )
-        yield Row(id, title, "failure", told, "a secret with a value", action)
-        return
-    if found.stack != context.stack and not context.deployed():
-        whose = f"of stack {found.stack}" if found.stack else "without this stack's tag"
-        action = "delete it with --force-delete-without-recovery, or name another one: `up` is refused as a duplicate"
-        yield Row(id, title, "failure", f"{name}: there already, {whose}", "not there, or this stack's", action)
-        return
-    if not found.has_value:
-        action = "nodes stay unready until it has one"
-        yield Row(id, title, "warning", f"{name}: empty", "a value", action, commands=(push(context, id),))
-        return
-    try:
-        value = context.account.secret_value(name)
-    except Unanswered as error:
-        told = f"{name}: has a value; not looked into ({error.reason})"
-        yield Row(id, title, "note", told, "", "least privilege; with secretsmanager:GetSecretValue more is checked")
-        return
-    for row in judge(value):
+def judged(context: Context, id: str, judge: Judge, value: str) -> Iterator[Row]:
+    """What a judge says of a secret's value, with the command that puts in another one where that helps."""
+    for row in judge(context, value):
         needy = not row.action and row.state in ("failure", "warning")
         yield replace(row, action="put in a sound one", commands=(push(context, id),)) if needy else row
+
+
+def judge_api_keys(context: Context, value: str) -> Iterator[Row]:
+    """The shape of the API keys."""
+    return _api_keys(value)
 
 
 def _row(part: str, state: State, found: str, needed: str, action: str = "") -> Row:
     return Row(f"certificate.{part}", "certificate", state, found, needed, action)
 
 
-def _certificate(context: RegionContext, value: str) -> Iterator[Row]:
+def judge_certificate(context: Context, value: str) -> Iterator[Row]:
+    """A certificate's dates, names, chain and key."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -115,7 +82,7 @@ def _certificate(context: RegionContext, value: str) -> Iterator[Row]:
     yield from rows
 
 
-def _judged(context: RegionContext, chain: list[Any], key: Any) -> Iterator[Row]:
+def _judged(context: Context, chain: list[Any], key: Any) -> Iterator[Row]:
     """A chain, leaf first, and the key beside it (None without one): one row per fault, or one that all is well."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

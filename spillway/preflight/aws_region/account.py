@@ -18,9 +18,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 from spillway.preflight.aws_calls import CONFIG, INVALID, answered, code_of, pages
-from spillway.preflight.aws_facts import image_of, quota_of, stack_of
-from spillway.preflight.aws_names import NameHolders
-from spillway.preflight.facts import (
+from spillway.preflight.aws_region.answers import image_of, quota_of, stack_of
+from spillway.preflight.aws_region.facts import (
     Bucket,
     Identity,
     Key,
@@ -36,6 +35,7 @@ from spillway.preflight.facts import (
     SpotPrice,
     Zone,
 )
+from spillway.preflight.aws_region.names import NameHolders
 from spillway.preflight.model import Asker, Unanswered, Unreachable, once
 
 if TYPE_CHECKING:

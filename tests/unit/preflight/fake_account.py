@@ -10,8 +10,8 @@ from typing import Any
 from infra import catalog
 from infra.config import AwsRegion
 from infra.sections import Image
-from spillway.preflight.command import region_rows
-from spillway.preflight.facts import (
+from spillway.preflight.aws_region import region
+from spillway.preflight.aws_region.facts import (
     Bucket,
     Identity,
     Key,
@@ -212,8 +212,8 @@ def rows(
     global_names: tuple[str, ...] = (),
 ) -> dict[str, Row]:
     """The rows by id, of the shipped stack with `changes` of its file."""
-    made = region_rows(
-        config or load(changes), account or FakeAccount(), NOW, regions, image_age, lambda _: None, global_names
+    made = region.rows(
+        config or load(changes), account or FakeAccount(), NOW, regions, lambda _: None, image_age, global_names
     )
     found = {row.id: row for row in made}
     assert len(found) == len(made), "ids are unique"

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from spillway.preflight.aws import AwsAccount
+from spillway.preflight.aws_region.account import AwsAccount
 
 REGION = "us-east-1"
 

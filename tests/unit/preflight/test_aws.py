@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import ANY
 
 from infra.sections import Image
-from spillway.preflight.facts import Bucket, Identity, Key, Owned, Score, SpotPrice
+from spillway.preflight.aws_region.facts import Bucket, Identity, Key, Owned, Score, SpotPrice
 from spillway.preflight.model import Unanswered
 from tests.unit.preflight.stubs import Error, answering
 

@@ -15,8 +15,8 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from spillway.preflight.aws import AwsAccount
-from spillway.preflight.facts import Bucket
+from spillway.preflight.aws_region.account import AwsAccount
+from spillway.preflight.aws_region.facts import Bucket
 from spillway.preflight.model import Unanswered
 from tests.unit.preflight.fake_account import STACK
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spillway.preflight.facts import Quota, Reservation, Score, SpotPrice, Zone
+from spillway.preflight.aws_region.facts import Quota, Reservation, Score, SpotPrice, Zone
 from tests.unit.preflight.fake_account import ACCOUNT, NOW, STACK, FakeAccount, rows, running, states
 from tests.unit.stack_data import load
 

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from sandbox.clouds import VARIABLE
 from spillway.cli import main
-from spillway.preflight import command
-from spillway.preflight.model import SEVERITY, QuotaRequest, Row, Unreachable, count
+from spillway.preflight.aws_region import region
+from spillway.preflight.model import SEVERITY, Row, Unreachable, count
+from spillway.preflight.quota_requests import AwsQuotaRequest
 from spillway.preflight.report import Report
 from tests.unit.preflight.fake_account import FakeAccount
 from tests.unit.stack_data import STACKS
@@ -73,7 +74,7 @@ def test_json_has_a_stable_shape(sandbox: Path, capsys: pytest.CaptureFixture[st
     weather(sandbox, "quotas: [{name: L-0263D0A3, value: 4}]\n")
     assert run("aws-us-east-1", "--sandbox", "--json") == 1
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"stack", "sandbox", "ready", "counts", "rows", "error"}
+    assert set(found) == {"stack", "sandbox", "ready", "counts", "rows", "error", "skipped"}
     assert (found["stack"], found["sandbox"], found["ready"], found["error"]) == ("aws-us-east-1", True, False, [])
     assert list(found["counts"]) == list(SEVERITY)
     assert sum(found["counts"].values()) == len(found["rows"])
@@ -172,7 +173,7 @@ def test_the_real_account_is_asked_with_the_regions_of_all_stacks(
         seen.append(asked)
         return []
 
-    monkeypatch.setattr(command, "real", real)
+    monkeypatch.setattr(region, "real", real)
     monkeypatch.setattr(account, "scores", scores)
     assert run("aws-us-east-1", "--profile", "ops", "--image-age", "3650") == 0
     types = ("p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge")
@@ -225,7 +226,7 @@ def test_between_two_stacks_is_one_blank_line(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_on_a_terminal_the_table_fits_and_commands_stay_whole() -> None:
-    request = QuotaRequest("ec2", "L-417A185B", "Running On-Demand P instances", "us-east-1", 1152)
+    request = AwsQuotaRequest("ec2", "L-417A185B", "Running On-Demand P instances", "us-east-1", 1152)
     row = Row("quota", "on-demand vCPUs", "failure", "96 vCPUs " * 20, "1152 vCPUs", "too few", request)
     console = Console(width=90, force_terminal=True, color_system=None, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     Report("aws-us-east-1", (row,)).print(console)

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spillway.preflight.facts import Secret
+from spillway.preflight.aws_region.facts import Secret
 from spillway.preflight.secret_checks import covers
 from spillway.regions import global_names
 from tests.unit.preflight.fake_account import IMAGE, NOW, STACK, FakeAccount, owned, rows, states

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spillway.preflight.facts import Bucket, Identity, Key, Owned
+from spillway.preflight.aws_region.facts import Bucket, Identity, Key, Owned
 from tests.unit.preflight.fake_account import STACK, FakeAccount, owned, rows, states
 
 EGRESS = "network.egress"

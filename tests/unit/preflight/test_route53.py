@@ -12,8 +12,8 @@ import pytest
 from infra.dns.config import parse_global
 from infra.dns.sections import GlobalStack
 from infra.faults import ConfigError
+from spillway.preflight.aws_region.facts import Identity
 from spillway.preflight.deployed import Plans, foreseen
-from spillway.preflight.facts import Identity
 from spillway.preflight.global_context import Delegation, DnsZone, GlobalContext
 from spillway.preflight.global_stand_in import StandInRoute53
 from spillway.preflight.model import Row, Unanswered, run

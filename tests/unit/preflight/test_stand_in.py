@@ -13,8 +13,8 @@ from sandbox.clouds import WEATHER
 from sandbox.kinds import Resource
 from sandbox.store import Store
 from spillway.models.stores import open_store
+from spillway.preflight.aws_region.stand_in import StandInAccount
 from spillway.preflight.model import Row
-from spillway.preflight.stand_in import StandInAccount
 from tests.support.aws_region import network
 from tests.support.memory_cloud import MemoryCloud
 from tests.unit.preflight.fake_account import ACCOUNT, STACK, rows, states

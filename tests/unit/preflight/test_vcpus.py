@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import catalog
-from spillway.preflight.facts import Quota
-from spillway.preflight.vcpus import families, quota_of
+from spillway.preflight.aws_region.facts import Quota
+from spillway.preflight.aws_region.vcpus import families, quota_of
 
 # The names of https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html and of
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html

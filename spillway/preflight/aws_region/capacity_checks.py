@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from infra.faults import listed
-from spillway.preflight.context import RegionContext
-from spillway.preflight.facts import Market, Reservation, Score
+from spillway.preflight.aws_region.context import AwsContext
+from spillway.preflight.aws_region.facts import Market, Reservation, Score
+from spillway.preflight.aws_region.vcpus import Demand, PoolMarket, demands, used, vcpus
 from spillway.preflight.model import Row, State, Unanswered, count
-from spillway.preflight.vcpus import Demand, PoolMarket, demands, used, vcpus
 
 T = TypeVar("T")
 
@@ -21,17 +21,17 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetSpotPlacementScore
 ENDS_SOON: Final = timedelta(days=7)
 
 
-def spot_quota(context: RegionContext) -> Iterator[Row]:
+def spot_quota(context: AwsContext) -> Iterator[Row]:
     """Spot vCPUs against what the spot pool may launch."""
     return _vcpu_quota(context, "spot")
 
 
-def on_demand_quota(context: RegionContext) -> Iterator[Row]:
+def on_demand_quota(context: AwsContext) -> Iterator[Row]:
     """On-demand vCPUs against the fallback at its largest: everything on-demand."""
     return _vcpu_quota(context, "on-demand")
 
 
-def _vcpu_quota(context: RegionContext, market: PoolMarket) -> Iterator[Row]:
+def _vcpu_quota(context: AwsContext, market: PoolMarket) -> Iterator[Row]:
     config, account = context.config, context.account
     quotas = account.quotas("ec2")
     reserved, unseen = _asked(account.reservations) if market == "on-demand" else ((), "")
@@ -68,7 +68,7 @@ def _asked(question: Callable[[], Sequence[T]]) -> tuple[Sequence[T], str]:
         return (), error.reason
 
 
-def _quota_row(context: RegionContext, demand: Demand, free: float, fits: float) -> Row:
+def _quota_row(context: AwsContext, demand: Demand, free: float, fits: float) -> Row:
     quota, market = demand.quota, demand.market
     others = quota.value - free
     value = f"{quota.value:g} vCPUs" + (f", {others:g} used by others" if others else "")
@@ -98,7 +98,7 @@ def _quota_row(context: RegionContext, demand: Demand, free: float, fits: float)
     return Row(id, title, "failure", value, needed, why, request)
 
 
-def zones(context: RegionContext) -> Iterator[Row]:
+def zones(context: AwsContext) -> Iterator[Row]:
     """The configured zones: there, and opted in."""
     config = context.config
     known = {zone.name: zone for zone in context.account.zones()}
@@ -123,7 +123,7 @@ def zones(context: RegionContext) -> Iterator[Row]:
         yield Row("zones", title, "ok", ", ".join(wanted), count(len(wanted), "zone"))
 
 
-def offerings(context: RegionContext) -> Iterator[Row]:
+def offerings(context: AwsContext) -> Iterator[Row]:
     """Which of the configured zones offer which type; a pool none of whose types is offered anywhere never launches."""
     config = context.config
     found = context.account.offerings(config.all_types)
@@ -149,7 +149,7 @@ def offerings(context: RegionContext) -> Iterator[Row]:
             yield Row(f"offerings.{name}", f"{name} offered", "warning", "in none of the zones", "a zone or more", hint)
 
 
-def sold_out(context: RegionContext) -> Iterator[Row]:
+def sold_out(context: AwsContext) -> Iterator[Row]:
     """What the stand-in's weather has no capacity of. The real cloud tells by a launch only, so there is no row."""
     if not context.account.stand_in:
         return
@@ -174,7 +174,7 @@ def sold_out(context: RegionContext) -> Iterator[Row]:
         yield Row(f"sold-out.{market}", f"{market} sold out now", "note", told, "", action)
 
 
-def spot_prices(context: RegionContext) -> Iterator[Row]:
+def spot_prices(context: AwsContext) -> Iterator[Row]:
     """A type with no spot price in any of the zones has no spot market there."""
     if context.account.stand_in:
         return  # it has no market
@@ -192,7 +192,7 @@ def spot_prices(context: RegionContext) -> Iterator[Row]:
         yield Row(id, title, "ok", span, "a price")
 
 
-def scores(context: RegionContext) -> Iterator[Row]:
+def scores(context: AwsContext) -> Iterator[Row]:
     """Spot placement scores, as a rank among the regions of all stacks and among this region's zones. Never a failure:
     the score is relative, moves by the hour and promises nothing
     (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html)."""
@@ -231,7 +231,7 @@ def _best_first(found: Iterable[Score]) -> list[Score]:
     return sorted(found, key=lambda score: (-score.score, score.region, score.zone_id))
 
 
-def reservations(context: RegionContext) -> Iterator[Row]:
+def reservations(context: AwsContext) -> Iterator[Row]:
     """Capacity reservations and capacity blocks that the stack file names by id."""
     wanted = context.config.pools.reservations
     if not (wanted.capacity_reservations or wanted.capacity_blocks):
@@ -243,7 +243,7 @@ def reservations(context: RegionContext) -> Iterator[Row]:
         yield _reservation_row(context, id, known.get(id), block=True)
 
 
-def _reservation_row(context: RegionContext, id: str, found: Reservation | None, *, block: bool) -> Row:
+def _reservation_row(context: AwsContext, id: str, found: Reservation | None, *, block: bool) -> Row:
     config = context.config
     kind = "capacity block" if block else "capacity reservation"
     row_id, title = f"reservation.{id}", f"{kind} {id}"

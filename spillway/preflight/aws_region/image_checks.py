@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from spillway.preflight.context import RegionContext
-from spillway.preflight.facts import MachineImage
+from spillway.preflight.aws_region.context import AwsContext
+from spillway.preflight.aws_region.facts import MachineImage
 from spillway.preflight.model import Row, State
 
 SOON: Final = timedelta(days=30)
 
 
-def wanted_image(context: RegionContext) -> str:
+def wanted_image(context: AwsContext) -> str:
     """The stack file's `image` in a few words."""
     image = context.config.image
     if image.id is not None:
@@ -21,7 +21,7 @@ def wanted_image(context: RegionContext) -> str:
     return f"{image.family}, newest" if image.newest else f"{image.family} {image.version}"
 
 
-def image(context: RegionContext) -> Iterator[Row]:
+def image(context: AwsContext) -> Iterator[Row]:
     """There, unambiguous, bootable on the pools' types, and fresh."""
     spec, wanted = context.config.image, wanted_image(context)
     found = list(context.account.images(spec))
@@ -44,15 +44,15 @@ def image(context: RegionContext) -> Iterator[Row]:
     yield from faults
 
 
-def _owner(context: RegionContext, chosen: MachineImage) -> str:
+def _owner(context: AwsContext, chosen: MachineImage) -> str:
     return "this account" if chosen.owner == context.config.account else chosen.owner
 
 
-def _age(context: RegionContext, chosen: MachineImage) -> int:
+def _age(context: AwsContext, chosen: MachineImage) -> int:
     return max(0, (context.now - chosen.created).days)
 
 
-def _faults(context: RegionContext, chosen: MachineImage) -> Iterator[Row]:
+def _faults(context: AwsContext, chosen: MachineImage) -> Iterator[Row]:
     def row(part: str, state: State, found: str, needed: str, action: str) -> Row:
         return Row(f"image.{part}", f"image {chosen.id}", state, found, needed, action)
 

@@ -8,8 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from spillway.preflight.aws_calls import answered, code_of, pages
-from spillway.preflight.aws_facts import stack_of
-from spillway.preflight.facts import NameKind, Owned
+from spillway.preflight.aws_region.answers import stack_of
+from spillway.preflight.aws_region.facts import NameKind, Owned
 
 _FREE = frozenset(
     (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from infra import catalog
-from spillway.preflight.facts import Quota, Reservation, Running
+from spillway.preflight.aws_region.facts import Quota, Reservation, Running
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from spillway.preflight import capacity_checks, image_checks, network_checks, secret_checks, storage_checks
-from spillway.preflight.context import RegionContext
+from spillway.preflight.aws_region import capacity_checks, image_checks, network_checks, secret_checks, storage_checks
+from spillway.preflight.aws_region.context import AwsContext
 from spillway.preflight.model import Check
 
-CHECKS: Final[tuple[Check[RegionContext], ...]] = (
+CHECKS: Final[tuple[Check[AwsContext], ...]] = (
     Check("identity", "account", network_checks.identity, decisive=True),
     Check("zones", "availability zones", capacity_checks.zones),
     Check("offerings", "machine types in the zones", capacity_checks.offerings),

@@ -18,7 +18,7 @@ from sandbox.aws.accounts import all_quotas
 from sandbox.cloud import CallCloud
 from sandbox.kinds import Resource
 from spillway.models.directory import StandInBucket
-from spillway.preflight.facts import (
+from spillway.preflight.aws_region.facts import (
     Bucket,
     Identity,
     Key,
@@ -34,8 +34,8 @@ from spillway.preflight.facts import (
     SpotPrice,
     Zone,
 )
+from spillway.preflight.aws_region.network_checks import GP3_STORAGE
 from spillway.preflight.model import Unanswered, once
-from spillway.preflight.network_checks import GP3_STORAGE
 from spillway.preflight.stand_in_store import StandInAsker, stack_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra import naming
-from spillway.preflight.context import RegionContext
-from spillway.preflight.facts import NameKind, Owned, Quota
+from spillway.preflight.aws_region.context import AwsContext
+from spillway.preflight.aws_region.facts import NameKind, Owned, Quota
 from spillway.preflight.model import Row, State, Unanswered, count
 
 
@@ -36,7 +36,7 @@ TARGET_GROUPS: Final = Known("elasticloadbalancing", "L-B22855CB", "Target Group
 GP3_STORAGE: Final = Known("ebs", "L-7A658B76", "Storage for General Purpose SSD (gp3) volumes, in TiB")
 
 
-def find_quota(context: RegionContext, known: Known) -> Quota:
+def find_quota(context: AwsContext, known: Known) -> Quota:
     """The account's quota, by name, else by code. Raises Unanswered when it lists neither."""
     quotas = context.account.quotas(known.service)
     by_name = [quota for quota in quotas if quota.name.casefold() == known.name.casefold()]
@@ -48,7 +48,7 @@ def find_quota(context: RegionContext, known: Known) -> Quota:
     )
 
 
-def identity(context: RegionContext) -> Iterator[Row]:
+def identity(context: AwsContext) -> Iterator[Row]:
     """The credentials' account against the stack file's."""
     who = context.account.identity()
     wanted = context.config.account
@@ -59,20 +59,20 @@ def identity(context: RegionContext) -> Iterator[Row]:
     yield Row("identity", "account", "failure", f"{who.account}, {who.arn}", wanted, action)
 
 
-def nat_zones(context: RegionContext) -> tuple[str, ...]:
+def nat_zones(context: AwsContext) -> tuple[str, ...]:
     """The zones that get a NAT gateway, as infra/aws/network.py places them."""
     egress, zones = context.config.network.egress, context.config.zones
     return {"nat": zones[:1], "nat-per-zone": zones, "endpoints": ()}[egress]
 
 
-def addresses(context: RegionContext) -> Iterator[Row]:
+def addresses(context: AwsContext) -> Iterator[Row]:
     """Elastic IPs: one per zone for the balancer and one per NAT gateway."""
     balancer, nat = len(context.config.zones), len(nat_zones(context))
     why = f"{count(balancer + nat, 'address')}: {balancer} for the balancer, {nat} for NAT"
     yield _counted(context, "addresses", "Elastic IPs", ADDRESSES, context.account.addresses(), balancer + nat, why)
 
 
-def nat_gateways(context: RegionContext) -> Iterator[Row]:
+def nat_gateways(context: AwsContext) -> Iterator[Row]:
     """NAT gateways of each zone that gets one."""
     wanted = nat_zones(context)
     if not wanted:
@@ -89,14 +89,14 @@ def nat_gateways(context: RegionContext) -> Iterator[Row]:
         yield Row("nat", "NAT gateways", "ok", told, f"one in {', '.join(wanted)}")
 
 
-def networks(context: RegionContext) -> Iterator[Row]:
+def networks(context: AwsContext) -> Iterator[Row]:
     """VPCs and their internet gateways."""
     yield _counted(context, "vpcs", "VPCs", NETWORKS, context.account.networks(), 1)
     gateways = context.account.internet_gateways()
     yield _counted(context, "internet-gateways", "internet gateways", INTERNET_GATEWAYS, gateways, 1)
 
 
-def balancers(context: RegionContext) -> Iterator[Row]:
+def balancers(context: AwsContext) -> Iterator[Row]:
     """Network load balancers and target groups."""
     stack = context.stack
     own = {naming.load_balancer_name(stack), naming.target_group_name(stack)}
@@ -109,7 +109,7 @@ def balancers(context: RegionContext) -> Iterator[Row]:
 
 
 def _counted(
-    context: RegionContext,
+    context: AwsContext,
     id: str,
     title: str,
     known: Known,
@@ -131,7 +131,7 @@ def _counted(
     return Row(id, title, "failure", told, why, missing, request)
 
 
-def storage_quota(context: RegionContext) -> Iterator[Row]:
+def storage_quota(context: AwsContext) -> Iterator[Row]:
     """gp3 TiB: both volumes of every node, with both pools at their largest."""
     config = context.config
     quota = find_quota(context, GP3_STORAGE)
@@ -150,7 +150,7 @@ def storage_quota(context: RegionContext) -> Iterator[Row]:
     yield Row("gp3", "gp3 storage", state, told, want, action, request)
 
 
-def names(context: RegionContext) -> Iterator[Row]:
+def names(context: AwsContext) -> Iterator[Row]:
     """Fixed names: free, or held by this stack. Held by anything else, `up` is refused as a duplicate."""
     stack = context.stack
     wanted: Mapping[NameKind, tuple[str, ...]] = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spillway.preflight.aws_calls import one_line
-from spillway.preflight.facts import MachineImage, Quota
+from spillway.preflight.aws_region.facts import MachineImage, Quota
 from spillway.preflight.model import Unanswered
 from spillway.recovery.model import STACK_TAG
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from infra import naming
 from infra.node_config import model_prefix
-from spillway.preflight.context import RegionContext
+from spillway.preflight.aws_region.context import AwsContext
 from spillway.preflight.model import Row
 from spillway.preflight.secret_checks import where
 
@@ -21,7 +21,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-in
 https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-service-linked-roles.html"""
 
 
-def bucket(context: RegionContext) -> Iterator[Row]:
+def bucket(context: AwsContext) -> Iterator[Row]:
     """The model bucket's name. Names are global: somebody else may have taken it."""
     config = context.config
     name = naming.bucket_name(config.account, config.region)
@@ -43,7 +43,7 @@ def bucket(context: RegionContext) -> Iterator[Row]:
         yield Row(id, title, "ok", f"{name}: this stack's", "free, or this stack's")
 
 
-def weights(context: RegionContext) -> Iterator[Row]:
+def weights(context: AwsContext) -> Iterator[Row]:
     """The revision's manifest, written last when weights are copied: without it no node gets ready."""
     config = context.config
     prefix = model_prefix(config)
@@ -60,7 +60,7 @@ def weights(context: RegionContext) -> Iterator[Row]:
         yield Row(id, title, "warning", f"s3://{name}/{key}: not there", "manifest.json", action, commands=push)
 
 
-def service_roles(context: RegionContext) -> Iterator[Row]:
+def service_roles(context: AwsContext) -> Iterator[Row]:
     """Service-linked roles: made at first use, by callers who may."""
     if context.account.stand_in:
         return  # its caller is an administrator, who may make them
@@ -80,7 +80,7 @@ def service_roles(context: RegionContext) -> Iterator[Row]:
         )
 
 
-def default_key(context: RegionContext) -> Iterator[Row]:
+def default_key(context: AwsContext) -> Iterator[Row]:
     """The key that encrypts volumes. One of your own has to let Auto Scaling's role use it, or every launch fails
     (https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html)."""
     key, title = context.account.default_key(), "default EBS key"

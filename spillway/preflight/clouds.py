@@ -1,0 +1,61 @@
+"""Which cloud a region stack is asked of. A cloud's SDK is imported when one of its regions is asked about."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from spillway.errors import SpillwayError
+from spillway.preflight.model import Row, Say
+
+if TYPE_CHECKING:
+    from infra.config import RegionConfig
+
+PACKAGES: Final = {cloud: f"spillway.preflight.{cloud}_region.region" for cloud in ("aws",)}
+QUOTA_PAGES: Final = {
+    "tencent": "https://console.tencentcloud.com/cvm/overview (quotas: https://www.tencentcloud.com/document/product/213/2664)"
+}
+"""Where to look by hand at what no preflight asks yet."""
+
+
+class NotCovered(SpillwayError):
+    """A cloud that preflight does not ask yet."""
+
+
+class RegionPreflight(Protocol):
+    """What the module `region` of each cloud has; config and account are the cloud's own."""
+
+    def real(self, config: Any, profile: str | None) -> Any:
+        """The account that the environment's credentials lead to. Raises Unreachable."""
+        ...
+
+    def stand_in(self, config: Any, directory: Path) -> Any:
+        """The stand-in's account in a sandbox's directory."""
+        ...
+
+    def rows(
+        self,
+        config: Any,
+        account: Any,
+        now: datetime,
+        regions: tuple[str, ...],
+        say: Say,
+        image_age: int,
+        global_names: tuple[str, ...],
+    ) -> list[Row]:
+        """All rows. regions: of all stacks of the cloud, for placement scores. Raises Unreachable."""
+        ...
+
+
+def preflight_of(config: RegionConfig) -> RegionPreflight:
+    """The cloud's own preflight. Raises NotCovered where there is none."""
+    cloud: str = config.cloud
+    if cloud not in PACKAGES:
+        page = QUOTA_PAGES.get(cloud)
+        raise NotCovered(
+            f"{config.stack_name}: preflight does not cover {cloud} yet: look by hand whether the machine types are "
+            f"sold in the zones, and at their quotas{f': {page}' if page else ''}"
+        )
+    return cast(RegionPreflight, import_module(PACKAGES[cloud]))
