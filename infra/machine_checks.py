@@ -282,7 +282,7 @@ def advice(region: RegionConfig) -> tuple[str, ...]:
         if gpu_support.weight_only(machine.compute_capability, spec.dtype):
             why = f"stores {spec.dtype} but computes in 16 bits: less memory, no more speed"
             lines.append(f"{machine.name}: {machine.gpu} {why}")
-    if len(region.pools.types) < 3:
+    if region.CLOUD != "azure" and len(region.pools.types) < 3:  # a scale set has one size
         count = "one machine type" if len(region.pools.types) == 1 else "two machine types"
         lines.append(f"pools.types: {count}; spot capacity is found far more often with three")
     return tuple(lines)

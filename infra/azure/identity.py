@@ -13,6 +13,7 @@ from pulumi import ResourceOptions
 
 from infra.azure import names
 from infra.azure.common import Scope
+from infra.azure.rights import Holder, assign
 from infra.azure.storage import CONTAINER
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -77,9 +78,8 @@ class Identity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: IdentityArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("spillway:azure:Identity", name, None, opts)
-        self._name, self._args = name, args
         scope, child = args.scope, ResourceOptions(parent=self)
-        self._identity = azure.managedidentity.UserAssignedIdentity(
+        identity = azure.managedidentity.UserAssignedIdentity(
             f"{name}-node",
             resource_name_=scope.name("node"),
             resource_group_name=args.group,
@@ -112,50 +112,32 @@ class Identity(pulumi.ComponentResource):
             tags=scope.tags("identity", most=names.VAULT_TAGS_MAX),
             opts=child,
         )
+        node = Holder(scope, "node", identity)
         self.rights = [
-            self._assign(
-                "models",
+            assign(
+                f"{name}-models",
+                node,
                 args.container_id,
                 f"models|{scope.id(CONTAINER)}",
                 BLOB_READER,
                 "Weights of the stack's model",
+                parent=self,
                 condition=path_condition(args.model_prefix),
             ),
-            self._assign("secrets", vault.id, "secrets", SECRETS_USER, "Certificate and API keys"),
+            assign(f"{name}-secrets", node, vault.id, "secrets", SECRETS_USER, "Certificate and API keys", parent=self),
             # Before the scale sets stand, hence for the group: the only metrics that can be published in it are theirs.
-            self._assign("metrics", scope.group_id, "metrics", METRICS_PUBLISHER, "Custom metrics of the nodes"),
+            assign(
+                f"{name}-metrics",
+                node,
+                scope.group_id,
+                "metrics",
+                METRICS_PUBLISHER,
+                "Custom metrics of the nodes",
+                parent=self,
+            ),
         ]
-        self.identity_id = self._identity.id
-        self.client_id = self._identity.client_id
+        self.identity_id = identity.id
+        self.client_id = identity.client_id
         self.vault_id = vault.id
         self.vault_url = vault.properties.apply(lambda properties: properties.vault_uri)
         self.register_outputs({"identityId": self.identity_id, "vaultId": self.vault_id})
-
-    def _assign(
-        self,
-        label: str,
-        where: pulumi.Input[str],
-        place: str,
-        role: str,
-        description: str,
-        condition: str | None = None,
-    ) -> pulumi.Resource:
-        """One role for the nodes at `where`; `place` stands for it in the assignment's name, and is known before it."""
-        scope = self._args.scope
-        own = scope.id(f"Microsoft.ManagedIdentity/userAssignedIdentities/{scope.name('node')}")
-        assignment: pulumi.Resource = azure.authorization.RoleAssignment(
-            f"{self._name}-{label}",
-            scope=where,
-            role_assignment_name=names.assignment(f"{scope.group_id}|{place}", own, role),
-            role_definition_id=names.role_id(scope.account, role),
-            principal_id=self._identity.principal_id,
-            # Said, so that Azure does not look for a principal which its directory may not have everywhere yet.
-            # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---assigning-a-role-to-a-new-principal-sometimes-fails
-            principal_type="ServicePrincipal",
-            description=description,
-            condition=condition,
-            condition_version=None if condition is None else "2.0",
-            # Its principal is new when the identity is, under the same name: the old one goes first.
-            opts=ResourceOptions(parent=self, delete_before_replace=True),
-        )
-        return assignment

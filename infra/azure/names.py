@@ -22,6 +22,9 @@ ACCOUNT_NAME_MAX: Final = 24
 """Storage accounts: 3 to 24 lower-case letters and digits, one of its name in the world."""
 VAULT_NAME_MAX: Final = 24
 """Key vaults: 3 to 24 letters, digits and single hyphens, one of its name in the world."""
+APP_NAME_MAX: Final = 32
+"""Function apps may have 60 characters, but the first 32 tell one host from another:
+https://learn.microsoft.com/azure/azure-functions/storage-considerations#host-id-considerations"""
 COMPUTER_NAME_PREFIX_MAX: Final = 58
 SECRET_NAME_MAX: Final = 127
 ACTION_GROUP_SHORT_NAME_MAX: Final = 12
@@ -67,6 +70,21 @@ def vault(stack: str, subscription_id: str) -> str:
     https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
     """
     return _at_most(f"{naming.PROJECT}-{_digest(stack, subscription_id, 15)}", VAULT_NAME_MAX)
+
+
+def function_app(stack: str, subscription_id: str) -> str:
+    """The function app of the fallback, which is a host name too: `spillway-` and 16 hex digits."""
+    return _at_most(f"{naming.PROJECT}-{_digest(stack, subscription_id, 16)}", APP_NAME_MAX)
+
+
+def function_storage(stack: str, subscription_id: str) -> str:
+    """The storage account of the function: `spillwayfn` and 14 hex digits."""
+    return _at_most(f"{naming.PROJECT}fn{_digest(stack, subscription_id, 14)}", ACCOUNT_NAME_MAX)
+
+
+def function_role(stack: str, subscription_id: str) -> str:
+    """The GUID of the function's own role; a role has one in the whole directory."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{group_id(subscription_id, resource_group(stack))}|fallback".lower()))
 
 
 def secret_url(vault_name: str, secret: str) -> str:

@@ -1,0 +1,205 @@
+"""One Azure region that serves: joins network, storage, identity, nodes, pools, scaling, balancer and events."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pulumi
+from pulumi import ResourceOptions
+
+from infra.azure import names
+from infra.azure.balancer import PORT, READY_PATH, Balancer, BalancerArgs
+from infra.azure.common import Scope, resource_group
+from infra.azure.events import Events, EventsArgs
+from infra.azure.identity import Identity, IdentityArgs
+from infra.azure.lookups import MachineImage
+from infra.azure.network import Network, NetworkArgs
+from infra.azure.node import Node, NodeArgs, PoolKind, node_config
+from infra.azure.pools import Pools, PoolsArgs
+from infra.azure.scaling import Scaling, ScalingArgs
+from infra.azure.storage import Storage, StorageArgs
+from infra.azure.zones import pool_zones, region_zones
+from infra.catalog import checker_networks
+from infra.node_config import model_prefix
+
+if TYPE_CHECKING:
+    from infra.config import AzureRegion
+
+TRAFFIC_MANAGER: Final = "AzureTrafficManager"
+"""Service tag of the probes: https://learn.microsoft.com/azure/virtual-network/service-tags-overview"""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionArgs:
+    """The stack file of the region, checked, and what was found in the subscription for it.
+
+    tenant: of the subscription. spot_capacity, on_demand_capacity: how many nodes the pools have now. package: the
+    fallback function's archive. publish: see ScalingArgs. today: the day on which a new budget would begin.
+    """
+
+    config: AzureRegion
+    image: MachineImage
+    tenant: str
+    spot_capacity: int
+    on_demand_capacity: int
+    package: bytes
+    today: datetime.date
+    publish: Callable[[pulumi.ResourceHookArgs], None] | None = None
+
+
+class Region(pulumi.ComponentResource):
+    """Everything of one region. Needs `opts.provider`; takes nothing from the environment, exports nothing."""
+
+    endpoint: pulumi.Output[dict[str, Any]]
+    pools: pulumi.Output[dict[str, Any]]
+    image: pulumi.Output[dict[str, Any]]
+    model_store: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RegionArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("spillway:azure:Region", name, None, opts)
+        self._args = args
+        self._config = config = args.config
+        self._scope = scope = Scope(config.stack_name, config.region, config.account, config.tags)
+        child = ResourceOptions(parent=self)
+        stack = scope.stack
+        self._account = names.storage_account(stack, config.account)
+        self._vault = names.vault(stack, config.account)
+        zones = region_zones(config.region)
+        group = resource_group(f"{name}-group", scope, self).name
+
+        self._network = network = Network(
+            f"{name}-network",
+            NetworkArgs(
+                scope=scope,
+                group=group,
+                cidr=config.network.cidr,
+                zones=zones,
+                clients=config.network.clients,
+                checkers=checker_networks(config.network),
+                checker_tags=[TRAFFIC_MANAGER] if "traffic-manager" in config.network.checkers else [],
+            ),
+            child,
+        )
+        storage = Storage(
+            f"{name}-storage",
+            StorageArgs(
+                scope=scope, group=group, account=self._account, zones=zones, node_subnet_id=network.node_subnet_id
+            ),
+            child,
+        )
+        self._identity = identity = Identity(
+            f"{name}-identity",
+            IdentityArgs(
+                scope=scope,
+                group=group,
+                tenant=args.tenant,
+                vault=self._vault,
+                container_id=storage.container_id,
+                model_prefix=model_prefix(config),
+                node_subnet_id=network.node_subnet_id,
+            ),
+            child,
+        )
+        self._balancer = balancer = Balancer(
+            f"{name}-balancer", BalancerArgs(scope=scope, group=group, zones=zones), child
+        )
+        pools = Pools(
+            f"{name}-pools",
+            PoolsArgs(
+                scope=scope,
+                group=group,
+                spot=self._node("spot", config.pools.types[0]),
+                on_demand=self._node("on-demand", config.on_demand_types[0]),
+                spot_capacity=args.spot_capacity,
+                on_demand_capacity=args.on_demand_capacity,
+                grace_seconds=config.node.grace_period_minutes * 60,
+                after=[*network.egress, *identity.rights],
+            ),
+            child,
+        )
+        Events(
+            f"{name}-events",
+            EventsArgs(
+                scope=scope,
+                group=group,
+                on_demand_group_id=pools.on_demand_group_id,
+                monthly_usd=config.budget.monthly_usd,
+                emails=config.budget.emails,
+                first_month=args.today,
+            ),
+            child,
+        )
+        Scaling(
+            f"{name}-scaling",
+            ScalingArgs(
+                scope=scope,
+                group=group,
+                pools=config.pools,
+                fallback=config.fallback,
+                load=config.scaling,
+                zones=zones,
+                spot_group=names.scale_set(stack, "spot"),
+                on_demand_group=names.scale_set(stack, "on-demand"),
+                spot_group_id=pools.spot_group_id,
+                on_demand_group_id=pools.on_demand_group_id,
+                package=args.package,
+                publish=args.publish,
+            ),
+            child,
+        )
+        self._describe(balancer, pools, storage)
+        self.register_outputs({"endpoint": self.endpoint, "pools": self.pools})
+
+    def _node(self, pool: PoolKind, machine_type: str) -> Node:
+        config = self._config
+        return Node(
+            NodeArgs(
+                scope=self._scope,
+                config=node_config(config, pool, names.scale_set(self._scope.stack, pool), self._account, self._vault),
+                machine_type=machine_type,
+                zones=pool_zones(config, machine_type),
+                image=self._args.image,
+                identity_id=self._identity.identity_id,
+                subnet_id=self._network.node_subnet_id,
+                pool_id=self._balancer.pool_id,
+                root=config.storage.root,
+                data=config.storage.data,
+            )
+        )
+
+    def _describe(self, balancer: Balancer, pools: Pools, storage: Storage) -> None:
+        config = self._config
+        wanted = config.pools
+        self.endpoint = pulumi.Output.from_input(
+            {
+                "hostname": balancer.hostname,
+                "addresses": balancer.addresses,
+                "port": PORT,
+                "healthPath": READY_PATH,
+                "cloud": config.cloud,
+                "region": config.region,
+                "nearestAwsRegion": config.latency_region,
+                "residency": config.residency,
+            }
+        )
+        self.pools = pulumi.Output.from_input(
+            {
+                "target": wanted.target,
+                "floor": wanted.floor,
+                "max": wanted.max,
+                "spot": {"name": pools.spot_group, "types": list(wanted.types), "size": wanted.target - wanted.floor},
+                "onDemand": {
+                    "name": pools.on_demand_group,
+                    "types": list(config.on_demand_types),
+                    "size": wanted.floor,
+                },
+                "capacityBlocks": [],
+            }
+        )
+        self.image = pulumi.Output.from_input(
+            {"family": config.image.family, "version": config.image.version, "id": self._args.image.id}
+        )
+        self.model_store = storage.uri
