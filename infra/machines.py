@@ -56,6 +56,10 @@ class Machine:
     """Disk types for data; GCP only."""
     rdma_cards: int = 0
     """InfiniBand (Azure) or RoCE (GCP) interfaces, which only engines that span nodes need."""
+    network_gbps: float | None = None
+    """Gbit/s that the node's one interface keeps up; None: not told. GCP and Azure tell it of what goes out."""
+    network_peak_gbps: float | None = None
+    """The same for a while, on credit."""
 
     @property
     def gpu_memory_gib(self) -> float:
@@ -103,6 +107,8 @@ def of_aws(data: dict[str, Any]) -> dict[str, Machine]:
             disk_baseline_mbps=row["ebsBase"][0],
             disk_baseline_iops=row["ebsBase"][1],
             network_cards=row["cards"],
+            network_gbps=row["net"][0],
+            network_peak_gbps=row["net"][1],
             efa=row["efa"][0],
             efa_first_card=row["efa"][1],
             usage_classes=tuple(row["usage"]),
@@ -123,6 +129,8 @@ def of_azure(data: dict[str, Any]) -> dict[str, Machine]:
             disk_baseline_mbps=row["disk"][0],
             disk_baseline_iops=row["disk"][1],
             network_cards=row["nics"],
+            network_gbps=row["networkMbps"] / 1000,
+            network_peak_gbps=row["networkMbps"] / 1000,
             usage_classes=tuple(row["usage"]),
             rdma_cards=row["rdma"],
         )
@@ -145,6 +153,8 @@ def of_gcp(data: dict[str, Any]) -> dict[str, Machine]:
             disk_baseline_mbps=mbps,
             disk_baseline_iops=iops,
             network_cards=row["nics"][0],
+            network_gbps=row.get("cardGbps", row["egressGbps"]),
+            network_peak_gbps=row.get("cardGbps", row["egressGbps"]),
             usage_classes=tuple(GCP_USAGE[model] for model in family["models"] if model in GCP_USAGE),
             attached_nvme="attach" in ssd,
             boot_disks=tuple(family["boot"]),
@@ -152,3 +162,24 @@ def of_gcp(data: dict[str, Any]) -> dict[str, Machine]:
             rdma_cards=row["nics"][1],
         )
     return found
+
+
+def of_tencent(data: dict[str, Any]) -> dict[str, Machine]:
+    """tencent_machines.json by name. No type of it has disks of its own, and all network volumes together have no
+    ceiling that is published."""
+    return {
+        name: Machine(
+            **_common("tencent", name, row, data),
+            nvme_count=0,
+            nvme_disk_gb=0,
+            disk_max_mbps=None,
+            disk_max_iops=None,
+            disk_baseline_mbps=None,
+            disk_baseline_iops=None,
+            network_cards=1,
+            network_gbps=row["networkGbps"],
+            network_peak_gbps=row["networkGbps"],
+            usage_classes=tuple(row["usage"]),
+        )
+        for name, row in data["machines"].items()
+    }

@@ -19,9 +19,9 @@ import pulumi_azure_native as azure
 
 from images import node as image_node
 from images.render import render_user_data
-from infra import catalog
 from infra.azure import names
 from infra.azure.common import Scope
+from infra.azure.disks import performance
 from infra.azure.lookups import MachineImage
 from infra.node_config import node_config as shared_config
 
@@ -36,13 +36,6 @@ DATA_LUN: Final = 0
 ADMIN: Final = "spillway"
 # https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-terminate-notification
 NOTICE_MINUTES: Final = (5, 15)
-
-# https://learn.microsoft.com/azure/virtual-machines/disks-types#premium-ssd-v2
-IOPS: Final = (3_000, 80_000)
-FREE_IOPS_GIB: Final = 6
-IOPS_PER_GIB: Final = 500
-MBPS: Final = (125, 1_200)
-MBPS_PER_IOPS: Final = 0.25
 
 
 def node_config(config: AzureRegion, pool: PoolKind, group: str, account: str, vault: str) -> image_node.NodeConfig:
@@ -228,16 +221,6 @@ def data_disk(
         disk_iops_read_write=iops,
         disk_m_bps_read_write=mbps,
     )
-
-
-def performance(machine_type: str, disk: AzureDataDisk) -> tuple[int, int]:
-    """(IOPS, MB/s) of a Premium SSD v2 disk: as asked, within the machine's ceiling and the disk's own."""
-    machine = catalog.machine(machine_type)
-    by_size = max(IOPS[0], IOPS[0] + IOPS_PER_GIB * (disk.size_gib - FREE_IOPS_GIB))
-    iops = max(IOPS[0], min(disk.iops, by_size, IOPS[1], machine.disk_max_iops or IOPS[1]))
-    ceiling = math.floor(machine.disk_max_mbps or MBPS[1])
-    mbps = max(MBPS[0], min(disk.throughput_mbps, math.floor(iops * MBPS_PER_IOPS), MBPS[1], ceiling))
-    return iops, mbps
 
 
 def _managed(kind: str) -> azure.compute.VirtualMachineScaleSetManagedDiskParametersArgs:

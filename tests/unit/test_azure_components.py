@@ -251,7 +251,7 @@ def test_outside_of_zones_the_data_volume_is_premium_ssd_by_size() -> None:
     st.integers(125, 1200),
 )
 def test_every_data_volume_is_one_that_azure_sells(machine_type: str, gib: int, iops: int, mbps: int) -> None:
-    from infra.azure.node import performance
+    from infra.azure.disks import performance
 
     disk = AzureDataDisk.model_validate({"sizeGib": gib, "iops": iops, "throughputMbps": mbps})
     given_iops, given_mbps = performance(machine_type, disk)

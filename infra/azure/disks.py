@@ -1,0 +1,28 @@
+"""What the volumes of a node are provisioned for, and what the size of the machine lets through of it. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from infra import catalog
+
+if TYPE_CHECKING:
+    from infra.azure.sections import AzureDataDisk
+
+# https://learn.microsoft.com/azure/virtual-machines/disks-types#premium-ssd-v2
+IOPS: Final = (3_000, 80_000)
+FREE_IOPS_GIB: Final = 6
+IOPS_PER_GIB: Final = 500
+MBPS: Final = (125, 1_200)
+MBPS_PER_IOPS: Final = 0.25
+
+
+def performance(machine_type: str, disk: AzureDataDisk) -> tuple[int, int]:
+    """(IOPS, MB/s) of a Premium SSD v2 disk: as asked, within the machine's ceiling and the disk's own."""
+    machine = catalog.machine(machine_type)
+    by_size = max(IOPS[0], IOPS[0] + IOPS_PER_GIB * (disk.size_gib - FREE_IOPS_GIB))
+    iops = max(IOPS[0], min(disk.iops, by_size, IOPS[1], machine.disk_max_iops or IOPS[1]))
+    ceiling = math.floor(machine.disk_max_mbps or MBPS[1])
+    mbps = max(MBPS[0], min(disk.throughput_mbps, math.floor(iops * MBPS_PER_IOPS), MBPS[1], ceiling))
+    return iops, mbps
