@@ -32,11 +32,18 @@ PYTHON: Final = "3.12"
 ENTRY: Final[dict[Cloud, str]] = {"azure": "fallback", "gcp": "fallback"}
 """Name of the function in the archive."""
 PACKAGES: Final[dict[Cloud, tuple[str, ...]]] = {
-    "azure": ("azure-core", "azure-identity", "azure-mgmt-compute", "azure-storage-blob", "pydantic"),
-    "gcp": ("google-auth", "google-cloud-compute", "google-cloud-storage", "pydantic", "requests"),
-}
-HOSTED: Final[dict[Cloud, str]] = {"azure": "azure-functions", "gcp": "functions-framework"}
-"""What the host brings along; pinned where the lock knows it."""
+    "azure": (
+        "azure-core", "azure-functions", "azure-identity", "azure-mgmt-compute", "azure-storage-blob", "pydantic",
+    ),
+    "gcp": (
+        "functions-framework", "google-auth", "google-cloud-compute", "google-cloud-storage", "pydantic", "requests",
+    ),
+}  # fmt: skip
+"""What the function imports, and what the host runs it with. Both hosts have a copy of that of their own, of a version
+that changes under the function: Google installs functions-framework where requirements.txt leaves it out, and advises
+to name it (https://docs.cloud.google.com/run/docs/runtimes/python-dependencies); Azure's worker falls back on its
+azure-functions, and looks into the archive's packages first
+(https://github.com/Azure/azure-functions-python-worker/wiki/Python-Packages-Loading-Order-and-Sys-Path)."""
 SITE: Final = ".python_packages/lib/site-packages"
 """Where Azure's Python worker looks (https://learn.microsoft.com/azure/azure-functions/functions-reference-python)."""
 
@@ -132,12 +139,14 @@ def download(cloud: Cloud, folder: Path) -> None:
 
 def _closure(cloud: Cloud, lock: Path) -> dict[str, Mapping[str, Any]]:
     try:
-        packages = {item["name"]: item for item in tomllib.loads(lock.read_text())["package"]}
+        locked = tomllib.loads(lock.read_text())["package"]
     except FileNotFoundError:
         raise PackageError(f"{lock.name}: missing; the function's requirements are pinned by it") from None
+    # A package may stand there once for each range of Pythons, when no version runs on all of them.
+    packages = {item["name"]: item for item in locked if _holds(*item.get("resolution-markers", []))}
     found: dict[str, Mapping[str, Any]] = {}
     seen: set[tuple[str, str]] = set()
-    waiting = [(name, "") for name in (*PACKAGES[cloud], HOSTED[cloud]) if name in packages or name != HOSTED[cloud]]
+    waiting = [(name, "") for name in PACKAGES[cloud]]
     while waiting:
         name, extra = waiting.pop()
         if (name, extra) in seen:
@@ -148,9 +157,14 @@ def _closure(cloud: Cloud, lock: Path) -> dict[str, Mapping[str, Any]]:
         package = found[name] = packages[name]
         wanted = package.get("optional-dependencies", {}).get(extra, []) if extra else package.get("dependencies", [])
         for need in wanted:
-            if "marker" not in need or Marker(need["marker"]).evaluate(dict(_TARGET)):
+            if "marker" not in need or _holds(need["marker"]):
                 waiting += [(need["name"], ""), *((need["name"], more) for more in need.get("extra", []))]
     return found
+
+
+def _holds(*markers: str) -> bool:
+    """Whether any of the markers is true where the function runs; without any it is."""
+    return not markers or any(Marker(marker).evaluate(dict(_TARGET)) for marker in markers)
 
 
 def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
@@ -159,7 +173,7 @@ def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
 
 def _unpacked(cloud: Cloud, folder: Path, lock: Path) -> Iterator[tuple[str, bytes]]:
     known = {value: name for name, package in _closure(cloud, lock).items() for value in _hashes(package)}
-    missing = set(known.values()) - {HOSTED[cloud]}
+    missing = set(known.values())
     for wheel in sorted(folder.glob("*.whl")):
         content = wheel.read_bytes()
         name = known.get(f"sha256:{hashlib.sha256(content).hexdigest()}")
