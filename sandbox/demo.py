@@ -17,16 +17,17 @@ from rich.table import Table
 
 from sandbox import demo_dns
 from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
+from sandbox.demo_disks import disks
 from sandbox.project import Project, pulumi_command
 from sandbox.schema import load
-from sandbox.store import Store
 from spillway.engine import ensure_engine
 from spillway.errors import SpillwayError
 
-REGIONS = ("aws-us-east-1", "aws-us-west-2")
+REGIONS = ("aws-us-east-1", "gcp-us-central1", "azure-eastus")
+"""One per cloud."""
 GLOBAL = "global"
-PACKAGE = "aws"
-"""Whose stand-in these stacks need."""
+PACKAGES = ("aws", "azure-native", "gcp")
+"""Whose stand-ins these stacks need."""
 POOLS = {"spot": "spot", "onDemand": "on-demand"}
 _SUMMARY = re.compile(r"^ {4}(?:[+~-]|\+-)? ?\d+ (?:created|updated|replaced|deleted|unchanged)", re.M)
 
@@ -83,31 +84,13 @@ def present(console: Console, project: Project, deployments: list[Deployment]) -
         for kind, word in POOLS.items():
             pool = pools[kind]
             table.add_row(f"{word} pool", f"{pool['name']}: {', '.join(pool['types'])}")
-        for i, disk in enumerate(_disks(project, deployment.stack)):
+        for i, disk in enumerate(disks(project.directory, deployment.stack)):
             table.add_row("" if i else "storage per node", disk)
-        table.add_row("endpoint", f"{endpoint['hostname']}, TCP {endpoint['port']}")
+        table.add_row("endpoint", f"{endpoint['hostname'] or 'by address'}, TCP {endpoint['port']}")
         table.add_row("addresses", ", ".join(endpoint["addresses"]))
         table.add_row("models", deployment.outputs["modelStore"])
         console.print(f"\n[bold]{deployment.stack}[/bold]")
         console.print(table)
-
-
-def _disks(project: Project, stack: str) -> list[str]:
-    """The volumes of the stack's launch templates, as the stand-in cloud holds them."""
-    lines: list[str] = []
-    with Store(project.directory).transaction(write=False) as tx:
-        for template in tx.all("aws", "aws:ec2/launchTemplate:LaunchTemplate"):
-            if not template.urn.startswith(f"urn:pulumi:{stack}::"):
-                continue
-            for mapping in template.outputs.get("blockDeviceMappings") or []:
-                ebs = mapping["ebs"]
-                line = (
-                    f"{mapping['deviceName']}: {ebs['volumeType']} {ebs['volumeSize']} GiB, "
-                    f"{ebs['iops']:,} IOPS, {ebs['throughput']:,} MB/s"
-                )
-                if line not in lines:
-                    lines.append(line)
-    return [*lines, "instance-store NVMe: RAID0 at boot"]
 
 
 def further(console: Console, directory: Path) -> None:
@@ -145,10 +128,11 @@ def main() -> int:
         environment = project.environment(ensure_engine(errors))
         project.sync()
         with errors.status("Reading the schema of the cloud SDKs (once per SDK version)"):
-            kinds = registry(PACKAGE)
-            load(PACKAGE, DISTRIBUTIONS[PACKAGE], kinds.kinds, kinds.invokes)
+            for package in PACKAGES:
+                kinds = registry(package)
+                load(package, DISTRIBUTIONS[package], kinds.kinds, kinds.invokes)
         with (
-            errors.status(f"pulumi up: {', '.join(REGIONS)} on the stand-in cloud"),
+            errors.status(f"pulumi up: {', '.join(REGIONS)} on stand-in clouds"),
             ThreadPoolExecutor(len(REGIONS)) as threads,
         ):
             deployments = list(threads.map(lambda stack: deploy(project, environment, stack), REGIONS))

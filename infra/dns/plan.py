@@ -27,6 +27,7 @@ ENDPOINT_KEYS: Final = (
 )  # fmt: skip
 ENDPOINT_TEXTS: Final = ("hostname", "healthPath", "cloud", "region", "nearestAwsRegion", "residency")
 ENDPOINT_NULLS: Final = ("hostname", "region")
+"""What a place may not have; the engine leaves a null out of what it hands from stack to stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Endpoint:
         """The `endpoint` output of a region stack. Raises ValueError, with what is wrong, for anything else."""
         if not isinstance(value, Mapping):
             raise ValueError("the output endpoint is not a map")
+        value = {**dict.fromkeys(ENDPOINT_NULLS), **value}
         missing = [key for key in ENDPOINT_KEYS if key not in value]
         if missing:
             raise ValueError(f"the output endpoint lacks {listed(missing, 'and')}")

@@ -237,6 +237,15 @@ def test_the_endpoint_of_a_region_is_taken_as_exported() -> None:
     )
 
 
+def test_a_place_without_a_host_name_comes_without_the_key() -> None:
+    """As the engine hands it on: the balancers of two clouds have addresses only."""
+    output = {
+        "addresses": ["203.0.113.2"], "port": 443.0, "healthPath": "/readyz", "cloud": "gcp", "region": "us-central1",
+        "nearestAwsRegion": "us-east-2", "residency": "us",
+    }  # fmt: skip
+    assert Endpoint.from_output(output).hostname is None
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
