@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-Cloud = Literal["aws", "azure", "gcp"]
+Cloud = Literal["aws", "azure", "gcp", "tencent"]
 PoolName = Literal["spot", "on-demand", "capacity-block"]
 
 
@@ -26,7 +26,7 @@ class Part(BaseModel):
 class Model(Part):
     """What vLLM serves, in the words of its own options."""
 
-    uri: str = Field(pattern=r"^(s3|gs|az)://[^/]+/.+/$")
+    uri: str = Field(pattern=r"^(s3|gs|az|cos)://[^/]+/.+/$")
     """Folder of the weights, with `manifest.json` in it."""
     name: str
     revision: str
@@ -85,6 +85,9 @@ class Serving(Part):
     name: str
     """Host name in certificate and SNI."""
     port: int = Field(default=443, ge=1, le=65535)
+    probe_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where the readiness gate answers without TLS as well, for a balancer that cannot check through TLS; None: nowhere.
+    Only that balancer's probes reach it."""
     ready_path: str = "/readyz"
     live_path: str = "/livez"
 

@@ -12,6 +12,7 @@ EXTRAS: Final = {
     "azure": "pulumi_azure_native",
     "cloudflare": "pulumi_cloudflare",
     "gcp": "pulumi_gcp",
+    "tencent": "tencentcloud_iac_pulumi",
 }
 """Extra -> the package that it brings."""
 

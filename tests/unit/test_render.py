@@ -107,7 +107,7 @@ def test_the_storage_unit_runs_at_every_boot_before_what_needs_it() -> None:
     assert files(config())["/usr/local/libexec/spillway-storage"]["permissions"] == "0755"
 
 
-@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp", "tencent"])
 def test_the_storage_script_is_sound_bash(cloud: str, tmp_path: Path) -> None:
     script = tmp_path / "storage.sh"
     script.write_text(render_storage_script(config(cloud=cloud)))
