@@ -111,6 +111,11 @@ class RegionBase(Section):
         """The catalog's entries for `all_types`."""
         return tuple(catalog.machine(name) for name in self.all_types)
 
+    @property
+    def addresses(self) -> int:
+        """How many static addresses the region's balancer has."""
+        return 1
+
     @cached_property
     def zones(self) -> tuple[str, ...]:
         """The zones to build in: those of the file, or every zone that offers one of the machine types; sorted."""
@@ -143,6 +148,11 @@ class AwsRegion(RegionBase):
     def latency_region(self) -> str:
         """The AWS region that latency records name."""
         return self.region
+
+    @property
+    def addresses(self) -> int:
+        """How many static addresses the region's balancer has: one in each zone."""
+        return len(self.zones)
 
 
 class AzureRegion(RegionBase):

@@ -102,7 +102,7 @@ def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str] | 
 
 
 def most_addresses(config: GlobalStack, stacks: Path) -> int:
-    """The most addresses that one member has: as the file says, and one per zone where it is a region of `stacks`."""
+    """The most addresses that one member has: as the file says, and as its balancer has where it is a region of `stacks`."""
     from infra.config import load_stack_file
 
     most = 1
@@ -112,7 +112,7 @@ def most_addresses(config: GlobalStack, stacks: Path) -> int:
             continue
         path = stacks / f"Pulumi.{member.stack}.yaml"
         try:
-            most = max(most, len(load_stack_file(path).zones))
+            most = max(most, load_stack_file(path).addresses)
         except ConfigError:  # not there yet, or its own faults, which are told where it is used
             continue
     return most

@@ -25,6 +25,8 @@ from tests.unit.stack_data import DROP, SHIPPED, STACKS
 BAD = Path(__file__).parents[1] / "bad_stacks"
 SCHEMA = json_schema()
 
+OTHER_CLOUDS = ("azure-eastus", "gcp-us-central1")
+
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
@@ -86,6 +88,8 @@ def test_a_region_counts_an_address_per_zone_and_a_static_endpoint_those_that_it
     alone = {"members": [world()["members"][3]], "services": [{"name": "a.example.com", "policy": "priority"}]}
     assert most_addresses(load(alone), STACKS) == 1
     several = {**alone["members"][0], "endpoint": {**alone["members"][0]["endpoint"]}}
+    others = {"members": [{"name": stack, "stack": stack, "priority": n} for n, stack in enumerate(OTHER_CLOUDS, 1)]}
+    assert most_addresses(load({**alone, **others}, stacks=SHIPPED), SHIPPED) == 1, "one balancer, one address"
     several["endpoint"]["addresses"] = [f"198.51.100.{host}" for host in range(1, 8)]
     assert most_addresses(load({**alone, "members": [several]}), STACKS) == 7
     (stacks / "Pulumi.aws-us-east-1.yaml").write_text("config: [")
