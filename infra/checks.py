@@ -187,8 +187,8 @@ def _secret_names(region: AwsRegion) -> Iterator[Fault]:
             yield Fault(("secrets", key), why, HIDDEN)
 
 
-@check("tags")
-def _tags(region: RegionConfig) -> Iterator[Fault]:
+@check("tags", cloud="aws")
+def _tags(region: AwsRegion) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     for key in region.tags:
         if key.lower().startswith(RESERVED_TAGS):

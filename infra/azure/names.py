@@ -35,8 +35,8 @@ VAULT_TAGS_MAX: Final = 15
 """https://learn.microsoft.com/azure/key-vault/general/service-limits"""
 TAG_KEY_MAX: Final = 512
 TAG_VALUE_MAX: Final = 256
-_TAG_KEY: Final = re.compile(r"[^<>%&\\?/]+")
-_RESERVED: Final = ("microsoft", "azure", "windows", f"{naming.PROJECT}-")
+TAG_KEY: Final = re.compile(r"[^<>%&\\?/]+")
+RESERVED_TAGS: Final = ("microsoft", "azure", "windows", f"{naming.PROJECT}-")
 """Beginnings of tag names: Azure's own (https://learn.microsoft.com/rest/api/resources/tags/create-or-update), ours."""
 
 
@@ -138,9 +138,9 @@ def tags(
         own[f"{naming.PROJECT}-pool"] = pool
     seen: set[str] = set()
     for key, value in (extra or {}).items():
-        if key.lower().startswith(_RESERVED):
-            raise ValueError(f"tag {key!r}: keys that start with {', '.join(_RESERVED)} are reserved")
-        if not 1 <= len(key) <= TAG_KEY_MAX or not _TAG_KEY.fullmatch(key):
+        if key.lower().startswith(RESERVED_TAGS):
+            raise ValueError(f"tag {key!r}: keys that start with {', '.join(RESERVED_TAGS)} are reserved")
+        if not 1 <= len(key) <= TAG_KEY_MAX or not TAG_KEY.fullmatch(key):
             raise ValueError(f"tag {key!r}: expected 1 to {TAG_KEY_MAX} characters without <>%&\\?/")
         if len(value) > TAG_VALUE_MAX:
             raise ValueError(f"tag {key!r}: expected a value of up to {TAG_VALUE_MAX} characters, got {len(value)}")

@@ -21,11 +21,10 @@ import pulumi
 import pulumi_azure_native as azure
 from pulumi import ResourceOptions
 
+from infra.azure.checks import GRACE_MINUTES
 from infra.azure.common import Scope
 from infra.azure.node import Node
 
-# https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-automatic-instance-repairs
-GRACE_MINUTES: Final = (10, 90)
 DELETE_TIMEOUT: Final = "30m"
 
 _PROFILE: Final = "virtualMachineProfile"
