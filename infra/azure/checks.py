@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra import catalog, cidr
 from infra.azure import names
+from infra.azure.disks import IOPS_PER_GIB, MBPS_PER_IOPS
 from infra.azure.zones import ZONED, pool_zones
 from infra.checks import check
 from infra.faults import Fault, did_you_mean, listed
@@ -21,10 +22,8 @@ OWN_TAGS: Final = 3
 """Of the stack's own, on a vault: the stack, the component, and by what it is managed."""
 SUBNET_RESERVED: Final = 5
 """https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq (reserved addresses of a subnet)"""
-# https://learn.microsoft.com/azure/virtual-machines/disks-types
-V2_IOPS_PER_GIB: Final = 500
-V2_MBPS_PER_IOPS: Final = 0.25
 PREMIUM_MOST_GIB: Final = 32_767
+"""https://learn.microsoft.com/azure/virtual-machines/disks-types#premium-ssds"""
 
 
 @check("pools", cloud="azure")
@@ -106,15 +105,13 @@ def _data_volume(region: AzureRegion) -> Iterator[Fault]:
             yield Fault((*path, "sizeGib"), why, disk.size_gib)
     if sizes and len(unzoned) + len(missed) == len(sizes):
         return
-    if disk.iops > V2_IOPS_PER_GIB * disk.size_gib:
-        most = V2_IOPS_PER_GIB * disk.size_gib
-        why = f"has to be at most {most}: Premium SSD v2 gives {V2_IOPS_PER_GIB} IOPS per GiB, and sizeGib is "
+    if disk.iops > IOPS_PER_GIB * disk.size_gib:
+        most = IOPS_PER_GIB * disk.size_gib
+        why = f"has to be at most {most}: Premium SSD v2 gives {IOPS_PER_GIB} IOPS per GiB, and sizeGib is "
         yield Fault((*path, "iops"), f"{why}{disk.size_gib}", disk.iops)
-    if disk.throughput_mbps > V2_MBPS_PER_IOPS * disk.iops:
-        most = int(V2_MBPS_PER_IOPS * disk.iops)
-        why = (
-            f"has to be at most {most}: Premium SSD v2 gives {V2_MBPS_PER_IOPS} MB/s per IOPS, and iops is {disk.iops}"
-        )
+    if disk.throughput_mbps > MBPS_PER_IOPS * disk.iops:
+        most = int(MBPS_PER_IOPS * disk.iops)
+        why = f"has to be at most {most}: Premium SSD v2 gives {MBPS_PER_IOPS} MB/s per IOPS, and iops is {disk.iops}"
         yield Fault((*path, "throughputMbps"), why, disk.throughput_mbps)
 
 

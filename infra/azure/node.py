@@ -20,7 +20,6 @@ import pulumi_azure_native as azure
 from images import node as image_node
 from images.render import render_user_data
 from infra.azure import names
-from infra.azure.checks import V2_IOPS_PER_GIB, V2_MBPS_PER_IOPS
 from infra.azure.common import Scope
 from infra.azure.disks import performance
 from infra.azure.lookups import MachineImage
