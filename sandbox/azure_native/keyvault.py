@@ -278,12 +278,14 @@ class Secret(Regional):
         vault = find_vault(cloud, args["resourceGroupName"], args["vaultName"])
         uri = f"{vault['properties']['vaultUri'] if vault else ''}secrets/{args['secretName']}"
         properties = {key: value for key, value in args["properties"].items() if key != "value"}  # never told
+        now = int(datetime.now(UTC).timestamp())  # every write makes a version, which has times of its own
+        times = {"created": now, "updated": now}
         return {
             **self.common_outputs(args),
             "location": vault["location"] if vault else "",
             "properties": {
                 **properties,
-                "attributes": {"enabled": True, **(properties.get("attributes") or {})},
+                "attributes": {"enabled": True, **times, **(properties.get("attributes") or {})},
                 "secretUri": uri,
                 "secretUriWithVersion": f"{uri}/{uuid.uuid4().hex}",
             },

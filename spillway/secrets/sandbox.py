@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,8 +121,10 @@ class StandInKeyVault(_StandIn):
         if secret is None:
             return Held(None)
         value = (secret.inputs.get("properties") or {}).get("value")
-        version = str((secret["properties"] or {}).get("secretUriWithVersion", "")).rsplit("/", 1)[-1]
-        return Held(_text(value), version)
+        told = secret["properties"] or {}
+        version = str(told.get("secretUriWithVersion", "")).rsplit("/", 1)[-1]
+        created = (told.get("attributes") or {}).get("created")
+        return Held(_text(value), version, datetime.fromtimestamp(created, UTC) if created else None)
 
     def write(self, name: str, value: str, kind: Kind, expires: datetime | None) -> str:
         from sandbox.azure_native import tokens
