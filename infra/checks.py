@@ -44,6 +44,7 @@ def region_faults(region: RegionConfig, stack: str) -> list[Fault]:
     from infra import machine_checks  # noqa: F401  # these register their checks
     from infra.azure import checks as azure_checks  # noqa: F401
     from infra.gcp import checks as gcp_checks  # noqa: F401
+    from infra.tencent import checks as tencent_checks  # noqa: F401
 
     present = region.__dict__.keys()
     faults: list[Fault] = []

@@ -52,6 +52,18 @@ from infra.sections import (
     Word,
 )
 from infra.stackfile import REGION_KEY
+from infra.tencent.sections import (
+    TencentFallback,
+    TencentImage,
+    TencentNetwork,
+    TencentNode,
+    TencentPools,
+    TencentRegionName,
+    TencentScaling,
+    TencentSecretNames,
+    TencentStorage,
+    Uin,
+)
 from infra.validation import validate
 
 __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all", "load_stack_file", "parse_region"]
@@ -60,8 +72,10 @@ __all__ = ["REGION_KEY", "AwsRegion", "ConfigError", "RegionConfig", "load_all",
 class RegionBase(Section):
     """What every cloud's region has."""
 
-    CLOUD: ClassVar[Literal["aws", "azure", "gcp"]]
+    CLOUD: ClassVar[Literal["aws", "azure", "gcp", "tencent"]]
     """What `cloud` says; also where a file's own `cloud` is at fault."""
+    SPOT: ClassVar[bool] = True
+    """Whether there is a spot pool, which `pools.types` then are for."""
 
     cloud: str
     """The cloud."""
@@ -203,9 +217,43 @@ class GcpRegion(RegionBase):
         return self.nearest_aws_region
 
 
-RegionConfig = AwsRegion | AzureRegion | GcpRegion
+class TencentRegion(RegionBase):
+    """One Tencent Cloud region that serves on demand: everything under `spillway:region` with `cloud: tencent`.
+
+    There is no spot pool and so no fallback: spot is sold on the China site only. The region is outside the failover
+    objective, lowest in priority; docs/tencent.md says why.
+    """
+
+    CLOUD = "tencent"
+    SPOT = False
+    cloud: Literal["tencent"]
+    """The cloud."""
+    region: TencentRegionName = Field(examples=["ap-guangzhou"])
+    """Tencent Cloud region; with the cloud it is the stack's name."""
+    account: Uin = Field(examples=["100012345678"])
+    """The only root account (UIN) that this stack may touch, in quotes."""
+    nearest_aws_region: AwsRegionName = Field(examples=["ap-east-1"])
+    """The AWS region that is nearest, for latency-based DNS records."""
+    pools: TencentPools
+    fallback: TencentFallback = Field(default_factory=TencentFallback.model_construct)
+    scaling: TencentScaling = Field(default_factory=TencentScaling.model_construct)
+    network: TencentNetwork
+    storage: TencentStorage = Field(default_factory=TencentStorage.model_construct)
+    image: TencentImage
+    node: TencentNode = Field(default_factory=TencentNode.model_construct)
+    secrets: TencentSecretNames
+
+    @property
+    def latency_region(self) -> str:
+        """The AWS region that latency records name."""
+        return self.nearest_aws_region
+
+
+RegionConfig = AwsRegion | AzureRegion | GcpRegion | TencentRegion
 """Told apart by `cloud`."""
-CLOUDS: Final[dict[str, type[RegionConfig]]] = {model.CLOUD: model for model in (AwsRegion, AzureRegion, GcpRegion)}
+CLOUDS: Final[dict[str, type[RegionConfig]]] = {
+    model.CLOUD: model for model in (AwsRegion, AzureRegion, GcpRegion, TencentRegion)
+}
 
 
 def load_stack_file(path: Path, stack: str | None = None) -> RegionConfig:

@@ -79,7 +79,7 @@ def _zones(region: AwsRegion) -> Iterator[Fault]:
 @check("pools")
 def _usage(region: RegionConfig) -> Iterator[Fault]:
     for path, machine in _known(region):
-        market = "spot" if path[1] == "types" else "on-demand"
+        market = "spot" if region.SPOT and path[1] == "types" else "on-demand"
         if market not in machine.usage_classes:
             yield Fault(path, f"not sold as {market}; only as {listed(machine.usage_classes)}", machine.name)
 
@@ -282,7 +282,7 @@ def advice(region: RegionConfig) -> tuple[str, ...]:
         if gpu_support.weight_only(machine.compute_capability, spec.dtype):
             why = f"stores {spec.dtype} but computes in 16 bits: less memory, no more speed"
             lines.append(f"{machine.name}: {machine.gpu} {why}")
-    if region.CLOUD != "azure" and len(region.pools.types) < 3:  # a scale set has one size
+    if region.SPOT and region.CLOUD != "azure" and len(region.pools.types) < 3:  # a scale set has one size
         count = "one machine type" if len(region.pools.types) == 1 else "two machine types"
         lines.append(f"pools.types: {count}; spot capacity is found far more often with three")
     return tuple(lines)
