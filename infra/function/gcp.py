@@ -2,8 +2,9 @@
 
 A group keeps its target size when spot VMs are taken away and goes on trying by itself, so nothing is refilled.
 
-Rights: compute.instanceGroupManagers.get and .update on the two groups, monitoring.timeSeries.list and .create, and
-storage.objects.get, .create and .delete on the one object of the state (to overwrite is to delete).
+Rights: compute.instanceGroupManagers.get, .list and .update on the two groups, monitoring.timeSeries.list and .create,
+storage.objects.get, .create and .delete on the one object of the state (to overwrite is to delete), and .list on its
+bucket. infra/gcp/scaling.py gives them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Nothing in Google Cloud moves capacity from a spot group to a standard one, so the rule of `infra/fallback.py` runs as a
 Cloud Run function, called by Cloud Scheduler; it also follows the load, and fills both groups, which start at size 0.
-It is in nobody's way: while it does not run, nodes serve, preempted ones are tried again by their group, and sizes stay.
+It is in nobody's way: while it does not run, nodes serve, groups try preempted ones again, and sizes stay.
 
 It and its timer are told nothing but variables; a new target is a new setting, and the groups stay as they are. It is
 called by the minute and not by preemptions: a gap has to last before anything is bought (see infra/function/loop.py).
@@ -193,7 +193,7 @@ class Scaling(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         """A role in the whole project, on what a condition names."""
         shown = gcp.projects.IAMMemberConditionArgs(title=label, expression=condition) if condition else None
-        return gcp.projects.IAMMember(
+        grant: pulumi.Resource = gcp.projects.IAMMember(
             f"{self._name}-{label}",
             project=self._args.scope.account,
             role=role,
@@ -201,6 +201,7 @@ class Scaling(pulumi.ComponentResource):
             condition=shown,
             opts=self._child,
         )
+        return grant
 
     def _function_account(self, bucket: gcp.storage.Bucket) -> tuple[gcp.serviceaccount.Account, list[pulumi.Resource]]:
         """The function's account. Its rights on groups hold in the whole project: instance group managers have no

@@ -107,9 +107,10 @@ class Secret(GcpKind):
     def after_delete(self, resource: Resource, cloud: Cloud) -> None:
         super().after_delete(resource, cloud)
         if resource.inputs.get("deletionPolicy") != "ABANDON":
-            for member in cloud.all(tokens.SECRET_IAM_MEMBER):
-                if member.id.startswith(f"{resource.id}/"):
-                    cloud.remove(tokens.SECRET_IAM_MEMBER, member.id)
+            for token in (tokens.SECRET_IAM_MEMBER, tokens.SECRET_VERSION):  # its values go with it
+                for part in cloud.all(token):
+                    if part.id.startswith(f"{resource.id}/"):
+                        cloud.remove(token, part.id)
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         notes = dict(args["annotations"] or {})

@@ -27,6 +27,8 @@ PROJECT_ROLE: Final = "gcp:projects/iAMCustomRole:IAMCustomRole"
 PROJECT_SERVICE: Final = "gcp:projects/service:Service"
 
 SECRET: Final = "gcp:secretmanager/secret:Secret"
+SECRET_VERSION: Final = "gcp:secretmanager/secretVersion:SecretVersion"
+"""No stack makes one: `spillway secrets push` does."""
 SECRET_IAM_MEMBER: Final = "gcp:secretmanager/secretIamMember:SecretIamMember"
 
 FUNCTION: Final = "gcp:cloudfunctionsv2/function:Function"

@@ -181,7 +181,7 @@ class StandInSecretManager(_StandIn):
             number = str(int(versions[-1]["version"]) + 1 if versions else 1)
             id = f"{secret.id}/versions/{number}"
             outputs = {"secret": secret.id, "version": number, "name": id, "enabled": True, "of": secret.created_at}
-            region = cloud.region_of(secret.token)
+            region = cloud.region_of(self.VERSION)
             cloud.put(
                 Resource(
                     self.VERSION, id, region, self._account, {"secretData": value}, outputs,

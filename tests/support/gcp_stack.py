@@ -7,19 +7,20 @@ no longer registered is deleted at the end, as `pulumi up` does.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi.runtime
 
-from infra.gcp.lookups import Project
+from infra.gcp import names
+from infra.gcp.region import Region
 from sandbox.gcp import GCP
-from sandbox.gcp.api import project_number
-from sandbox.gcp.invokes import BILLING_ACCOUNT
 from sandbox.kinds import Args, CloudError, Resource
 from tests.support.gcp import PROJECT, REGION
-from tests.support.gcp_parts import IMAGE, STACK, Parts, build, config
+from tests.support.gcp_region import STACK, build, config
 from tests.support.memory_cloud import MemoryCloud
 
 
@@ -33,16 +34,12 @@ class Deployment(pulumi.runtime.Mocks):
         self._seen: list[tuple[str, str]] = []
         self._replaced: list[Resource] = []
 
-    def up(self, changes: Mapping[str, Any] | None = None, *, look: Callable[[Parts], Any] | None = None) -> None:
+    def up(self, changes: Mapping[str, Any] | None = None, *, look: Callable[[Region], Any] | None = None) -> None:
         """Make the region with changes by dotted key; what the cloud refuses is raised, mostly as its own error."""
 
         def program() -> Any:
-            parts = build(
-                config({"region": self.cloud.region, **(changes or {})}),
-                IMAGE,
-                Project(project_number(PROJECT), BILLING_ACCOUNT),
-            )
-            return look(parts) if look is not None else None
+            region = build(config({"region": self.cloud.region, **(changes or {})}))
+            return look(region) if look is not None else None
 
         self.run(program)
 
@@ -103,8 +100,21 @@ class Deployment(pulumi.runtime.Mocks):
         return next(iter(found.values()))
 
 
+def granted(deployment: Deployment, label: str) -> dict[str, list[dict[str, Any]]]:
+    """All that a service account of the region was given, by the type of what gives it."""
+    region = deployment.cloud.region
+    member = f"serviceAccount:{names.account_id(region, label)}@{PROJECT}.iam.gserviceaccount.com"
+    found: dict[str, list[dict[str, Any]]] = {}
+    for (token, _), resource in deployment.made.items():
+        if resource.inputs.get("member") == member:
+            found.setdefault(token, []).append(resource.inputs)
+    return found
+
+
 def plain(value: Any) -> Any:
-    """Whole numbers as such: mocks hand them over as floats."""
+    """Whole numbers as such: mocks hand them over as floats. A file is what is in it, as for the engine."""
+    if isinstance(value, pulumi.FileAsset):
+        return {"path": value.path, "hash": hashlib.sha256(Path(value.path).read_bytes()).hexdigest()}
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):

@@ -24,10 +24,11 @@ from infra.gcp.sections import GcpDataDisk, GcpImage, GcpRootDisk
 from sandbox.gcp import tokens
 from sandbox.gcp.api import project_number
 from tests.support.gcp import PROJECT
-from tests.support.gcp_parts import config
-from tests.support.gcp_stack import Deployment
+from tests.support.gcp_region import config
+from tests.support.gcp_stack import Deployment, granted
 
 HERE = [machine.name for machine in catalog.machines("gcp") if catalog.zones(machine.name, "us-central1")]
+PLAIN_ANYWHERE = [machine.name for machine in catalog.machines("gcp") if "on-demand" in machine.usage_classes]
 PLAIN = [name for name in HERE if "on-demand" in catalog.machine(name).usage_classes]
 
 
@@ -61,15 +62,29 @@ def test_the_provider_has_the_project_and_region_of_the_stack_file() -> None:
     assert (asked["project"], asked["region"]) == (PROJECT, "us-central1")
 
 
+def rules_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    return {name.removeprefix("network-"): rule for name, rule in deployment.all(tokens.FIREWALL).items()}
+
+
 def test_only_https_gets_in_and_only_https_gets_out(region: Deployment) -> None:
-    rules = {name.removeprefix("network-"): rule for name, rule in region.all(tokens.FIREWALL).items()}
-    assert set(rules) == {"from-clients", "from-checkers", "from-probes", "to-https", "to-nowhere"}
+    rules = rules_of(region)
+    assert set(rules) == {"from-clients", "from-probes", "to-https", "to-nowhere"}
     open_ = [rule for rule in rules.values() if "allows" in rule]
     assert all(rule["allows"] == [{"protocol": "tcp", "ports": ["443"]}] for rule in open_)
     assert rules["from-clients"]["sourceRanges"] == ["0.0.0.0/0"]
     assert "35.191.0.0/16" in rules["from-probes"]["sourceRanges"], "or every node is unhealthy"
     assert rules["to-nowhere"]["denies"] == [{"protocol": "all"}]
     assert rules["to-nowhere"]["priority"] > rules["to-https"]["priority"], "the lower number is looked at first"
+
+
+def test_health_checkers_are_let_in_where_clients_leave_them_out() -> None:
+    asked: Any = {"network__clients": ["198.51.100.0/24"], "network__checkers": ["route53", "cloudflare"]}
+    rules = rules_of(deployed(**asked))
+    assert rules["from-clients"]["sourceRanges"] == ["198.51.100.0/24"]
+    wanted = catalog.checker_networks(config({key.replace("__", "."): asked[key] for key in asked}).network)
+    assert wanted
+    assert rules["from-checkers"]["sourceRanges"] == list(wanted)
+    assert "from-checkers" not in rules_of(deployed(network__clients=["198.51.100.0/24"], network__checkers=[]))
 
 
 def test_firewall_rules_are_about_the_nodes(region: Deployment) -> None:
@@ -88,7 +103,7 @@ def test_nodes_have_no_public_address_and_reach_google_without_one(region: Deplo
 
 
 def test_the_bucket_is_private_versioned_and_in_its_region(region: Deployment) -> None:
-    bucket = region.one(tokens.BUCKET)
+    bucket = region.one(tokens.BUCKET, "storage-models")
     assert (bucket["location"], bucket["publicAccessPrevention"]) == ("US-CENTRAL1", "enforced")
     assert bucket["versioning"] == {"enabled": True}
     assert bucket["uniformBucketLevelAccess"] is True
@@ -97,20 +112,19 @@ def test_the_bucket_is_private_versioned_and_in_its_region(region: Deployment) -
 
 def test_a_node_may_read_its_model_its_secrets_and_write_metrics_and_nothing_else() -> None:
     region = deployed(model__revision="abc123")
-    read = region.one(tokens.BUCKET_IAM_MEMBER)
-    assert read["role"] == "roles/storage.objectViewer"
-    bucket = region.one(tokens.BUCKET)["name"]
-    folder = "models/deepseek-r1-distill-llama-70b/abc123/"
+    bucket, folder = region.one(tokens.BUCKET, "storage-models")["name"], "models/deepseek-r1-distill-llama-70b/abc123/"
+    grants = granted(region, "node")
+    (read,), (metrics,) = grants[tokens.BUCKET_IAM_MEMBER], grants[tokens.PROJECT_IAM_MEMBER]
+    secrets = grants[tokens.SECRET_IAM_MEMBER]
+    assert len(grants) == 3
+    assert (read["bucket"], read["role"]) == (bucket, "roles/storage.objectViewer")
     expression = read["condition"]["expression"]
     assert f'resource.name.startsWith("projects/_/buckets/{bucket}/objects/{folder}")' in expression
     assert f'"storage.googleapis.com/objectListPrefix", "").startsWith("{folder}")' in expression
-    assert region.one(tokens.PROJECT_IAM_MEMBER)["role"] == "roles/monitoring.metricWriter"
-    grants = region.all(tokens.SECRET_IAM_MEMBER).values()
-    assert [grant["role"] for grant in grants] == ["roles/secretmanager.secretAccessor"] * 2
-    members = {
-        m["member"] for t in (tokens.BUCKET_IAM_MEMBER, tokens.SECRET_IAM_MEMBER) for m in region.all(t).values()
-    }
-    assert members == {f"serviceAccount:spillway-us-central1-node@{PROJECT}.iam.gserviceaccount.com"}
+    assert (metrics["project"], metrics["role"]) == (PROJECT, "roles/monitoring.metricWriter")
+    names = {secret.id for secret in region.cloud.all(tokens.SECRET)}
+    assert {grant["secretId"] for grant in secrets} == names
+    assert [grant["role"] for grant in secrets] == ["roles/secretmanager.secretAccessor"] * 2
 
 
 def test_secrets_stay_in_the_region(region: Deployment) -> None:
@@ -257,15 +271,14 @@ def test_what_google_cloud_would_refuse_is_refused_in_one_line(changes: dict[str
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("region", catalog.regions("gcp"))
+def plain_types(region: str) -> list[str]:
+    """Machine types that a region offers, of those that come on demand as well."""
+    return [name for name in PLAIN_ANYWHERE if catalog.zones(name, region)]
+
+
+@pytest.mark.parametrize("region", [region for region in catalog.regions("gcp") if plain_types(region)])
 def test_every_region_with_plain_gpus_comes_up_and_goes(region: str) -> None:
-    types = [
-        machine.name
-        for machine in catalog.machines("gcp")
-        if catalog.zones(machine.name, region) and "on-demand" in machine.usage_classes
-    ]
-    if not types:
-        pytest.skip("nothing to build from")
+    types = plain_types(region)
     deployment = Deployment(region)
     deployment.up({"pools.types": types[:10]})
     assert len(deployment.cloud.all(tokens.GROUP, region=region)) == 2
@@ -296,14 +309,12 @@ def test_the_balancer_hands_tcp_443_to_both_pools_at_one_address(region: Deploym
 
 def test_the_region_tells_one_address() -> None:
     seen: list[Any] = []
-    Deployment().up(look=lambda parts: parts.balancer.addresses.apply(seen.append))
+    Deployment().up(look=lambda region: region.endpoint.apply(lambda endpoint: seen.append(endpoint["addresses"])))
     assert [len(addresses) for addresses in seen] == [1]
 
 
 def test_people_are_told_of_preemptions_and_failed_launches_of_this_region_only(region: Deployment) -> None:
-    alerts = region.all(tokens.ALERT_POLICY)
-    assert set(alerts) == {"events-interruption", "events-launch-failed"}
-    for alert in alerts.values():
+    for alert in (region.one(tokens.ALERT_POLICY, f"events-{label}") for label in ("interruption", "launch-failed")):
         text = alert["conditions"][0]["conditionMatchedLog"]["filter"]
         assert (
             '("/instances/spillway-gcp-us-central1-spot-" OR "/instances/spillway-gcp-us-central1-on-demand-")' in text
