@@ -31,8 +31,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spillway.errors import SpillwayError
-from spillway.recovery import azure, cloudflare
+from spillway.recovery import cloudflare
 from spillway.recovery.aws_types import RULES as AWS_RULES
+from spillway.recovery.azure_types import RULES as AZURE_RULES
+from spillway.recovery.gcp_types import RULES as GCP_RULES
 from spillway.recovery.importfile import build, imported_urns, recovered_name, recovered_urn
 from spillway.recovery.match import Decision, Left, decide, planned
 from spillway.recovery.model import PROVIDERS, Existing, Inventory, Planned, Rules, Scope, accounts_of, name_of
@@ -46,7 +48,12 @@ ROUNDS = 6
 if TYPE_CHECKING:
     from sandbox.project import Project
 
-RULES: Mapping[str, Rules] = {"aws": AWS_RULES, "azure-native": azure.RULES, "cloudflare": cloudflare.RULES}
+RULES: Mapping[str, Rules] = {
+    "aws": AWS_RULES,
+    "azure-native": AZURE_RULES,
+    "cloudflare": cloudflare.RULES,
+    "gcp": GCP_RULES,
+}
 Settings = Mapping[str, Any]
 Inventories = Callable[[str, Sequence[Settings]], Sequence[Inventory]]
 """(cloud, settings of the stack's providers) -> where to look."""
@@ -93,7 +100,7 @@ def _decide(
     for token, urn, inputs in [*known, *((i.token, i.urn, i.inputs) for i in plan if i.token.startswith(PROVIDERS))]:
         providers.setdefault(token.removeprefix(PROVIDERS), {})[urn] = inputs
     whole = Decision()
-    scope = Scope(name, plan, state.owned())
+    scope = Scope(name, plan, state.owned(), state.ids())
     for cloud, settings in sorted(providers.items()):
         if cloud not in RULES:
             continue
@@ -231,7 +238,7 @@ def on_sandbox(project: Project, name: str, say: Say) -> tuple[Stack, Inventorie
 
     def inventories(cloud: str, settings: Sequence[Settings]) -> Sequence[Inventory]:
         accounts = {account for one in settings for account in accounts_of(one)}
-        accounts |= {str(one["subscriptionId"]) for one in settings if one.get("subscriptionId")}
+        accounts |= {str(one[key]) for one in settings for key in ("subscriptionId", "project") if one.get(key)}
         return [SandboxInventory(project.directory, cloud, accounts, RULES[cloud])]
 
     return Stack(name, ("pulumi", "-C", str(project.path)), environment, say), inventories
@@ -249,6 +256,10 @@ def _real(name: str, say: Say) -> tuple[Stack, Inventories]:
             from spillway.recovery import azure_arm
 
             return azure_arm.inventories(settings)
+        if cloud == "gcp":
+            from spillway.recovery import gcp_api
+
+            return gcp_api.inventories(settings)
         if cloud == "cloudflare":
             from spillway.recovery import cloudflare_api
 

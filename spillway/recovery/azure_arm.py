@@ -1,6 +1,7 @@
-"""What exists in a real Azure subscription of a global stack: its resource group, zone, profiles and record sets.
+"""What exists in a real Azure subscription of a stack: its resource group, and what is in it.
 
-Read-only calls with the extra `azure`; the role Reader on the resource group, and on that of the zone, is enough.
+Of a global stack the zone, profiles and record sets, of a region what recovery/azure_region.py asks for. Read-only
+calls with the extra `azure`; the role Reader on the resource group, and on that of the zone, is enough.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any, Final
 from spillway.errors import SpillwayError
 from spillway.preflight.azure import AzureSubscription, connect
 from spillway.preflight.model import Unanswered
-from spillway.recovery import azure
+from spillway.recovery import azure, azure_region
+from spillway.recovery import azure_types as types
 from spillway.recovery.azure import Thing
 from spillway.recovery.model import Existing, Inventory, Properties, Scope, text
 
@@ -38,17 +40,21 @@ class ArmInventory:
             raise SpillwayError(f"listing what exists in the subscription {self._subscription}: {told}") from None
 
     def _things(self, scope: Scope) -> Iterator[Thing]:
-        for (name,) in _known(scope, azure.GROUP, "resourceGroupName"):
+        tokens = scope.tokens()
+        for (name,) in _known(scope, types.GROUP, "resourceGroupName"):
             path = f"/subscriptions/{self._subscription}/resourceGroups/{name}"
             found = self._ask._get(path, _GROUPS)
             if found is None:
                 continue
-            yield Thing(azure.GROUP, path, tags=found.get("tags") or {})
-            for profile in self._ask._all(f"{path}/providers/Microsoft.Network/trafficmanagerprofiles", _PROFILES):
-                yield from _profile(path, profile)
+            yield Thing(types.GROUP, path, tags=found.get("tags") or {})
+            if azure_region.is_region(scope):
+                yield from azure_region.things(self._ask, self._subscription, path, scope)
+            if types.PROFILE in tokens or not azure_region.is_region(scope):
+                for profile in self._ask._all(f"{path}/providers/Microsoft.Network/trafficmanagerprofiles", _PROFILES):
+                    yield from _profile(path, profile)
         for group, zone in sorted(
-            {*_known(scope, azure.ZONE, "resourceGroupName", "zoneName")}
-            | {*_known(scope, azure.RECORD_SET, "resourceGroupName", "zoneName")}
+            {*_known(scope, types.ZONE, "resourceGroupName", "zoneName")}
+            | {*_known(scope, types.RECORD_SET, "resourceGroupName", "zoneName")}
         ):
             yield from self._zone(group, zone, scope)
 
@@ -58,16 +64,16 @@ class ArmInventory:
         if found is None:
             return
         held = int((found.get("properties") or {}).get("numberOfRecordSets") or 0)
-        yield Thing(azure.ZONE, path, tags=found.get("tags") or {}, held=held)
+        yield Thing(types.ZONE, path, tags=found.get("tags") or {}, held=held)
         names = ("resourceGroupName", "zoneName", "recordType", "relativeRecordSetName")
-        for there, zone, kind, relative in _known(scope, azure.RECORD_SET, *names):
+        for there, zone, kind, relative in _known(scope, types.RECORD_SET, *names):
             if (there, zone) == (group, name):
                 record = self._ask._get(f"{path}/{kind}/{relative}", _DNS)
                 if record is not None:
                     properties = record.get("properties") or {}
                     alias = properties.get("CNAMERecord") or {}
                     leads_to = alias.get("cname") or (properties.get("targetResource") or {}).get("id") or ""
-                    yield Thing(azure.RECORD_SET, f"{path}/{kind}/{relative}", leads_to=str(leads_to))
+                    yield Thing(types.RECORD_SET, f"{path}/{kind}/{relative}", leads_to=str(leads_to))
 
 
 def _profile(group: str, item: Json) -> Iterator[Thing]:
@@ -76,11 +82,11 @@ def _profile(group: str, item: Json) -> Iterator[Thing]:
     properties = item.get("properties") or {}
     path = f"{group}/providers/Microsoft.Network/trafficmanagerprofiles/{item['name']}"
     fqdn = str((properties.get("dnsConfig") or {}).get("fqdn") or "")
-    yield Thing(azure.PROFILE, path, tags=item.get("tags") or {}, fqdn=fqdn)
+    yield Thing(types.PROFILE, path, tags=item.get("tags") or {}, fqdn=fqdn)
     for endpoint in properties.get("endpoints") or []:
         kind = str(endpoint["type"]).rpartition("/")[2]
         nested = str((endpoint.get("properties") or {}).get("targetResourceId") or "")
-        yield Thing(azure.ENDPOINT, f"{path}/{kind[:1].upper()}{kind[1:]}/{endpoint['name']}", nested=nested)
+        yield Thing(types.ENDPOINT, f"{path}/{kind[:1].upper()}{kind[1:]}/{endpoint['name']}", nested=nested)
 
 
 def _known(scope: Scope, token: str, *names: str) -> list[tuple[str, ...]]:

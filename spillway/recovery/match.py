@@ -24,6 +24,11 @@ REPLACE = "replace"
 """The one step that a preview's JSON has for a replacement, unless --show-replacement-steps asks for all three."""
 
 
+UNSEEN = (
+    "cannot be looked up: if `pulumi up` says that it is there already, `pulumi import {token} {name} ID` takes it in"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """Something that recovery leaves as it is. problem: the stack is not consistent because of it."""
@@ -101,7 +106,17 @@ class _Matcher:
             self.chosen[item.urn] = best
             decision.adopt.append((item, best))
         self._rest(decision)
+        self._unseen(decision)
         return decision
+
+    def _unseen(self, decision: Decision) -> None:
+        """Says of which planned types nobody can tell here whether one is there already."""
+        known = self.rules.known or frozenset()
+        clouds = {token.partition(":")[0] for token in known}
+        for item in self.plan:
+            if item.custom and item.token.partition(":")[0] in clouds and item.token not in known:
+                why = UNSEEN.format(token=item.token, name=item.name)
+                decision.left.append(Left(Existing(item.token, item.name), why))
 
     def _rest(self, decision: Decision) -> None:
         gone: set[str] = set()

@@ -65,6 +65,7 @@ class Rules:
     labels: type -> what its properties say as a Name tag would, for types that have neither tags nor unique names.
     copied: properties whose value is that of the same name of a resource that they depend on, and not its id.
     id_key: how two ids are compared, where a cloud writes one in several ways.
+    known: the types that can be looked up, or that need it not; None where nothing else is ever made.
     """
 
     keys: Mapping[str, Key]
@@ -76,6 +77,7 @@ class Rules:
     labels: Mapping[str, Key] = field(default_factory=dict)
     copied: frozenset[str] = frozenset()
     id_key: Callable[[str], str] = str
+    known: frozenset[str] | None = None
 
     def canonical(self, token: str) -> str:
         return self.same.get(token, token)
@@ -122,12 +124,13 @@ class Planned:
 class Scope:
     """What a stack is about, as far as listing needs it.
 
-    planned: what its plan would make. owned: (type, properties) of what its state has.
+    planned: what its plan would make. owned: (type, properties) of what its state has, ids: URN -> id of the same.
     """
 
     stack: str
     planned: Sequence[Planned] = ()
     owned: Sequence[tuple[str, Properties]] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
 
     def tokens(self) -> frozenset[str]:
         """The types of its resources, planned and owned; no components and providers."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.kinds import Resource
 from sandbox.store import Store
-from spillway.recovery import aws_types, route53, stand_in_global
+from spillway.recovery import aws_types, route53, stand_in_clouds
 from spillway.recovery.model import STACK_TAG, Existing, Rules, Scope, strings
 
 GLOBAL = "global"
@@ -29,8 +29,8 @@ class SandboxInventory:
         with store.transaction(write=False) as tx:
             rows = [r for r in tx.all(self._cloud) if not self._accounts or r.account in self._accounts]
         store.close()
-        if self._cloud in stand_in_global.EXISTING:
-            return stand_in_global.EXISTING[self._cloud]([r for r in rows if r.urn], scope)
+        if self._cloud in stand_in_clouds.EXISTING:
+            return stand_in_clouds.EXISTING[self._cloud]([r for r in rows if r.urn], scope)
         found = [self._tagged(r) for r in rows if r.urn and _tags(r).get(STACK_TAG) == scope.stack]
         names = {name: e.id for e, r in ((e, r) for e in found for r in rows if r.id == e.id) for name in _names(e, r)}
         for row in rows:

@@ -57,6 +57,10 @@ class State:
             if r.get("custom")
         ]
 
+    def ids(self) -> dict[str, str]:
+        """URN -> id of what is not to be deleted."""
+        return {urn: r["id"] for urn, r in self.live.items() if r.get("custom") and r.get("id")}
+
     def waiting(self) -> list[Resource]:
         """What earlier recoveries took in so that the next `up` deletes it."""
         return [r for r in self.resources if r.get("custom") and name_of(r["urn"]).startswith(RECOVERED)]

@@ -1,0 +1,231 @@
+"""What exists in a real Google Cloud project and region: the inventory of `spillway recover`.
+
+Read-only calls with the extra `gcp`, over google-auth's session; few of these services have an SDK among the
+dependencies, and all speak JSON. Needs, in the project, roles/browser-like rights to list: compute.*.list,
+storage.buckets.list, iam.serviceAccounts.list, iam.roles.list, secretmanager.secrets.get and .list,
+cloudfunctions.functions.list, cloudscheduler.jobs.list, monitoring.alertPolicies.list,
+monitoring.notificationChannels.list (roles/viewer has them all), and billing.budgets.list on the billing account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from spillway.errors import SpillwayError
+from spillway.recovery import gcp
+from spillway.recovery import gcp_types as types
+from spillway.recovery.gcp import Thing
+from spillway.recovery.model import Existing, Inventory, Properties, Scope, strings, text
+
+Json = Mapping[str, Any]
+
+INSTALL: Final = "uv sync --extra gcp, or pip install 'spillway[gcp]'"
+LOGIN: Final = "run `gcloud auth application-default login`"
+SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+"""Secret Manager and IAM know no narrower one: https://developers.google.com/identity/protocols/oauth2/scopes"""
+ROOT: Final = "https://{}.googleapis.com"
+MAX_PAGES: Final = 100
+TIMEOUT: Final = 30.0
+"""Seconds for one answer."""
+DISABLED: Final = "SERVICE_DISABLED"
+"""https://docs.cloud.google.com/service-usage/docs/troubleshooting: where an API was never on, nothing of it exists"""
+
+
+class Refused(Exception):
+    """An answer that is no list; the message is the service's own."""
+
+
+class Api:
+    """Google's services over one authorized session. root: an address with `{}` for the service's name."""
+
+    def __init__(self, session: Any, root: str = ROOT) -> None:
+        self._session, self._root = session, root
+
+    def get(self, service: str, path: str, **query: str) -> Json | None:
+        """The answer's body, None when there is no such thing. Raises Refused."""
+        from google.auth.exceptions import GoogleAuthError
+        from requests import RequestException
+
+        try:
+            answer = self._session.get(f"{self._root.format(service)}/{path}", params=query, timeout=TIMEOUT)
+        except GoogleAuthError as error:
+            raise Refused(f"{_one_line(error)}; {LOGIN}") from None
+        except RequestException as error:
+            raise Refused(f"{service}: no answer: {type(error).__name__}") from None
+        if answer.status_code == 404:
+            return None
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Refused(f"{service}: HTTP {answer.status_code}, and no JSON object")
+        if answer.status_code == 200:
+            return body
+        told = body.get("error") or {}
+        if DISABLED in {str(detail.get("reason")) for detail in told.get("details") or ()}:
+            return None
+        raise Refused(f"{service}: {_one_line(told.get('message') or f'HTTP {answer.status_code}')}")
+
+    def list(self, service: str, path: str, items: str, **query: str) -> Iterator[Json]:
+        """Every item of every page."""
+        token = ""
+        for _ in range(MAX_PAGES):
+            body = self.get(service, path, **query, **({"pageToken": token} if token else {})) or {}
+            yield from body.get(items) or ()
+            token = str(body.get("nextPageToken") or "")
+            if not token:
+                return
+        raise Refused(f"{service}: more than {MAX_PAGES} pages of {path}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+class GcpInventory:
+    """One project and region."""
+
+    def __init__(self, project: str, region: str, api: Api) -> None:
+        self._project, self._region, self._api = project, region, api
+
+    def existing(self, scope: Scope) -> list[Existing]:
+        """See model.Inventory. Raises SpillwayError in Google's words when a call is refused."""
+        try:
+            return gcp.complete(list(self._things(scope)), scope)
+        except Refused as error:
+            raise SpillwayError(f"listing what exists in the project {self._project}: {error}") from None
+
+    def _things(self, scope: Scope) -> Iterator[Thing]:
+        yield from self._compute(scope)
+        yield from self._buckets()
+        yield from self._accounts()
+        yield from self._secrets(scope)
+        place = f"projects/{self._project}/locations/{self._region}"
+        for item in self._api.list("cloudfunctions", f"v2/{place}/functions", "functions"):
+            yield self._named(types.FUNCTION, item, labels=item.get("labels") or {})
+        for item in self._api.list("cloudscheduler", f"v1/{place}/jobs", "jobs"):
+            yield self._named(types.JOB, item, region=self._region)
+        yield from self._monitoring()
+        yield from self._budgets(scope)
+
+    # Compute Engine
+
+    def _compute(self, scope: Scope) -> Iterator[Thing]:
+        """https://docs.cloud.google.com/compute/docs/reference/rest/v1 (list, filter)"""
+        ours = f'name eq "spillway-{scope.stack}-.*"'
+        for row in types.COMPUTE:
+            place = f"regions/{self._region}" if row.regional else "global"
+            path = f"compute/v1/projects/{self._project}/{place}/{row.collection}"
+            for item in self._api.list("compute", path, "items", filter=ours):
+                yield self._computed(row, item)
+                if row.token == types.ROUTER:
+                    yield from self._gateways(item)
+
+    def _computed(self, row: types.Computed, item: Json) -> Thing:
+        # Those of a template are in what it makes: its own block of properties.
+        templated = (item.get("properties") or {}).get("labels") or {}
+        return Thing(
+            row.token,
+            row.id(self._project, self._region, str(item["name"])),
+            {"name": item["name"]},
+            region=self._region if row.regional else "",
+            labels=(item.get("labels") or templated) if row.labelled else {},
+            says=str(item.get("description") or ""),
+            refs=frozenset(strings(item, skip=("selfLink", "id", "name"))),
+        )
+
+    def _gateways(self, router: Json) -> Iterator[Thing]:
+        path = f"projects/{self._project}/regions/{self._region}/routers/{router['name']}"
+        for nat in router.get("nats") or ():
+            names = {"router": router["name"], "name": nat["name"]}
+            yield Thing(types.ROUTER_NAT, f"{path}/{nat['name']}", names, region=self._region)
+
+    # Others that are known by name
+
+    def _buckets(self) -> Iterator[Thing]:
+        """https://docs.cloud.google.com/storage/docs/json_api/v1/buckets/list"""
+        query = {"project": self._project, "prefix": "spillway-"}
+        for item in self._api.list("storage", "storage/v1/b", "items", **query):
+            yield Thing(types.BUCKET, str(item["name"]), {"name": item["name"]}, labels=item.get("labels") or {})
+
+    def _accounts(self) -> Iterator[Thing]:
+        """https://docs.cloud.google.com/iam/docs/reference/rest/v1: projects.serviceAccounts, projects.roles (list)"""
+        path = f"v1/projects/{self._project}"
+        for item in self._api.list("iam", f"{path}/serviceAccounts", "accounts", pageSize="100"):
+            account = str(item["email"]).partition("@")[0]
+            id = f"projects/{self._project}/serviceAccounts/{item['email']}"
+            yield Thing(types.SERVICE_ACCOUNT, id, {"accountId": account}, says=str(item.get("displayName") or ""))
+        for item in self._api.list("iam", f"{path}/roles", "roles", pageSize="300"):
+            if not item.get("deleted"):
+                role = types.leaf(str(item["name"]))
+                yield Thing(types.ROLE, str(item["name"]), {"roleId": role}, says=str(item.get("title") or ""))
+
+    def _secrets(self, scope: Scope) -> Iterator[Thing]:
+        """By label, and those of the planned names: a project may have thousands.
+        https://docs.cloud.google.com/secret-manager/docs/filtering"""
+        path, seen = f"v1/projects/{self._project}/secrets", set[str]()
+        ours = f"labels.{gcp.STACK_LABEL}={scope.stack}"
+        found = list(self._api.list("secretmanager", path, "secrets", filter=ours))
+        seen = {types.leaf(str(item["name"])) for item in found}
+        wanted = {name for values in scope.properties(types.SECRET) if (name := text(values, "secretId"))}
+        found += [item for name in sorted(wanted - seen) if (item := self._api.get("secretmanager", f"{path}/{name}"))]
+        for item in found:
+            name = types.leaf(str(item["name"]))  # the service answers with the project's number
+            id = f"projects/{self._project}/secrets/{name}"
+            yield Thing(types.SECRET, id, {"secretId": name}, labels=item.get("labels") or {})
+
+    def _named(self, token: str, item: Json, region: str = "", labels: Mapping[str, str] | None = None) -> Thing:
+        name = str(item["name"])
+        says = str(item.get("description") or "")
+        return Thing(token, name, {"name": types.leaf(name)}, region=region, labels=labels or {}, says=says)
+
+    # Known by what they are called
+
+    def _monitoring(self) -> Iterator[Thing]:
+        """https://docs.cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies/list"""
+        path = f"v3/projects/{self._project}"
+        for token, collection in ((types.CHANNEL, "notificationChannels"), (types.ALERT_POLICY, "alertPolicies")):
+            for item in self._api.list("monitoring", f"{path}/{collection}", collection):
+                refs = frozenset(map(str, item.get("notificationChannels") or ()))
+                called = {"displayName": item.get("displayName")}
+                yield Thing(token, str(item["name"]), called, labels=item.get("userLabels") or {}, refs=refs)
+
+    def _budgets(self, scope: Scope) -> Iterator[Thing]:
+        """https://docs.cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets/list"""
+        accounts = {a for values in scope.properties(types.BUDGET) if (a := text(values, "billingAccount"))}
+        for account in sorted({types.leaf(account) for account in accounts}):
+            for item in self._api.list("billingbudgets", f"v1/billingAccounts/{account}/budgets", "budgets"):
+                by = (item.get("budgetFilter") or {}).get("labels") or {}
+                labels = {key: str(next(iter(_values(value)), "")) for key, value in by.items()}
+                yield Thing(types.BUDGET, str(item["name"]), {"displayName": item.get("displayName")}, labels=labels)
+
+
+def _values(value: Any) -> Sequence[Any]:
+    """A filter has one value in a list, in an object that has nothing else: {"values": ["gcp-us-central1"]}."""
+    return (value.get("values") or ()) if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+
+
+def connect(project: str) -> Api:
+    """The session of whoever is logged in; the budgets' API counts calls against a project, which has to be named.
+
+    Raises SpillwayError without the SDK, and without credentials.
+    """
+    try:
+        import google.auth
+        from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.requests import AuthorizedSession
+    except ImportError:
+        raise SpillwayError(f"Google's libraries are not installed: {INSTALL}") from None
+    try:
+        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=project)
+    except GoogleAuthError as error:
+        raise SpillwayError(f"Google Cloud: {_one_line(error)}; {LOGIN}") from None
+    return Api(AuthorizedSession(credentials))  # type: ignore[no-untyped-call]
+
+
+def inventories(providers: Sequence[Properties]) -> Sequence[Inventory]:
+    """One per project and region of the stack's Google Cloud providers."""
+    places = sorted({(str(p["project"]), str(p.get("region") or "")) for p in providers if p.get("project")})
+    return [GcpInventory(project, region, connect(project)) for project, region in places]
