@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from infra import catalog, fit, gpu_support
+from infra import catalog, fit, gpu_support, storage_checks
 from infra.checks import check
 from infra.faults import Fault, Path, did_you_mean, listed
+from infra.parity import SCRATCH_FACTOR
 
 if TYPE_CHECKING:
     from infra.config import AwsRegion, RegionConfig
     from infra.sections import Architecture
 
 MIB_PER_MB: Final = (1 << 20) / 1e6
-SCRATCH_FACTOR: Final = 1.1
-"""A staged model, its manifest and the compile cache need this much more than the weights."""
 
 
 def listed_types(region: RegionConfig) -> Iterator[tuple[Path, str]]:
@@ -285,4 +284,4 @@ def advice(region: RegionConfig) -> tuple[str, ...]:
     if region.SPOT and region.CLOUD != "azure" and len(region.pools.types) < 3:  # a scale set has one size
         count = "one machine type" if len(region.pools.types) == 1 else "two machine types"
         lines.append(f"pools.types: {count}; spot capacity is found far more often with three")
-    return tuple(lines)
+    return (*lines, *storage_checks.advice(region))

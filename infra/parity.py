@@ -60,12 +60,14 @@ class Figure:
 
     value: of those that are documented; None where none is. binds: the limit that it is. unknown: names of those that
     could make it smaller. most: the smallest of what the limits may reach at all, None where nothing bounds them.
+    most_binds: the limit that this is.
     """
 
     value: float | None
     binds: str | None
     unknown: tuple[str, ...]
     most: float | None
+    most_binds: str | None = None
     source: str | None = None
 
 
@@ -75,10 +77,11 @@ def smallest(limits: Iterable[Limit]) -> Figure:
     known = [limit for limit in found if limit.value is not None]
     least = min(known, key=lambda limit: limit.value or 0.0, default=None)
     unknown = tuple(limit.name for limit in found if limit.value is None or not limit.sure)
-    most = min((limit.most for limit in found if limit.most is not None), default=None)
+    bounds = [(limit.most, limit.name) for limit in found if limit.most is not None]
+    most, most_binds = min(bounds, key=lambda bound: bound[0], default=(None, None))
     if least is None:
-        return Figure(None, None, unknown, most)
-    return Figure(least.value, least.name, unknown, most, least.source)
+        return Figure(None, None, unknown, most, most_binds)
+    return Figure(least.value, least.name, unknown, most, most_binds, least.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,9 @@ class Staging:
 
     seconds: gb / rate, at the documented limits; None where none of them is known, or the weights have no room.
     lower_bound: a limit is unknown, so that it may well take longer. least_seconds: quicker than that nothing that is
-    known allows, bursts included; None where nothing rules it out. connections: parallel requests that the rate takes,
-    None where the cloud tells of no single one's. room: whether scratch holds it.
+    known allows, bursts included; None where nothing rules it out. least_binds: what rules it out. connections:
+    parallel requests that the rate takes; None where the cloud does not tell what a single one brings. room: whether
+    scratch holds it.
     """
 
     gb: float
@@ -142,6 +146,7 @@ class Staging:
     seconds: float | None
     lower_bound: bool
     least_seconds: float | None
+    least_binds: str | None
     mbps: float | None
     binds: str | None
     unknown: tuple[str, ...]
@@ -391,6 +396,7 @@ def staging(of: Node, gb: float) -> Staging:
         seconds=gb * 1000 / rate.value if room and rate.value is not None else None,
         lower_bound=bool(rate.unknown),
         least_seconds=gb * 1000 / rate.most if room and rate.most is not None else None,
+        least_binds=rate.most_binds,
         mbps=rate.value,
         binds=rate.binds,
         unknown=rate.unknown,
@@ -417,7 +423,7 @@ def of_region(region: RegionConfig, machine: Machine, nodes: int = 1) -> Node:
 
 def is_zoned(region: RegionConfig, machine: Machine) -> bool:
     """Whether the nodes of this type are put in zones; Azure's only, of which some regions tell none."""
-    if region.cloud != "azure":
+    if region.CLOUD != "azure":
         return True
     from infra.azure.zones import pool_zones
 
