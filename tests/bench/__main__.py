@@ -1,4 +1,5 @@
-"""`make bench`: what a region costs on the sandbox, against a flat program of the same resources; DNS; as JSON.
+"""`make bench`: what a region costs on the sandbox, on each cloud, and against a flat program of the same resources on
+one of them; DNS; as JSON.
 
 Region and floor take turns within one run, and figures are medians: only the ratios mean something on a noisy machine.
 `preview_ratio` compares with a floor that imports as the region does (no garbage collection meanwhile);
@@ -23,6 +24,8 @@ from tests.support.deployed import deploy, endpoint
 from tests.support.engine import EngineSandbox
 
 STACK = "aws-us-east-1"
+OTHERS = ("azure-eastus", "gcp-us-central1", "tencent-ap-guangzhou")
+"""Region stacks that have no floor program."""
 GLOBALS = ("global", "global-cloudflare", "global-traffic-manager")
 FLOOR = Path(__file__).parent / "floor"
 QUIET_IMPORTS = "SPILLWAY_FLOOR_QUIET_IMPORTS"
@@ -41,18 +44,36 @@ CHECKED = (
 )
 
 
-def life(sandbox: EngineSandbox, runs: dict[str, list[Measured]], log: Path, **environment: str) -> None:
+def life(
+    sandbox: EngineSandbox, runs: dict[str, list[Measured]], log: Path, stack: str = STACK, **environment: str
+) -> None:
     """Preview, up, no-op up and destroy once, each measured."""
     for step, arguments in STEPS.items():
-        command = pulumi_command([*arguments, "--non-interactive", "--stack", STACK], sandbox.project)
+        command = pulumi_command([*arguments, "--non-interactive", "--stack", stack], sandbox.project)
         runs[step].append(measure(command, {**sandbox.environment, **environment}, log))
 
 
+def other_regions(base: Path, count: int) -> dict[str, Any]:
+    """The same life of the region stacks on the other clouds, with the number of their resources."""
+    found: dict[str, Any] = {}
+    for stack in OTHERS:
+        sandbox = EngineSandbox(base / stack)
+        sandbox.project.ensure_stack(stack, sandbox.environment)
+        runs: dict[str, list[Measured]] = {step: [] for step in STEPS}
+        for number in range(count):
+            print(f"run {number + 1} of {count}: {stack}", file=sys.stderr)
+            life(sandbox, runs, base / f"{stack}.log", stack)
+        planned = sandbox.preview(stack)["changeSummary"]["create"]
+        found[stack] = {step: median(measured) for step, measured in runs.items()} | {"resources": planned}
+    return found
+
+
 def global_previews(base: Path, count: int) -> dict[str, Any]:
-    """Preview of the global stack by provider, over two regions as states."""
+    """Preview of the global stack by provider, over three regions as states."""
     world = EngineSandbox(base / "world")
-    deploy(world, "aws-us-east-1", endpoint("us-east-1", [f"203.0.113.{n}" for n in range(11, 15)]))
-    deploy(world, "aws-us-west-2", endpoint("us-west-2", [f"203.0.113.{n}" for n in range(21, 25)]))
+    deploy(world, STACK, endpoint("us-east-1", [f"203.0.113.{n}" for n in range(11, 15)]))
+    for number, stack in enumerate(("gcp-us-central1", "azure-eastus"), 21):
+        deploy(world, stack, endpoint("us-east-2", [f"203.0.113.{number}"]))
     found = {}
     for stack in GLOBALS:
         world.project.ensure_stack(stack, world.environment)
@@ -92,6 +113,7 @@ def main() -> int:
             "preview_ratio": round(preview["region"]["wall_s"] / preview["floor"]["wall_s"], 3),
             "preview_ratio_cpu": round(preview["region"]["cpu_s"] / preview["floor"]["cpu_s"], 3),
             "preview_ratio_naive": round(preview["region"]["wall_s"] / preview["floor_naive"]["wall_s"], 3),
+            "other_regions": other_regions(base, count),
             "global_preview": global_previews(base, count),
             "plugin_start_s": {
                 package: start_seconds(package, base / f"plugin-{package}", 5) for package in DISTRIBUTIONS
