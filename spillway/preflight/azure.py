@@ -7,61 +7,26 @@ Microsoft.Network/checkTrafficManagerNameAvailability/action.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
+from spillway.preflight.azure_calls import INSTALL, ArmAsker, Json, answered, hush
 from spillway.preflight.azure_checks import Availability, Profile, Subscription
 from spillway.preflight.global_context import DnsZone
-from spillway.preflight.model import Asker, Unanswered, Unreachable, once, understood
+from spillway.preflight.model import Unanswered, Unreachable, once, understood
 
-Json = Mapping[str, Any]
-ARM: Final = "https://management.azure.com"
-INSTALL: Final = "uv sync --extra azure, or pip install 'spillway[azure]'"
 # https://learn.microsoft.com/rest/api/resources/subscriptions/get, .../providers/get, https://learn.microsoft.com/rest/api/dns/zones
 _SUBSCRIPTIONS: Final = "2022-12-01"
 _PROVIDERS: Final = "2021-04-01"
 _ZONES: Final = "2018-05-01"
 STACK_TAG: Final = "spillway-stack"
-MAX_PAGES: Final = 100
 _TYPE: Final = "Microsoft.Network/trafficManagerProfiles"
 
 
-class AzureSubscription(Asker):
+class AzureSubscription(ArmAsker):
     """One subscription, asked with a TrafficManagerManagementClient."""
 
     stand_in = False
-
-    def __init__(self, subscription: str, client: Any) -> None:
-        super().__init__()
-        self._subscription, self._client = subscription, client
-
-    def _get(self, path: str, version: str) -> Json | None:
-        """The body of an ARM resource; None when it is not there."""
-        from azure.core.rest import HttpRequest
-
-        with answered(f"GET {path}"):
-            url = path if path.startswith("https://") else f"{ARM}{path}?api-version={version}"
-            answer = self._client.send_request(HttpRequest("GET", url))
-            if answer.status_code == 404:
-                return None
-            answer.raise_for_status()
-        with understood("Azure"):
-            body = answer.json()
-            if not isinstance(body, dict):
-                raise TypeError("no object")
-            return body
-
-    def _all(self, path: str, version: str) -> Iterator[Json]:
-        following = path
-        for _ in range(MAX_PAGES):
-            body = self._get(following, version) or {}
-            yield from body.get("value") or []
-            if not (further := body.get("nextLink")):
-                return
-            following = str(further)
-        raise Unanswered(f"Azure lists more than {MAX_PAGES} pages of {path}")
 
     @once
     def subscription(self) -> Subscription:
@@ -139,32 +104,6 @@ def _group(id: str) -> str:
     return parts[parts.index("resourcegroups") + 1] if "resourcegroups" in parts else ""
 
 
-@contextmanager
-def answered(action: str) -> Iterator[None]:
-    """Turns the SDK's errors into Unanswered and Unreachable."""
-    from azure.core import exceptions
-
-    try:
-        yield
-    except exceptions.ClientAuthenticationError as error:
-        raise Unreachable(f"Azure: {_one_line(error)}; log in: `az login`") from None
-    except exceptions.HttpResponseError as error:
-        code = str(getattr(error.error, "code", "") or "")
-        if error.status_code == 403 or code == "AuthorizationFailed":
-            raise Unanswered(f"denied: {action}", f"allow {action} (role Reader) to whoever runs preflight") from None
-        if error.status_code == 429:
-            raise Unanswered("Azure throttles after several tries", "run it again") from None
-        raise Unanswered(f"Azure: {_one_line(error)}") from None
-    except (exceptions.ServiceRequestError, exceptions.ServiceResponseError) as error:
-        raise Unreachable(f"Azure is out of reach: {_one_line(error)}; check network and proxy") from None
-
-
-def _one_line(error: Exception) -> str:
-    told = str(getattr(error, "message", "") or error)
-    # A credential chain tells a paragraph for each of its ways; the first sentence says that none worked.
-    return " ".join(told.split("\n")[0].split()).rstrip(".")
-
-
 def connect(subscription: str) -> AzureSubscription:
     """The subscription, with the environment's credentials. Raises Unreachable without the extra."""
     try:
@@ -172,6 +111,5 @@ def connect(subscription: str) -> AzureSubscription:
         from azure.mgmt.trafficmanager import TrafficManagerManagementClient
     except ImportError:
         raise Unreachable(f"Azure: its SDK is not installed: {INSTALL}") from None
-    # It logs a paragraph for each way to log in that did not work; the first line of its error says enough.
-    logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
+    hush()
     return AzureSubscription(subscription, TrafficManagerManagementClient(DefaultAzureCredential(), subscription))

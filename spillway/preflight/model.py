@@ -154,7 +154,7 @@ def once(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self
                     memory.told[key] = None, error
             answer, refusal = memory.told[key]
         if refusal is not None:
-            raise Unanswered(refusal.reason, refusal.action)
+            raise type(refusal)(refusal.reason, refusal.action)
         result: R = answer
         return result
 

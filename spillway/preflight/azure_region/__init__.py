@@ -1,0 +1,1 @@
+"""A region on Azure: what is asked of its subscription, and what the answers mean."""
