@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -102,8 +103,7 @@ class Volume:
 class Scratch:
     """Where weights are staged: RAID0 of all local NVMe disks, or the data volume where there are none.
 
-    disks: number of local ones. size_gb: GB of all. iops: of the data volume; of NVMe nobody tells the same thing.
-    mbps: MB/s written.
+    disks: number of local ones. size_gb: GB of all. iops, mbps: written.
     """
 
     where: Literal["nvme", "data"]
@@ -323,15 +323,19 @@ def store(cloud: str, region: str | None = None, nodes: int = 1) -> tuple[Limit,
     return tuple(found)
 
 
-def nvme(machine: Machine) -> Limit:
-    """What all local disks of a node together take in, MB/s written; by their number, between two numbers the lower."""
+def nvme(machine: Machine) -> tuple[Limit, Limit]:
+    """IOPS, and MB/s written, of all local disks of a node; by their number, between two numbers the lower one's."""
     told = limits()["nvme"].get(machine.cloud)
-    name = "local NVMe"
+    name, source = "local NVMe", _machine_source(machine)
     if told is None:
-        return Limit(name, None, None, _machine_source(machine))
-    rows = [mibps for count, mibps in told["mibps"].items() if int(count) <= machine.nvme_count]
-    mbps = rows[-1] * MIB_PER_MB if rows else None
-    return Limit(name, mbps, mbps, told["source"])
+        return Limit(name, None, None, source), Limit(name, None, None, source)
+
+    def row(key: str, unit: float) -> Limit:
+        fitting = [value for count, value in told[key].items() if int(count) <= machine.nvme_count]
+        value = fitting[-1] * unit if fitting else None
+        return Limit(name, value, value, told["source"])
+
+    return row("iops", 1), row("mibps", MIB_PER_MB)
 
 
 def connection_mbps(cloud: str) -> float | None:
@@ -360,14 +364,14 @@ def node(
         Limit("root and data", added, added, ""),
         _ceiling(machine, machine.disk_baseline_mbps, machine.disk_max_mbps),
     ))  # fmt: skip
-    unknown = Figure(None, None, ("IOPS",), None)
     if machine.nvme_count:
-        write = nvme(machine)
-        scratch = Scratch("nvme", machine.nvme_count, machine.nvme_gb, unknown, smallest((write,)))
+        iops, write = nvme(machine)
+        scratch = Scratch("nvme", machine.nvme_count, machine.nvme_gb, smallest((iops,)), smallest((write,)))
     else:
         write = _as_limit(data)
         size = 0 if data is None else int(data.size_gib * GIB_PER_GB)
-        scratch = Scratch("data", 0, size, unknown if data is None else data.iops, smallest((write,)))
+        untold = Figure(None, None, ("data volume",), None)
+        scratch = Scratch("data", 0, size, untold if data is None else data.iops, smallest((write,)))
     path = (network(machine), *store(machine.cloud, region, nodes), write)
     return Node(machine, region, root, data, together, scratch, path, connection_mbps(machine.cloud))
 
@@ -431,13 +435,14 @@ def is_zoned(region: RegionConfig, machine: Machine) -> bool:
 
 
 def in_order(machines: Iterable[Machine]) -> list[Machine]:
-    """By cloud, then by family, then by size."""
+    """By cloud, then by family, then by GPUs and size."""
     clouds = list(catalog.READERS)
+    return sorted(machines, key=lambda m: (clouds.index(m.cloud), family(m.name), m.gpus, m.vcpus, m.name))
 
-    def key(machine: Machine) -> tuple[int, str, int, int, str]:
-        family = machine.name.removeprefix("Standard_").rstrip("0123456789").split(".")[0].rsplit("-", 1)[0]
-        if machine.cloud == "azure":
-            family = "".join(part for part in machine.name if not part.isdigit())
-        return clouds.index(machine.cloud), family, machine.gpus, machine.vcpus, machine.name
 
-    return sorted(machines, key=key)
+def family(name: str) -> str:
+    """What machine types of one family share in their names: p5en, ND_v4, a2-highgpu, GT4."""
+    azure = re.fullmatch(r"Standard_([A-Z]+)\d+[a-z]*_(.+)", name)
+    if azure:
+        return "_".join(azure.groups())
+    return name.split(".")[0] if "." in name else name.rsplit("-", 1)[0]

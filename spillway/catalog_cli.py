@@ -50,38 +50,96 @@ def verdict(spec: ModelSpec, shape: Architecture, machine: data.Machine) -> Verd
 
 
 def catalog(
-    region: Annotated[str | None, typer.Option(help="Only what this AWS region offers, with its zones.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Only what this region of the cloud offers, with its zones.")
+    ] = None,
+    cloud: Annotated[str | None, typer.Option(help="aws unless given; with --storage, all of them.")] = None,
     machine: Annotated[str | None, typer.Option("--type", help="Only types that begin with this, such as p5.")] = None,
     stacks: Annotated[
         Path, typer.Option(help="Folder of stack files; their models and loads are tried on each type.")
     ] = Path("stacks"),
+    storage: Annotated[
+        bool, typer.Option("--storage", help="What one node gets of its disks, and how long weights take to them.")
+    ] = False,
+    stack: Annotated[
+        str | None, typer.Option(help="With --storage: the machine types, volumes and model of this stack file.")
+    ] = None,
     models: Annotated[bool, typer.Option("--models", help="List the known models instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
     """Machine types with GPUs: memory, architecture, disks, zones, and whether the models of the stack files fit."""
+    if stack is not None and not storage:
+        raise SpillwayError("--stack goes with --storage; --stacks names the folder of the stack files")
     if models:
         rows = [_model_row(name) for name in data.models()]
         _print(rows, as_json, lambda: _models_table(rows))
         return
-    if region is not None and region not in data.regions():
-        hint = did_you_mean(region, data.regions())
-        raise SpillwayError(f"--region {region}: unknown region{hint}; known are {listed(data.regions())}")
-    found = [
-        one
-        for one in data.machines()
-        if one.name.startswith(machine or "") and (region is None or data.zones(one.name, region))
-    ]
-    if not found:
-        where = f" in {region}" if region else ""
-        raise SpillwayError(f"no machine type{' beginning with ' + machine if machine else ''} is offered{where}")
+    if cloud is not None and cloud not in data.READERS:
+        raise SpillwayError(f"--cloud {cloud}: has to be {listed(data.READERS)}{did_you_mean(cloud, data.READERS)}")
+    if storage:
+        _storage(cloud, region, machine, stack, stacks, as_json)
+        return
+    found = _found(cloud or "aws", region, machine)
     specs = _specs(stacks)
     entries = [_machine_row(one, region, specs) for one in found]
-    _print(entries, as_json, lambda: _machines_table(entries, region, list(specs)))
+    observed = data.observed(cloud or "aws")
+    _print(entries, as_json, lambda: _machines_table(entries, region, list(specs), observed), observed)
 
 
-def _print(rows: Sequence[dict[str, Any]], as_json: bool, table: Any) -> None:
+def _found(cloud: str, region: str | None, prefix: str | None) -> list[data.Machine]:
+    """The cloud's machine types that begin with prefix and are offered in the region."""
+    if region is not None and region not in data.regions(cloud):
+        hint = did_you_mean(region, data.regions(cloud))
+        raise SpillwayError(f"--region {region}: unknown region{hint}; known are {listed(data.regions(cloud))}")
+    found = [
+        one
+        for one in data.machines(cloud)
+        if one.name.startswith(prefix or "") and (region is None or region in data.offered_in(one.name))
+    ]
+    if not found:
+        where = f" in {region}" if region else f" on {cloud}" if cloud != "aws" else ""
+        raise SpillwayError(f"no machine type{' beginning with ' + prefix if prefix else ''} is offered{where}")
+    return found
+
+
+def _storage(
+    cloud: str | None, region: str | None, prefix: str | None, stack: str | None, stacks: Path, as_json: bool
+) -> None:
+    from infra import parity
+    from spillway import catalog_storage as view
+    from spillway.regions import chosen
+
+    config = None
+    if stack is not None:
+        (config,) = chosen(stacks, [stack])
+        if cloud not in (None, config.cloud):
+            raise SpillwayError(f"--cloud {cloud}: --stack {stack} is on {config.cloud}; leave --cloud out")
+        if region is not None or prefix is not None:
+            given = "--region" if region is not None else "--type"
+            raise SpillwayError(f"{given} goes without --stack, which says it already")
+        found = list(config.machines)
+    elif region is not None:
+        owners = [cloud] if cloud else [one for one in data.READERS if region in data.regions(one)]
+        found = _found(owners[0] if owners else "aws", region, prefix)
+    elif cloud is not None:
+        found = _found(cloud, None, prefix)
+    else:
+        found = [one for name in data.READERS for one in data.machines(name) if one.name.startswith(prefix or "")]
+        if not found:
+            raise SpillwayError(f"no machine type beginning with {prefix} is offered on any cloud")
+    entries = view.entries(found, region, config)
     if as_json:
-        typer.echo(json.dumps({"observed": data.observed(), "rows": rows}, indent=2))
+        rows = [view.as_json(entry) for entry in entries]
+        typer.echo(json.dumps({"observed": parity.observed(), "rows": rows}, indent=2))
+        return
+    clouds = list(dict.fromkeys(one.cloud for one in found))
+    for line in view.lines(entries, view.title(clouds, region, config)):
+        typer.echo(line)
+
+
+def _print(rows: Sequence[dict[str, Any]], as_json: bool, table: Any, observed: str | None = None) -> None:
+    if as_json:
+        typer.echo(json.dumps({"observed": observed or data.observed(), "rows": rows}, indent=2))
         return
     from rich.console import Console
     from rich.measure import Measurement
@@ -139,14 +197,14 @@ def _table(columns: Iterable[tuple[str, bool]], title: str) -> Table:
     return table
 
 
-def _machines_table(rows: Sequence[dict[str, Any]], region: str | None, models: Sequence[str]) -> Table:
+def _machines_table(rows: Sequence[dict[str, Any]], region: str | None, models: Sequence[str], observed: str) -> Table:
     where = f"zones of {region}" if region else "regions"
     columns = [("type", False), ("GPUs", False), ("GiB each", True), ("arch", False), ("vCPU", True), ("NVMe GB", True)]
-    columns += [("EBS MB/s", True), ("EFA", True), (where, False), *((name, False) for name in models)]
-    table = _table(columns, f"Offered as of {data.observed()}; models with the load of their stack file")
+    columns += [("disk MB/s", True), ("EFA", True), (where, False), *((name, False) for name in models)]
+    table = _table(columns, f"Offered as of {observed}; models with the load of their stack file")
     for row in rows:
         if region:
-            there = " ".join(zone.removeprefix(region) for zone in row["offered_in"].get(region, ()))
+            there = " ".join(zone.removeprefix(region).lstrip("-") for zone in row["offered_in"].get(region, ()))
         else:
             there = str(len(row["offered_in"]))
         table.add_row(
@@ -156,7 +214,7 @@ def _machines_table(rows: Sequence[dict[str, Any]], region: str | None, models: 
             row["gpu_architecture"],
             str(row["vcpus"]),
             str(row["nvme_count"] * row["nvme_disk_gb"] or "-"),
-            f"{row['disk_max_mbps']:g}",
+            "?" if row["disk_max_mbps"] is None else f"{row['disk_max_mbps']:g}",
             str(row["efa"] or "-"),
             there or "-",
             *(_short(row["models"][name]) for name in models),
