@@ -16,9 +16,8 @@ from pulumi import ResourceOptions
 
 from infra.gcp.common import Scope
 from infra.naming import POOLS, Pool
+from infra.outputs import PORT, READY_PATH
 
-PORT: Final = 443
-READY_PATH: Final = "/readyz"
 # https://docs.cloud.google.com/load-balancing/docs/enabling-connection-draining
 DRAIN_MAX: Final = 3600
 

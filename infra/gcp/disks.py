@@ -95,14 +95,24 @@ def disks(chosen: Layout, image: str, root: Root, data: Data, labels: dict[str, 
     ]
 
 
+def iops_most(size_gib: int) -> int:
+    """The most IOPS that a Hyperdisk of this size may have."""
+    return min(IOPS_MAX, max(IOPS_MIN, IOPS_PER_GIB * size_gib))
+
+
+def throughput_range(iops: int) -> tuple[int, int]:
+    """The least and the most MiB/s that a Hyperdisk of these IOPS may have."""
+    return max(THROUGHPUT_MIN, iops // 256), min(THROUGHPUT_MAX, iops // 4)
+
+
 def _data(kind: str, volume: Data) -> dict[str, Any]:
     shape: dict[str, Any] = {"disk_type": kind, "disk_size_gb": volume.size_gib}
     if kind != HYPERDISK:
         return shape
-    most = min(IOPS_MAX, max(IOPS_MIN, IOPS_PER_GIB * volume.size_gib))
+    most = iops_most(volume.size_gib)
     if not IOPS_MIN <= volume.iops <= most:
         raise ValueError(f"data disk: {volume.iops:,} IOPS: expected {IOPS_MIN:,} to {most:,} at its size")
-    low, high = max(THROUGHPUT_MIN, volume.iops // 256), min(THROUGHPUT_MAX, volume.iops // 4)
+    low, high = throughput_range(volume.iops)
     if not low <= volume.throughput_mbps <= high:
         got = f"{volume.throughput_mbps:,} MiB/s"
         raise ValueError(f"data disk: {got}: expected {low:,} to {high:,} with {volume.iops:,} IOPS")

@@ -12,11 +12,10 @@ from pulumi import ResourceOptions
 
 from infra import naming
 from infra.gcp.common import Scope
+from infra.gcp.limits import CHANNELS_PER_BUDGET
 
 # (share of the limit, basis); the same steps as on the other clouds
 ALERTS: Final = ((0.8, "CURRENT_SPEND"), (1.0, "CURRENT_SPEND"), (1.0, "FORECASTED_SPEND"))
-# https://docs.cloud.google.com/billing/docs/how-to/budgets-notification-recipients
-CHANNELS_PER_BUDGET: Final = 5
 # https://docs.cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets (displayName)
 BUDGET_NAME_MAX: Final = 60
 # https://docs.cloud.google.com/logging/docs/alerting/log-based-alerts: one notification per kind in this time, so that

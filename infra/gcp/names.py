@@ -30,6 +30,7 @@ SERVICE_NAME_MAX: Final = 49
 # https://docs.cloud.google.com/compute/docs/labeling-resources#requirements
 LABEL_MAX: Final = 63
 LABELS_MAX: Final = 64
+RESERVED_LABELS: Final = (f"{PROJECT}-", "goog")
 # https://docs.cloud.google.com/resource-manager/docs/creating-managing-projects#before_you_begin
 _PROJECT: Final = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 # https://docs.cloud.google.com/compute/docs/regions-zones
@@ -140,6 +141,19 @@ def image_name(family: str, version: str) -> str:
     return full
 
 
+def label_fault(key: str, value: str) -> str | None:
+    """Why a tag of the stack file can be no label, or None."""
+    if key.startswith(RESERVED_LABELS):
+        return f"labels that begin with {' or '.join(RESERVED_LABELS)} are set by Google and by the stack"
+    if not _LABEL_KEY.fullmatch(key):
+        return (
+            f"to Google Cloud a label: its key has 1 to {LABEL_MAX} lower-case letters, digits, _ and -, a letter first"
+        )
+    if not _LABEL_VALUE.fullmatch(value):
+        return f"to Google Cloud a label: its value has up to {LABEL_MAX} lower-case letters, digits, _ and -"
+    return None
+
+
 def labels(
     stack: str, component: str, extra: Mapping[str, str] | None = None, *, pool: str | None = None
 ) -> dict[str, str]:
@@ -152,16 +166,9 @@ def labels(
     if pool is not None:
         own[f"{PROJECT}-pool"] = pool
     for key, value in (extra or {}).items():
-        if key.startswith((f"{PROJECT}-", "goog")):
-            raise ValueError(f"label {key!r}: keys that start with {PROJECT}- or goog are reserved")
-        if not _LABEL_KEY.fullmatch(key):
-            raise ValueError(
-                f"label {key!r}: expected 1 to {LABEL_MAX} lower-case letters, digits, _ and -, a letter first"
-            )
-        if not _LABEL_VALUE.fullmatch(value):
-            raise ValueError(
-                f"label {key!r} = {value!r}: expected up to {LABEL_MAX} lower-case letters, digits, _ and -"
-            )
+        why = label_fault(key, value)
+        if why is not None:
+            raise ValueError(f"label {key!r} = {value!r}: {why}")
     merged = {**(extra or {}), **own}
     if len(merged) > LABELS_MAX:
         raise ValueError(f"{len(merged)} labels on {component}, the limit is {LABELS_MAX}")

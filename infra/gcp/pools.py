@@ -20,16 +20,12 @@ from pulumi import ResourceOptions
 
 from infra.gcp import names
 from infra.gcp.common import Scope
+from infra.gcp.limits import GRACE_MAX, SELECTIONS_MAX, TYPES_PER_SELECTION
 from infra.gcp.node import Node, Selection
 from infra.naming import Pool
 
 PORT: Final = 443
 LIVE_PATH: Final = "/livez"
-# https://docs.cloud.google.com/compute/docs/reference/rest/v1/regionInstanceGroupManagers (initialDelaySec)
-GRACE_MAX: Final = 3600
-# https://docs.cloud.google.com/compute/docs/instance-groups/configure-instance-flexibility
-SELECTIONS_MAX: Final = 10
-TYPES_PER_SELECTION: Final = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import ResourceOptions
 
+from infra import outputs
 from infra.catalog import checker_networks
 from infra.gcp import names
-from infra.gcp.balancer import PORT, READY_PATH, Balancer, BalancerArgs
+from infra.gcp.balancer import Balancer, BalancerArgs
 from infra.gcp.common import Scope
 from infra.gcp.events import Events, EventsArgs
 from infra.gcp.identity import Identity, IdentityArgs
@@ -149,34 +150,7 @@ class Region(pulumi.ComponentResource):
 
     def _describe(self, balancer: Balancer, pools: Pools, args: RegionArgs, storage: Storage) -> None:
         config = self._config
-        wanted = config.pools
-        self.endpoint = pulumi.Output.from_input(
-            {
-                "hostname": balancer.hostname,
-                "addresses": balancer.addresses,
-                "port": PORT,
-                "healthPath": READY_PATH,
-                "cloud": config.cloud,
-                "region": config.region,
-                "nearestAwsRegion": config.latency_region,
-                "residency": config.residency,
-            }
-        )
-        self.pools = pulumi.Output.from_input(
-            {
-                "target": wanted.target,
-                "floor": wanted.floor,
-                "max": wanted.max,
-                "spot": {"name": pools.spot_group, "types": list(wanted.types), "size": wanted.target - wanted.floor},
-                "onDemand": {
-                    "name": pools.on_demand_group,
-                    "types": list(config.on_demand_types),
-                    "size": wanted.floor,
-                },
-                "capacityBlocks": [],
-            }
-        )
-        self.image = pulumi.Output.from_input(
-            {"family": config.image.family, "version": config.image.version, "id": args.image.id}
-        )
+        self.endpoint = pulumi.Output.from_input(outputs.endpoint(config, balancer.hostname, balancer.addresses))
+        self.pools = pulumi.Output.from_input(outputs.pools(config, pools.spot_group, pools.on_demand_group))
+        self.image = pulumi.Output.from_input(outputs.image(config, args.image.id))
         self.model_store = storage.uri

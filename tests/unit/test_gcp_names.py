@@ -79,8 +79,8 @@ def test_labels_tell_stack_component_and_pool() -> None:
         ({"cost centre": "x"}, "label 'cost centre'"),
         ({"team": "Platform"}, "label 'team' = 'Platform'"),
         ({"team": "a.b"}, "label 'team' = 'a.b'"),
-        ({"spillway-stack": "other"}, "reserved"),
-        ({"goog-x": "y"}, "reserved"),
+        ({"spillway-stack": "other"}, "set by Google and by the stack"),
+        ({"goog-x": "y"}, "set by Google and by the stack"),
         ({f"k{i}": "v" for i in range(62)}, "the limit is 64"),
     ],
 )
