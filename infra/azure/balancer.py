@@ -11,9 +11,8 @@ import pulumi_azure_native as azure
 from pulumi import ResourceOptions
 
 from infra.azure.common import Scope
+from infra.outputs import PORT, READY_PATH
 
-PORT: Final = 443
-READY_PATH: Final = "/readyz"
 # https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-idle-timeout: 4 to 100 minutes, otherwise 4
 IDLE_MINUTES: Final = 100
 """A long answer that is not streamed is silent for as long as it takes; a flow costs the balancer nothing to keep."""

@@ -37,8 +37,7 @@ class IdentityArgs:
 
     group: the resource group's name, known once it stands. tenant: of the subscription. vault: its fixed name.
     container_id: the container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write
-    it. networks: public networks that may reach the vault besides the nodes (people who push secrets); None: whoever
-    has the rights, from anywhere.
+    it.
     """
 
     scope: Scope
@@ -47,8 +46,6 @@ class IdentityArgs:
     vault: str
     container_id: pulumi.Input[str]
     model_prefix: str
-    node_subnet_id: pulumi.Input[str]
-    networks: Sequence[str] | None = None
 
 
 def path_condition(model_prefix: str) -> str:
@@ -101,13 +98,7 @@ class Identity(pulumi.ComponentResource):
                 enable_soft_delete=True,
                 # Purge protection is left out, as it can never be taken back and would hold the name through a rebuild.
                 soft_delete_retention_in_days=SOFT_DELETE_DAYS,
-                public_network_access="Enabled",  # what gets in is said below
-                network_acls=azure.keyvault.NetworkRuleSetArgs(
-                    bypass="AzureServices",
-                    default_action="Allow" if args.networks is None else "Deny",
-                    virtual_network_rules=[azure.keyvault.VirtualNetworkRuleArgs(id=args.node_subnet_id)],
-                    ip_rules=[azure.keyvault.IPRuleArgs(value=network) for network in sorted(set(args.networks or ()))],
-                ),
+                public_network_access="Enabled",  # rights say who gets in, wherever they push secrets from
             ),
             tags=scope.tags("identity", most=names.VAULT_TAGS_MAX),
             opts=child,

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from infra.azure import names
 from infra.function import package
@@ -53,13 +54,15 @@ class PublishError(SpillwayError):
     """One line: what Azure answered."""
 
 
+class Unreached(PublishError):
+    """Nobody answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """credential, transport: for tests; None logs in as `DefaultAzureCredential` does, or as the provider was told to.
-    clock, sleep: seconds."""
+    """credential: for tests; None logs in as the provider does. clock, sleep: seconds. say: hears how it goes."""
 
     credential: TokenCredential | None = None
-    transport: Any = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     seconds: float = PUBLISH_SECONDS
@@ -77,19 +80,21 @@ class Publisher:
         if host is None:
             raise PublishError(f"the app has no host name for deployments among {', '.join(hosts) or 'none'}")
         end = self.clock() + self.seconds
-        with self._client(f"https://{host}", SCOPE) as client:
+        service = f"https://{host}"
+        with self._client(service, SCOPE) as client:
             ask = HttpRequest(
                 "POST",
-                "/api/publish",
+                f"{service}/api/publish",
                 params={"RemoteBuild": "true", "Deployer": "spillway"},
                 content=content,
                 headers={"Content-Type": "application/zip"},
             )
             accepted = self._until(end, client, ask, "publish")
-            where = accepted.headers.get("Location") or "/api/deployments/latest"
+            # By its path, so that the token goes to no other host.
+            where = urlsplit(accepted.headers.get("Location") or "").path or "/api/deployments/latest"
             self.say("built by Azure from requirements.txt, a matter of minutes")
             while True:
-                state = self._until(end, client, HttpRequest("GET", where), "deployment").json()
+                state = self._until(end, client, HttpRequest("GET", service + where), "deployment").json()
                 if state.get("complete"):
                     break
                 self._wait(end, "the build has not ended")
@@ -103,7 +108,7 @@ class Publisher:
 
         app = names.function_app(config.stack_name, config.account)
         group = names.group_id(config.account, names.resource_group(config.stack_name))
-        url = f"{group}/providers/Microsoft.Web/sites/{app}"
+        url = f"{ARM}{group}/providers/Microsoft.Web/sites/{app}"
         with self._client(ARM, f"{ARM}/.default") as client:
             answer = self._send(client, HttpRequest("GET", url, params={"api-version": SITES_API}))
         if answer.status_code == 404:
@@ -115,7 +120,11 @@ class Publisher:
 
     def _until(self, end: float, client: PipelineClient[Any, Any], ask: HttpRequest, what: str) -> HttpResponse:
         while True:
-            answer = self._send(client, ask)
+            try:
+                answer = self._send(client, ask)
+            except Unreached as error:  # the name of a new app is not known everywhere at once
+                self._wait(end, f"{what}: {error}")
+                continue
             if answer.status_code < 400:
                 return answer
             # The service writes the package with the app's identity, whose own rights may be new as well.
@@ -130,10 +139,12 @@ class Publisher:
 
     @staticmethod
     def _send(client: PipelineClient[Any, Any], ask: HttpRequest) -> HttpResponse:
-        from azure.core.exceptions import AzureError
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 
         try:
             answer: HttpResponse = client.send_request(ask)
+        except (ServiceRequestError, ServiceResponseError) as error:
+            raise Unreached(" ".join(str(error).split())) from None
         except AzureError as error:
             raise PublishError(" ".join(str(error).split())) from None
         return answer
@@ -142,9 +153,8 @@ class Publisher:
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 
-        wire: dict[str, Any] = {} if self.transport is None else {"transport": self.transport}
-        policies = [RetryPolicy(), BearerTokenCredentialPolicy(self.credential or login(os.environ), scope)]
-        return PipelineClient(host, policies=policies, **wire)
+        login_as = self.credential or login(os.environ)
+        return PipelineClient(host, policies=[RetryPolicy.no_retries(), BearerTokenCredentialPolicy(login_as, scope)])
 
 
 def _told(answer: HttpResponse) -> str:

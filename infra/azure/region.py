@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 from pulumi import ResourceOptions
 
+from infra import outputs
 from infra.azure import names
-from infra.azure.balancer import PORT, READY_PATH, Balancer, BalancerArgs
+from infra.azure.balancer import Balancer, BalancerArgs
 from infra.azure.common import Scope, resource_group
 from infra.azure.events import Events, EventsArgs
 from infra.azure.identity import Identity, IdentityArgs
@@ -85,9 +86,7 @@ class Region(pulumi.ComponentResource):
         )
         storage = Storage(
             f"{name}-storage",
-            StorageArgs(
-                scope=scope, group=group, account=self._account, zones=zones, node_subnet_id=network.node_subnet_id
-            ),
+            StorageArgs(scope=scope, group=group, account=self._account, zones=zones),
             child,
         )
         self._identity = identity = Identity(
@@ -99,7 +98,6 @@ class Region(pulumi.ComponentResource):
                 vault=self._vault,
                 container_id=storage.container_id,
                 model_prefix=model_prefix(config),
-                node_subnet_id=network.node_subnet_id,
             ),
             child,
         )
@@ -172,34 +170,7 @@ class Region(pulumi.ComponentResource):
 
     def _describe(self, balancer: Balancer, pools: Pools, storage: Storage) -> None:
         config = self._config
-        wanted = config.pools
-        self.endpoint = pulumi.Output.from_input(
-            {
-                "hostname": balancer.hostname,
-                "addresses": balancer.addresses,
-                "port": PORT,
-                "healthPath": READY_PATH,
-                "cloud": config.cloud,
-                "region": config.region,
-                "nearestAwsRegion": config.latency_region,
-                "residency": config.residency,
-            }
-        )
-        self.pools = pulumi.Output.from_input(
-            {
-                "target": wanted.target,
-                "floor": wanted.floor,
-                "max": wanted.max,
-                "spot": {"name": pools.spot_group, "types": list(wanted.types), "size": wanted.target - wanted.floor},
-                "onDemand": {
-                    "name": pools.on_demand_group,
-                    "types": list(config.on_demand_types),
-                    "size": wanted.floor,
-                },
-                "capacityBlocks": [],
-            }
-        )
-        self.image = pulumi.Output.from_input(
-            {"family": config.image.family, "version": config.image.version, "id": self._args.image.id}
-        )
+        self.endpoint = pulumi.Output.from_input(outputs.endpoint(config, balancer.hostname, balancer.addresses))
+        self.pools = pulumi.Output.from_input(outputs.pools(config, pools.spot_group, pools.on_demand_group))
+        self.image = pulumi.Output.from_input(outputs.image(config, self._args.image.id))
         self.model_store = storage.uri

@@ -24,16 +24,13 @@ class StorageArgs:
     """What the model store is made from.
 
     group: the resource group's name, known once it stands. account: its fixed name, also known to nodes before it
-    exists. zones: of the region; with any, three copies in three of them. networks: public networks that may reach it
-    besides the nodes (people who push weights, the fallback function); None: whoever has the rights, from anywhere.
+    exists. zones: of the region; with any, three copies in three of them.
     """
 
     scope: Scope
     group: pulumi.Input[str]
     account: str
     zones: Sequence[str]
-    node_subnet_id: pulumi.Input[str]
-    networks: Sequence[str] | None = None
 
 
 class Storage(pulumi.ComponentResource):
@@ -65,18 +62,8 @@ class Storage(pulumi.ComponentResource):
             enable_https_traffic_only=True,
             minimum_tls_version="TLS1_2",
             is_hns_enabled=False,  # with it there are no versions
-            public_network_access="Enabled",  # what gets in is said below
-            network_rule_set=azure.storage.NetworkRuleSetArgs(
-                default_action="Allow" if args.networks is None else "Deny",
-                bypass="AzureServices",
-                virtual_network_rules=(
-                    [azure.storage.VirtualNetworkRuleArgs(virtual_network_resource_id=args.node_subnet_id)]
-                ),
-                ip_rules=[
-                    azure.storage.IPRuleArgs(i_p_address_or_range=_single(network))
-                    for network in sorted(set(args.networks or ()))
-                ],
-            ),
+            # As with any bucket: rights say who gets in, wherever they push weights from.
+            public_network_access="Enabled",
             tags=scope.tags("storage"),
             opts=ResourceOptions(parent=self, protect=True),
         )
@@ -130,9 +117,3 @@ class Storage(pulumi.ComponentResource):
         self.container_id = container.id
         self.uri = pulumi.Output.concat("az://", account.name, "/", container.name, "/")
         self.register_outputs({"account": self.account, "uri": self.uri})
-
-
-def _single(network: str) -> str:
-    """Firewalls take no /31 and no /32: single addresses are written without a prefix.
-    https://learn.microsoft.com/azure/storage/common/storage-network-security-ip-address-range"""
-    return network.removesuffix("/32")

@@ -1,4 +1,4 @@
-"""All components of an Azure region in one program, for tests with mocks and for tests on the real engine."""
+"""A whole Azure region on mocks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
+import pulumi.runtime
 
 from infra.config import AzureRegion
+from sandbox.azure_native import AZURE_NATIVE, tokens
+from sandbox.kinds import Resource
 from tests.support.azure import SUBSCRIPTION
+from tests.support.azure_stack import plain
+from tests.support.memory_cloud import MemoryCloud
 
 STACK = "azure-westus2"
 TENANT = "00000000-0000-4000-8000-000000000001"
@@ -48,117 +53,24 @@ def region(changes: dict[str, Any] | None = None) -> AzureRegion:
     return AzureRegion.model_validate(data)
 
 
-def build(config: AzureRegion, opts: pulumi.ResourceOptions, provider: Any = None, **more: Any) -> dict[str, Any]:
-    """Register every component. provider: to look up image and tenant with; None takes those of the stand-in.
-    more: `networks`, `checkers`, `checker_tags`, `zones` (of the nodes) and `spot_capacity` of the components."""
-    from infra.azure import names
-    from infra.azure.balancer import Balancer, BalancerArgs
-    from infra.azure.common import Scope, resource_group
-    from infra.azure.events import Events, EventsArgs
-    from infra.azure.identity import Identity, IdentityArgs
-    from infra.azure.lookups import MachineImage, find_capacity, find_image, find_tenant
-    from infra.azure.network import Network, NetworkArgs
-    from infra.azure.node import Node, NodeArgs, PoolKind, node_config
-    from infra.azure.pools import Pools, PoolsArgs
-    from infra.azure.storage import Storage, StorageArgs
-    from infra.azure.zones import pool_zones, region_zones
-    from infra.node_config import model_prefix
+def build(
+    config: AzureRegion, opts: pulumi.ResourceOptions, *, spot_capacity: int = 0, package: bytes = b"PK"
+) -> dict[str, Any]:
+    """Register the region, with the image and the tenant that the stand-in has; its outputs."""
+    from infra.azure.lookups import MachineImage
+    from infra.azure.region import Region, RegionArgs
 
-    stack, networks = config.stack_name, more.get("networks")
-    parent = pulumi.ComponentResource("spillway:azure:Region", stack, None, opts)
-    child = pulumi.ResourceOptions(parent=parent)
-    image = MachineImage(gallery_id(config)) if provider is None else find_image(config, provider)
-    tenant = TENANT if provider is None else find_tenant(config.account, provider)
-    zones = region_zones(config.region)
-    scope = Scope(stack, config.region, config.account, config.tags)
-    group = resource_group(f"{stack}-group", scope, parent)
-    account, vault = names.storage_account(stack, config.account), names.vault(stack, config.account)
-    network = Network(
-        f"{stack}-network",
-        NetworkArgs(
-            scope,
-            group.name,
-            config.network.cidr,
-            zones,
-            config.network.clients,
-            more.get("checkers", ()),
-            more.get("checker_tags", ()),
-        ),
-        child,
+    args = RegionArgs(
+        config=config,
+        image=MachineImage(gallery_id(config)),
+        tenant=TENANT,
+        spot_capacity=spot_capacity,
+        on_demand_capacity=0,
+        package=package,
+        today=datetime.now(UTC).date(),
     )
-    storage = Storage(
-        f"{stack}-storage", StorageArgs(scope, group.name, account, zones, network.node_subnet_id, networks), child
-    )
-    identity = Identity(
-        f"{stack}-identity",
-        IdentityArgs(
-            scope,
-            group.name,
-            tenant,
-            vault,
-            storage.container_id,
-            model_prefix(config),
-            network.node_subnet_id,
-            networks,
-        ),
-        child,
-    )
-    balancer = Balancer(f"{stack}-balancer", BalancerArgs(scope, group.name, zones), child)
-
-    def capacity(pool: PoolKind) -> int:
-        return 0 if provider is None else find_capacity(names.scale_set(stack, pool), scope.group, provider)
-
-    def node(pool: PoolKind, machine_type: str) -> Node:
-        return Node(
-            NodeArgs(
-                scope=scope,
-                config=node_config(config, pool, names.scale_set(stack, pool), account, vault),
-                machine_type=machine_type,
-                zones=more.get("zones", pool_zones(config, machine_type)),
-                image=image,
-                identity_id=identity.identity_id,
-                subnet_id=network.node_subnet_id,
-                pool_id=balancer.pool_id,
-                root=config.storage.root,
-                data=config.storage.data,
-            )
-        )
-
-    pools = Pools(
-        f"{stack}-pools",
-        PoolsArgs(
-            scope=scope,
-            group=group.name,
-            spot=node("spot", config.pools.types[0]),
-            on_demand=node("on-demand", config.on_demand_types[0]),
-            spot_capacity=more.get("spot_capacity", capacity("spot")),
-            on_demand_capacity=capacity("on-demand"),
-            grace_seconds=config.node.grace_period_minutes * 60,
-            after=[*network.egress, *identity.rights],
-        ),
-        child,
-    )
-    events = Events(
-        f"{stack}-events",
-        EventsArgs(
-            scope,
-            group.name,
-            pools.on_demand_group_id,
-            config.budget.monthly_usd,
-            config.budget.emails,
-            datetime.now(UTC).date(),
-        ),
-        child,
-    )
-    return {
-        "addresses": balancer.addresses,
-        "spot": pools.spot_group,
-        "onDemand": pools.on_demand_group,
-        "modelStore": storage.uri,
-        "vault": identity.vault_url,
-        "identity": identity.client_id,
-        "actions": events.action_group_id,
-    }
+    made = Region(config.stack_name, args, opts)
+    return {"endpoint": made.endpoint, "pools": made.pools, "image": made.image, "modelStore": made.model_store}
 
 
 def gallery_id(config: AzureRegion) -> str:
@@ -168,3 +80,55 @@ def gallery_id(config: AzureRegion) -> str:
         f"/subscriptions/{config.account}/resourceGroups/{image.resource_group}/providers/Microsoft.Compute/galleries/"
         f"{image.gallery}/images/{image.family}/versions/{image.version}"
     )
+
+
+class Made(pulumi.runtime.Mocks):
+    """The components, made in a stand-in Azure in the order in which they are registered."""
+
+    def __init__(self, changes: dict[str, Any] | None = None, **more: Any) -> None:
+        self.by_name: dict[tuple[str, str], Resource] = {}
+        self.exported: dict[str, Any] = {}
+        self.requests: dict[tuple[str, str], Any] = {}
+        monitor, config = _Recording(self), region(changes)
+        self.cloud = MemoryCloud("global", config.account, AZURE_NATIVE)
+        self.config, self.prefix = config, f"{config.stack_name}-"
+        pulumi.runtime.set_mocks(self, project="spillway", stack=config.stack_name, preview=False, monitor=monitor)
+
+        @pulumi.runtime.test  # type: ignore[untyped-decorator]
+        def program() -> Any:
+            outputs = build(config, pulumi.ResourceOptions(), **more)
+            return pulumi.Output.all(**outputs).apply(self.exported.update)
+
+        program()
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ not in AZURE_NATIVE.kinds:
+            return f"{args.name}-id", dict(args.inputs)
+        made = self.cloud.create(args.typ, **plain(args.inputs))
+        self.by_name[args.typ, args.name.removeprefix(self.prefix)] = made
+        return made.id, {**made.outputs, "id": made.id}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
+        raise AssertionError(f"components look nothing up, asked for {args.token}")
+
+    def one(self, token: str, name: str | None = None) -> dict[str, Any]:
+        """The inputs of one resource."""
+        found = [r for (t, n), r in self.by_name.items() if t == token and name in (None, n)]
+        assert len(found) == 1, sorted(n for t, n in self.by_name if t == token)
+        return found[0].inputs
+
+    def profile(self, pool: str = "spot") -> dict[str, Any]:
+        profile: dict[str, Any] = self.one(tokens.SCALE_SET, f"pools-{pool}")["virtualMachineProfile"]
+        return profile
+
+
+class _Recording(pulumi.runtime.mocks.MockMonitor):
+    """Keeps the requests, which say what inputs do not: protection and the like."""
+
+    def __init__(self, made: Made) -> None:
+        super().__init__(made)
+        self._made = made
+
+    def RegisterResource(self, request: Any) -> Any:
+        self._made.requests[request.type, request.name.removeprefix(self._made.prefix)] = request
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]

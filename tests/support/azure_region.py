@@ -506,7 +506,9 @@ def whole() -> Region:
     cloud.create(tokens.ROLE_ASSIGNMENT, **assignment(container.id, cloud.identity["principalId"]))
     cloud.create(tokens.CONTAINER, **inputs(accountName=name, containerName="code"))
     cloud.create(tokens.PLAN, **plan())
-    cloud.create(tokens.WEB_APP, **function_app())
+    app = cloud.create(tokens.WEB_APP, **function_app())
+    for policy in (tokens.SCM_ALLOWED, tokens.FTP_ALLOWED):
+        cloud.create(policy, **inputs(name=app["name"], allow=False))
     cloud.create(tokens.WORKSPACE, **workspace())
     cloud.create(tokens.COMPONENT, **component())
     cloud.create(tokens.ACTION_GROUP, **action_group())

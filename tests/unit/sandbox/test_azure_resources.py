@@ -138,6 +138,8 @@ def test_automatic_names_follow_the_provider() -> None:
         tokens.MANAGEMENT_POLICY,
         tokens.ROLE_ASSIGNMENT,
         tokens.ROLE_DEFINITION,
+        tokens.SCM_ALLOWED,
+        tokens.FTP_ALLOWED,
     }
 
 
