@@ -12,9 +12,8 @@ from pulumi import ResourceOptions
 
 from infra import naming
 from infra.aws.common import Scope
+from infra.outputs import PORT, READY_PATH
 
-PORT: Final = 443
-READY_PATH: Final = "/readyz"
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html: 60 to 6,000 s
 IDLE_SECONDS: Final = 6000
 """A long answer that is not streamed is silent for as long as it takes; a flow costs the balancer nothing to keep."""

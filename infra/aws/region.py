@@ -10,8 +10,8 @@ import pulumi
 from pulumi import ResourceOptions
 
 from images.node import NodeConfig
-from infra import naming
-from infra.aws.balancer import PORT, READY_PATH, Balancer, BalancerArgs
+from infra import naming, outputs
+from infra.aws.balancer import Balancer, BalancerArgs
 from infra.aws.common import Scope
 from infra.aws.events import Events, EventsArgs
 from infra.aws.identity import Identity, IdentityArgs
@@ -197,37 +197,11 @@ class Region(pulumi.ComponentResource):
 
     def _describe(self, balancer: Balancer, pools: Pools, args: RegionArgs, storage: Storage) -> None:
         config = self._config
-        wanted = config.pools
-        self.endpoint = pulumi.Output.from_input(
-            {
-                "hostname": balancer.hostname,
-                "addresses": balancer.addresses,
-                "port": PORT,
-                "healthPath": READY_PATH,
-                "cloud": config.cloud,
-                "region": config.region,
-                "nearestAwsRegion": config.latency_region,
-                "residency": config.residency,
-            }
-        )
-        self.pools = pulumi.Output.from_input(
-            {
-                "target": wanted.target,
-                "floor": wanted.floor,
-                "max": wanted.max,
-                "spot": {"name": pools.spot_group, "types": list(wanted.types), "size": wanted.target - wanted.floor},
-                "onDemand": {
-                    "name": pools.on_demand_group,
-                    "types": list(config.on_demand_types),
-                    "size": wanted.floor,
-                },
-                "capacityBlocks": [
-                    {"name": group, "reservation": block.id}
-                    for block, group in zip(args.blocks, pools.block_groups, strict=True)
-                ],
-            }
-        )
-        self.image = pulumi.Output.from_input(
-            {"family": config.image.family, "version": config.image.version, "id": args.image.id}
-        )
+        blocks = [
+            {"name": group, "reservation": block.id}
+            for block, group in zip(args.blocks, pools.block_groups, strict=True)
+        ]
+        self.endpoint = pulumi.Output.from_input(outputs.endpoint(config, balancer.hostname, balancer.addresses))
+        self.pools = pulumi.Output.from_input(outputs.pools(config, pools.spot_group, pools.on_demand_group, blocks))
+        self.image = pulumi.Output.from_input(outputs.image(config, args.image.id))
         self.model_store = storage.uri

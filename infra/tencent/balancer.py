@@ -19,11 +19,10 @@ import pulumi
 from pulumi import ResourceOptions
 from tencentcloud_iac_pulumi import clb, eip
 
+from infra.outputs import PORT, READY_PATH
 from infra.tencent.common import Scope
 from infra.tencent.network import PROBE_PORT
 
-PORT: Final = 443
-READY_PATH: Final = "/readyz"
 HTTP_2XX: Final = 2
 """Bit of health_check_http_code: 200 is ready, 503 is not."""
 IDLE_SECONDS: Final = 900

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import ResourceOptions
 
+from infra import outputs
 from infra.catalog import checker_networks
 from infra.node_config import model_prefix
 from infra.tencent import names
-from infra.tencent.balancer import PORT, READY_PATH, Balancer, BalancerArgs
+from infra.tencent.balancer import Balancer, BalancerArgs
 from infra.tencent.common import Scope
 from infra.tencent.identity import Identity, IdentityArgs
 from infra.tencent.lookups import MachineImage
@@ -119,34 +120,7 @@ class Region(pulumi.ComponentResource):
     def _describe(
         self, config: TencentRegion, balancer: Balancer, pools: Pools, image: MachineImage, storage: Storage
     ) -> None:
-        wanted = config.pools
-        self.endpoint = pulumi.Output.from_input(
-            {
-                "hostname": balancer.hostname,
-                "addresses": balancer.addresses,
-                "port": PORT,
-                "healthPath": READY_PATH,
-                "cloud": config.cloud,
-                "region": config.region,
-                "nearestAwsRegion": config.latency_region,
-                "residency": config.residency,
-            }
-        )
-        self.pools = pulumi.Output.from_input(
-            {
-                "target": wanted.target,
-                "floor": wanted.floor,
-                "max": wanted.max,
-                "spot": {"name": None, "types": [], "size": 0},
-                "onDemand": {
-                    "name": pools.on_demand_group,
-                    "types": list(config.on_demand_types),
-                    "size": wanted.target,
-                },
-                "capacityBlocks": [],
-            }
-        )
-        self.image = pulumi.Output.from_input(
-            {"family": config.image.family, "version": config.image.version, "id": image.id}
-        )
+        self.endpoint = pulumi.Output.from_input(outputs.endpoint(config, balancer.hostname, balancer.addresses))
+        self.pools = pulumi.Output.from_input(outputs.pools(config, None, pools.on_demand_group))
+        self.image = pulumi.Output.from_input(outputs.image(config, image.id))
         self.model_store = storage.uri
