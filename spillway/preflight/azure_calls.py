@@ -82,6 +82,8 @@ def answered(action: str, role: str = "Reader") -> Iterator[None]:
         raise Unreachable(f"Azure: {one_line(error)}; log in: `az login`") from None
     except exceptions.HttpResponseError as error:
         code = str(getattr(error.error, "code", "") or "")
+        if error.status_code == 401:  # an expired or foreign token: the credential handed out what Azure does not take
+            raise Unreachable(f"Azure: {one_line(error)}; log in: `az login`") from None
         if error.status_code == 403 or code == "AuthorizationFailed":
             raise Unanswered(f"denied: {action}", f"allow {action} (role {role}) to whoever runs preflight") from None
         if error.status_code == 429:

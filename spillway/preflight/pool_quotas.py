@@ -116,7 +116,7 @@ def _row(share: Share, fits: int, request: QuotaRequest) -> Row:
     market, unit = share.market, share.unit
     value = f"{share.limit.most:g} {unit}" + (f", {share.others:g} used by others" if share.others else "")
     needed = f"{share.needed:g} {unit}: {share.most} x {share.largest} ({share.each})"
-    id, title = f"quota.{market}.{share.limit.code}", f"{market} {unit}: {', '.join(share.types)}"
+    id, title = f"quota.{market}.{share.limit.code.replace(' ', '')}", f"{market} {unit}: {', '.join(share.types)}"
     if share.free >= share.needed:
         return Row(id, title, "ok", value, needed)
     if fits >= share.most:

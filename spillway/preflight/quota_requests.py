@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,7 +86,7 @@ class AzureQuotaRequest(QuotaRequest):
         """https://learn.microsoft.com/cli/azure/quota (extension `quota`)"""
         scope = f"/subscriptions/{self.subscription}/providers/{self.service}/locations/{self.region}"
         return (
-            f"az quota update --resource-name {self.code} --scope {scope} "
+            f"az quota update --resource-name {shlex.quote(self.code)} --scope {scope} "
             f"--limit-object value={self.value:.10g} limit-object-type=LimitValue --resource-type {self.kind}"
         )
 

@@ -71,7 +71,7 @@ def _size_row(context: AzureContext, name: str, size: Size | None) -> Row:
         why = f"closed to this subscription in {', '.join(closed)}" if closed else f"not in {', '.join(lost)}"
         told = f"in zones {', '.join(here)}; {why}" if here else why
         # A scale set names all its zones at once, and one that does not have the size refuses all of it.
-        action = f"network.zones: {listed(here, 'and') or 'others'} (in quotes): `up` is refused with SkuNotAvailable"
+        action = f"`up` is refused with SkuNotAvailable: write {listed(here, 'and') if here else 'other zones'} instead"
         return Row(id, title, "failure", told, f"zones {', '.join(wanted)}", action)
     told = f"in zones {', '.join(here)}" if wanted else "offered, in no zone of its own"
     if not wanted and size.zones:
