@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets as random_source
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -28,11 +29,25 @@ _MEMBER: Final = re.compile(
 _ROLE: Final = r"roles/[A-Za-z][\w.]{0,62}|(?:projects/[a-z][a-z0-9:.-]+|organizations/\d+)/roles/[A-Za-z0-9_.]{3,64}"
 _PERMISSION: Final = r"[a-z][a-zA-Z0-9]*(\.[a-zA-Z][a-zA-Z0-9_]*){2}"
 _PUBLIC: Final = ("allUsers", "allAuthenticatedUsers")
+_BASIC: Final = ("roles/owner", "roles/editor", "roles/viewer")
+# https://docs.cloud.google.com/iam/docs/conditions-attribute-reference
+_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_ATTRIBUTES: Final = re.compile(
+    r"(?:resource\.(?:name|type|service)|request\.(?:time|path|host|auth\.access_levels|auth\.claims)|"
+    r"destination\.(?:ip|port))"
+    r"(?:\.(?:startsWith|endsWith|contains|extract|matches|get(?:FullYear|Month|Date|DayOfMonth|DayOfWeek|DayOfYear|Hours|"
+    r"Minutes)|hasOnly))?"
+    r"|resource\.(?:matchTag|matchTagId|hasTagKey|hasTagKeyId)|api\.getAttribute|timestamp|duration|true|false|in|"
+    r"startsWith|endsWith|hasOnly|contains|extract"
+)
+OPERATORS_MAX: Final = 12
+"""&&, || and ! in one condition: https://docs.cloud.google.com/iam/docs/conditions-overview"""
 # Roles that only a bucket's own access lists know (https://docs.cloud.google.com/storage/docs/access-control/iam-roles)
 _LEGACY_BUCKET: Final = "roles/storage.legacy"
 
 
-class _Member(GcpKind):
+class _Member(GcpKind, ABC):
     """One member of one role in the policy of something. Additive: doing it twice is no error of the API, but the
     provider then has two resources for one binding; the first that goes takes it from both."""
 
@@ -50,15 +65,31 @@ class _Member(GcpKind):
         yield from length(args, "condition.title", 1, 100)
         yield from length(args, "condition.description", 0, 256)
         yield from length(args, "condition.expression", 1, 12_000)
+        yield from self._condition_faults(args)
         yield from self.faults(args)
+
+    @staticmethod
+    def _condition_faults(args: Args) -> Iterator[Fault]:
+        """https://docs.cloud.google.com/iam/docs/conditions-overview (conditions in allow policies, limitations)"""
+        if args["condition"] is None:
+            return
+        for path, role in args.at("role"):
+            if role in _BASIC:
+                yield Fault(path, f"{role} is a basic role, which takes no condition")
+        for path, member in args.at("member"):
+            if member in _PUBLIC:
+                yield Fault(path, f"{member} takes no condition")
+        for path, text in args.at("condition.expression"):
+            if fault := expression_fault(str(text)):
+                yield Fault(path, fault)
 
     def comparable(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Names of users and accounts have no case (iamMemberCaseDiffSuppress); principal:// ones do."""
         return links.rewrite(inputs, "member", lambda member: member if "://" in member else member.lower())
 
+    @abstractmethod
     def target(self, args: Args, cloud: Cloud) -> str:
         """What the policy is of, as the id begins. Raises CloudError when it does not exist."""
-        raise NotImplementedError
 
     def new_id(self, args: Args, cloud: Cloud) -> str:
         condition = args.get("condition") or {}
@@ -91,6 +122,30 @@ class _Member(GcpKind):
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {"etag": kept(old, "etag", etag())}
+
+
+def expression_fault(text: str) -> str:
+    """Why a condition's expression is none, or "": what Common Expression Language would not parse, or an attribute
+    that there is not."""
+    bare = _TEXT.sub('""', text)
+    if '"' in bare.replace('""', "") or "'" in bare:
+        return f"expected an expression, got {shown(text)}: a quote is not closed"
+    depth = 0
+    for sign in bare:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if depth < 0:
+            break
+    if depth:
+        return f"expected an expression, got {shown(text)}: parentheses do not match"
+    for name in _NAME.findall(bare):
+        if not _ATTRIBUTES.fullmatch(name):
+            return f"undeclared reference to '{name}'"
+    if not re.search(r"==|!=|<|>|\(| in |&&|\|\|", bare) and bare.strip() not in ("true", "false"):
+        return f"expected an expression that is true or false, got {shown(text)}"
+    operators = len(re.findall(r"&&|\|\||!(?!=)", bare))
+    if operators > OPERATORS_MAX:
+        return f"expected at most {OPERATORS_MAX} logical operators, got {operators}"
+    return ""
 
 
 def _lower(member: str) -> str:
@@ -182,7 +237,7 @@ class ServiceAccountIamMember(_Member):
         return id
 
 
-class _ServiceMember(_Member):
+class _ServiceMember(_Member, ABC):
     """The invoker of a function or of the Cloud Run service under it: the service bears the function's name."""
 
     name_property: ClassVar[str]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.gcp import tokens
+from sandbox.gcp.iam import expression_fault
 from sandbox.kinds import Args
 from tests.support.aws_region import refused
 from tests.support.gcp import ACCOUNT, PROJECT, check_faults, empty, region
@@ -26,6 +27,10 @@ ROLE: dict[str, Any] = {"roleId": "spillway.resizer", "title": "Resizer", "permi
 
 def rule(action: dict[str, Any], **condition: Any) -> dict[str, Any]:
     return {"lifecycleRules": [{"action": action, "condition": condition}]}
+
+
+def when(expression: str, *, title: str = "only", **more: str) -> dict[str, Any]:
+    return {"condition": {"title": title, "expression": expression}, **more}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,10 @@ def rule(action: dict[str, Any], **condition: Any) -> dict[str, Any]:
         (tokens.BUCKET_IAM_MEMBER, GRANT, {"member": f"deleted:{MEMBER}"}, "member: a deleted principal"),
         (tokens.PROJECT_IAM_MEMBER, {"project": PROJECT, "role": "roles/viewer", "member": MEMBER},
          {"member": "allUsers"}, "member: allUsers cannot be a member of a project's policy"),
+        (tokens.BUCKET_IAM_MEMBER, GRANT, when("true", role="roles/viewer"), "role: roles/viewer is a basic role"),
+        (tokens.BUCKET_IAM_MEMBER, GRANT, when("true", member="allUsers"), "member: allUsers takes no condition"),
+        (tokens.BUCKET_IAM_MEMBER, GRANT, when("true", title=""), "condition.title: expected a length of 1"),
+        (tokens.BUCKET_IAM_MEMBER, GRANT, when("resource.nam == 1"), "condition.expression: undeclared reference"),
         (tokens.SECRET, SECRET, {"secretId": "a.b"}, "secretId: expected 1 to 255 letters, digits, - and _"),
         (tokens.SECRET, SECRET, {"replication": {}}, "replication.auto: one of auto, userManaged must be set"),
         (
@@ -104,6 +113,34 @@ def test_a_grant_is_of_a_bucket_that_exists_to_an_account_that_exists() -> None:
         net.cloud.create(tokens.BUCKET_IAM_MEMBER, **{**GRANT, "role": f"projects/{PROJECT}/roles/none"})
     agent = "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
     net.cloud.create(tokens.BUCKET_IAM_MEMBER, **{**GRANT, "member": agent})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'resource.name == "projects/_/buckets/b/objects/it\'s" || resource.type == "storage.googleapis.com/Bucket"',
+        'api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("models/")',
+        "request.time < timestamp('2026-12-01T00:00:00.000Z')",
+        'resource.matchTag("123/env", "prod") && !resource.name.endsWith("x")',
+        'resource.name.extract("/instances/{name}").startsWith("dev-")',
+    ],
+)
+def test_conditions_that_the_api_takes(expression: str) -> None:
+    assert expression_fault(expression) == ""
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("resource.nam == 'x'", "undeclared reference to 'resource.nam'"),
+        ('resource.name == "x', "a quote is not closed"),
+        ('resource.name.startsWith("x"', "parentheses do not match"),
+        ("resource.name", "expected an expression that is true or false"),
+        (" || ".join(["true"] * 14), "expected at most 12 logical operators, got 13"),
+    ],
+)
+def test_conditions_that_it_does_not(expression: str, fault: str) -> None:
+    assert fault in expression_fault(expression)
 
 
 def test_nobody_grants_the_public_what_prevention_keeps() -> None:
