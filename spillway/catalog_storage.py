@@ -28,13 +28,13 @@ END: Final = "<!-- end of the storage table -->"
 CLOUDS: Final = {"aws": "AWS", "azure": "Azure", "gcp": "Google Cloud", "tencent": "Tencent Cloud"}
 BINDS: Final = {
     "network": "the machine's network",
-    parity.MACHINE: "the machine's ceiling over all its disks",
     "machine's disk ceiling": "the machine's ceiling over all its disks",
     "local NVMe": "the local NVMe disks",
 }
 """What binds, as a sentence says it; the rest names itself."""
 SIGNS: Final = (
     "Sizes in GiB (scratch: GB), IOPS, MB/s (1e6 bytes); root and data each by itself. "
+    "*: what the machine lets through over all its disks, less than the volume has. "
     "?: published nowhere that was found. "
     "≤: at most, as a ceiling of the machine is not published. "
     "≥: at least, as a limit on the way is not. "
@@ -110,32 +110,30 @@ def cells(entry: Entry, notes: Notes) -> list[str]:
     """One row as text: size/IOPS/MB/s of each, then the times with a letter for what binds."""
     of = entry.node
     volumes = [
-        "?" if one is None else f"{one.size_gib}/{_iops(one.iops, notes)}/{_mbps(one.mbps, notes)}"
-        for one in (of.root, of.data)
+        "?" if one is None else f"{one.size_gib}/{_iops(one.iops)}/{_mbps(one.mbps)}" for one in (of.root, of.data)
     ]
     if of.scratch.where == "data":
         scratch = "on data"
     else:
-        scratch = f"{of.scratch.size_gb}/{_iops(of.scratch.iops, notes)}/{_mbps(of.scratch.mbps, notes)}"
+        scratch = f"{of.scratch.size_gb}/{_iops(of.scratch.iops)}/{_mbps(of.scratch.mbps)}"
     connections = entry.stagings[0].connections
     times = [_time(one, notes) for one in entry.stagings]
     return [of.machine.name, *volumes, scratch, *times, "?" if connections is None else str(connections)]
 
 
-def _iops(figure: Figure, notes: Notes) -> str:
+def _iops(figure: Figure) -> str:
     if figure.value is None:
         return "?"
-    number = f"{figure.value:g}" if figure.value < 1000 else f"{figure.value / 1000:g}k"
-    return _marked(figure, number, notes)
+    return _marked(figure, f"{figure.value:g}" if figure.value < 1000 else f"{figure.value / 1000:g}k")
 
 
-def _mbps(figure: Figure, notes: Notes) -> str:
-    return "?" if figure.value is None else _marked(figure, f"{figure.value:.0f}", notes)
+def _mbps(figure: Figure) -> str:
+    return "?" if figure.value is None else _marked(figure, f"{figure.value:.0f}")
 
 
-def _marked(figure: Figure, number: str, notes: Notes) -> str:
+def _marked(figure: Figure, number: str) -> str:
     at_most = "≤" if figure.unknown else ""
-    return f"{at_most}{number}{notes.letter(figure.binds) if figure.binds == parity.MACHINE else ''}"
+    return f"{at_most}{number}{'*' if figure.binds == parity.MACHINE else ''}"
 
 
 def _time(one: Staging, notes: Notes) -> str:
@@ -192,7 +190,7 @@ def markdown() -> str:
         volumes = _volumes(found)
         blocks.append(f"### {CLOUDS.get(cloud, cloud)}\n\n{volumes}\n\n{table}")
     listed = "\n".join(f"- {note}" for note in notes)
-    signs = re.sub(r"\b(req\.|no room)(?=:)", r"`\1`", SIGNS)
+    signs = re.sub(r"([?*≤≥]|req\.|no room)(?=: )", r"`\1`", SIGNS)
     return "\n\n".join((*blocks, f"Bound by\n\n{listed}", signs, f"Limits as of {parity.observed()}."))
 
 
