@@ -16,6 +16,7 @@ DISTRIBUTIONS = {
     "azure-native": "pulumi-azure-native",
     "cloudflare": "pulumi-cloudflare",
     "gcp": "pulumi-gcp",
+    "tencentcloud": "tencentcloud-iac-pulumi",
 }
 """Pulumi package -> the distribution on PyPI whose schema the stand-in enforces."""
 

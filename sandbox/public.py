@@ -24,6 +24,7 @@ HOLDINGS: Final = (
     Holding("azure-native", "azure-native:network:PublicIPAddress", "ipAddress", "location"),
     Holding("gcp", "gcp:compute/forwardingRule:ForwardingRule", "ipAddress"),
     Holding("gcp", "gcp:compute/address:Address", "address"),
+    Holding("tencentcloud", "tencentcloud:Eip/instance:Instance", "publicIp"),
 )
 
 

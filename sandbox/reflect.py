@@ -21,6 +21,7 @@ from typing import Any
 import pulumi
 from pulumi import _types
 
+from sandbox.clouds import DISTRIBUTIONS
 from sandbox.schema import Node
 
 _SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -31,7 +32,7 @@ class Reflection:
 
     def __init__(self, package: str) -> None:
         self.package = package
-        self.python_name = f"pulumi_{package.replace('-', '_')}"
+        self.python_name = DISTRIBUTIONS[package].replace("-", "_")
         self.root = importlib.import_module(self.python_name)
         self.objects: dict[str, Any] = {}
         self._classes = self._registered_classes()
@@ -70,7 +71,7 @@ class Reflection:
     def invoke(self, token: str) -> dict[str, Any]:
         """Arguments and results of one data source."""
         _, module, name = token.split(":")
-        module = module.split("/")[0]
+        module = module.split("/")[0].lower()  # the provider of Tencent Cloud begins modules with a capital
         where = self.root if module == "index" else importlib.import_module(f"{self.python_name}.{module}")
         function = getattr(where, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), None)
         if function is None:

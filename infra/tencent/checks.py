@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from infra.config import TencentRegion
 
 RULES_MAX: Final = 100
-"""Rules of a security group in one direction: https://www.tencentcloud.com/document/product/215/35514; two are kept for
-the probes and the last one."""
-SUBNETS: Final = 16
-RESERVED: Final = 3
-"""Addresses that each subnet keeps: https://www.tencentcloud.com/document/product/215/35512"""
+"""Rules of a security group in one direction that an account starts with
+(https://www.tencentcloud.com/document/product/215/537); two are kept for the probes and the last one."""
+SLOTS: Final = 8
+"""As infra/tencent/network.py cuts the network."""
 DISK_STEP: Final = 10
 RESERVED_TAGS: Final = ("qcs:", "tencentcloud:", "spillway:")
 UNUSED_LOAD: Final = {
@@ -86,8 +85,8 @@ def _zones(region: TencentRegion) -> Iterator[Fault]:
         own, _, index = zone.rpartition("-")
         if own != region.region:
             yield Fault(path, f"has to be a zone of {region.region}, such as {region.region}-3", zone)
-        elif int(index) > SUBNETS // 2:
-            yield Fault(path, f"has to be a zone with a number up to {SUBNETS // 2}", zone)
+        elif int(index) > SLOTS:
+            yield Fault(path, f"has to be a zone with a number up to {SLOTS}", zone)
         elif zone in wanted[:number]:
             yield Fault(path, "stands twice; each zone once", zone)
 
@@ -107,7 +106,7 @@ def _rules(region: TencentRegion) -> Iterator[Fault]:
 def _room(region: TencentRegion) -> Iterator[Fault]:
     if cidr.fault(region.network.cidr):
         return
-    there = cidr.hosts_per_subnet(region.network.cidr) + cidr.RESERVED - RESERVED
+    there = cidr.hosts_per_subnet(region.network.cidr)
     if there < region.pools.max:
         why = f"too small: a zone's subnet has {there} addresses, and pools.max is {region.pools.max}"
         yield Fault(("network", "cidr"), why, region.network.cidr)

@@ -41,7 +41,7 @@ class Identity(pulumi.ComponentResource):
             f"{name}-node",
             name=scope.name("node"),
             description=f"Nodes of {scope.stack}",
-            # https://www.tencentcloud.com/document/product/598/19421: CVM takes the role for its instances
+            # https://www.tencentcloud.com/document/product/213/47668: CVM takes the role for its instances
             document=policy(
                 [
                     {

@@ -13,16 +13,16 @@ NAME_MAX: Final = 60
 """VPCs, subnets, NAT gateways, security groups, balancers, launch configurations: the shortest limit of all but one.
 https://github.com/tencentcloudstack/terraform-provider-tencentcloud (ValidateStringLengthInRange(1, 60) of each)."""
 GROUP_NAME_MAX: Final = 55
-"""https://www.tencentcloud.com/document/product/377/31019 (AutoScalingGroupName)"""
-# https://www.tencentcloud.com/document/product/436/13312: 50 characters before the hyphen and the APPID
-BUCKET_NAME_MAX: Final = 50
+"""https://www.tencentcloud.com/document/api/377/31016 (AutoScalingGroupName)"""
+BUCKET_NAME_MAX: Final = 60
+"""With the APPID, which has ten digits: ValidateCosBucketName in tencentcloud/common/validators.go of the provider."""
 IMAGE_NAME_MAX: Final = 60
 # https://www.tencentcloud.com/document/product/651/13354: 50 tags per resource, keys of 127, values of 255 characters
 TAGS_MAX: Final = 50
 TAG_KEY_MAX: Final = 127
 TAG_VALUE_MAX: Final = 255
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+")
-_APP_ID: Final = re.compile(r"[0-9]{6,12}")
+_APP_ID: Final = re.compile(r"[0-9]{10}")
 
 
 def name(stack: str, suffix: str) -> str:
@@ -38,13 +38,13 @@ def pool_name(stack: str) -> str:
 def bucket_name(app_id: str, region: str) -> str:
     """The model bucket: `spillway-models-ap-guangzhou-<APPID>`. COS wants the APPID at the end of the name."""
     if not _APP_ID.fullmatch(app_id):
-        raise ValueError(f"APPID {app_id!r}: expected 6 to 12 digits")
+        raise ValueError(f"APPID {app_id!r}: expected 10 digits")
     if not _REGION.fullmatch(region):
         raise ValueError(f"region {region!r}: expected a Tencent Cloud region such as ap-guangzhou")
-    own = f"{PROJECT}-models-{region}"
-    if len(own) > BUCKET_NAME_MAX:
-        raise ValueError(f"bucket name {own!r} has {len(own)} characters, the limit is {BUCKET_NAME_MAX}")
-    return f"{own}-{app_id}"
+    full = f"{PROJECT}-models-{region}-{app_id}"
+    if len(full) > BUCKET_NAME_MAX:
+        raise ValueError(f"bucket name {full!r} has {len(full)} characters, the limit is {BUCKET_NAME_MAX}")
+    return full
 
 
 def image_name(family: str, version: str) -> str:

@@ -24,7 +24,7 @@ PROBE_PORT: Final = 8080
 PROBES: Final = "100.64.0.0/10"
 """What health checks of balancers come from: https://www.tencentcloud.com/document/product/214/44863"""
 RESOLVERS: Final = ("183.60.82.98/32", "183.60.83.19/32")
-"""The DNS servers of every VPC: https://www.tencentcloud.com/document/product/213/35467"""
+"""The DNS servers of a VPC: https://cloud.tencent.com/document/product/1689/90577 (dns_servers)"""
 LINK_LOCAL: Final = "169.254.0.0/16"
 """Metadata, with the role's credentials, and time servers of the private network:
 https://www.tencentcloud.com/document/product/213/4934, https://www.tencentcloud.com/document/product/213/30392"""
@@ -181,7 +181,7 @@ class Network(pulumi.ComponentResource):
 
     def _nat(self, network: vpc.Instance, routes: route.Table) -> list[pulumi.Resource]:
         """One gateway for all zones: it is no machine that stands in one of them.
-        https://www.tencentcloud.com/document/product/1015/30226"""
+        https://www.tencentcloud.com/document/product/1015"""
         name, scope = self._name, self._args.scope
         address = eip.Instance(
             f"{name}-nat",

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from infra.tencent.lookups import MachineImage
     from infra.tencent.sections import TencentDataDisk, TencentRootDisk
 
-# https://www.tencentcloud.com/document/product/377/31001 (UserData): 16 KB; the template's own limit is the same.
 TYPES_MAX: Final = 10
-"""https://www.tencentcloud.com/document/product/377/31001 (InstanceTypes)"""
+"""instance_types in tencentcloud/services/as/resource_tc_as_scaling_config.go of the provider. User data may have 16 KB
+there, which is the template's own limit as well."""
 
 
 def node_config(config: TencentRegion, group: str, bucket: str) -> image_node.NodeConfig:

@@ -2,8 +2,8 @@
 
 Nothing drives its size but the scaling group itself: it holds the target, and replaces a machine that the cloud finds
 unreachable. With `scaling.signal: cpu` two alarm policies move it between target and max; there is no other signal of
-load, as a policy takes five built-in metrics of the machine and none of one's own
-(https://www.tencentcloud.com/document/product/377/31023, Metric).
+load, as a policy takes built-in metrics of the machine and none of one's own (metric_name in
+tencentcloud/services/as/resource_tc_as_scaling_policy.go of the provider).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PORT: Final = 443
 WEIGHT: Final = 10
 """Of every node alike: weighted round robin with equal weights; 0 to 100."""
 HOOK_MIN: Final = 30
-"""https://www.tencentcloud.com/document/product/377/31027 (HeartbeatTimeout): 30 to 7,200 s"""
+"""tencentcloud/services/as/resource_tc_as_lifecycle_hook.go of the provider (heartbeat_timeout): 30 to 7,200 s"""
 SHORT_PERIOD: Final = 60
 LONG_PERIOD: Final = 300
 PERIODS_MAX: Final = 10
-"""https://www.tencentcloud.com/document/product/377/31023: periods of 60 or 300 s, 1 to 10 of them in a row."""
+"""resource_tc_as_scaling_policy.go: periods of 60 or 300 s, 1 to 10 of them in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Pools(pulumi.ComponentResource):
             vpc_id=args.vpc_id,
             subnet_ids=list(args.subnet_ids),
             # Spread over the zones; one that has none of a type is left out, and its share goes to the others.
-            # https://www.tencentcloud.com/document/product/377/31019 (MultiZoneSubnetPolicy)
+            # https://www.tencentcloud.com/document/api/377/31016 (MultiZoneSubnetPolicy)
             multi_zone_subnet_policy="EQUALITY",
             min_size=args.target,
             max_size=args.max,
@@ -109,7 +109,7 @@ class Pools(pulumi.ComponentResource):
             scaling_mode="CLASSIC_SCALING",
             termination_policies="OLDEST_INSTANCE",
             # GPUs may be sold out for hours; IMMEDIATE_RETRY gives up after a few attempts.
-            # https://www.tencentcloud.com/document/product/377/31019 (RetryPolicy)
+            # https://www.tencentcloud.com/document/api/377/31016 (RetryPolicy)
             retry_policy="INCREMENTAL_INTERVALS",
             tags=scope.tags("pools", pool="on-demand"),
             opts=ResourceOptions(

@@ -24,7 +24,7 @@ from infra.sections import (
     text,
 )
 
-# https://www.tencentcloud.com/document/product/598/53502: the account id (UIN) of the root account
+# $uin of https://www.tencentcloud.com/document/product/1078/38612: the root account's id
 Uin = Annotated[str, text(r"^[0-9]{6,14}$", "the id of a root account (UIN) in quotes: 6 to 14 digits")]
 # A scaling group's name, spillway-tencent-<region>-on-demand, has at most 55 characters (infra/tencent/names.py).
 TencentRegionName = Annotated[
@@ -33,7 +33,8 @@ TencentRegionName = Annotated[
 TencentZoneName = Annotated[
     str, text(r"^[a-z]{2}(-[a-z]+)+-[1-9][0-9]?$", "a zone of the region such as ap-guangzhou-3")
 ]
-# https://www.tencentcloud.com/document/product/213/33276 (ImageName): at most 60 characters with the version
+# https://developer.hashicorp.com/packer/integrations/hashicorp/tencentcloud (image_name): letters, digits and hyphens,
+# at most 60 with the version
 TencentImageFamily = Annotated[
     str, text(r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$", "an image family: lower-case letters, digits, hyphens")
 ]
@@ -41,7 +42,8 @@ TencentImageVersion = Annotated[
     str, text(r"^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$", 'an image version in quotes such as "2026.11.1"')
 ]
 TencentImageId = Annotated[str, text(r"^img-[a-z0-9]{8}$", "an image id: img- and 8 letters or digits")]
-# https://www.tencentcloud.com/document/product/1078/38610 (SecretName): letters, digits, _ and -, 128 bytes
+# https://github.com/tencentcloudstack/terraform-provider-tencentcloud, website/docs/r/ssm_secret.html.markdown
+# (secret_name): letters, digits, _ and -, 128 bytes
 SsmSecretName = Annotated[
     str, text(r"^spillway-[A-Za-z0-9_-]{1,118}$", "the name of a secret, never its value: it begins with spillway-")
 ]

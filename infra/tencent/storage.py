@@ -12,7 +12,7 @@ from tencentcloud_iac_pulumi import cos
 from infra.tencent.common import Scope
 
 OLD_VERSIONS_DAYS: Final = 30
-"""COS counts days where others count versions: https://www.tencentcloud.com/document/product/436/14605"""
+"""COS counts days where others count versions (nonCurrentExpiration knows nothing else)."""
 BROKEN_UPLOAD_DAYS: Final = 7
 
 

@@ -100,7 +100,7 @@ def test_set_up_runs_once_until_the_lock_changes(checkout: Path, tmp_path: Path)
     assert (second.returncode, second.stderr) == (0, "")
     (log,) = (venv / "uv.log").read_text(encoding="utf-8").splitlines()
     assert "sync --frozen --compile-bytecode" in log
-    assert log.endswith("--extra aws --extra azure --extra cloudflare --extra gcp")
+    assert log.endswith("--extra aws --extra azure --extra cloudflare --extra gcp --extra tencent")
     assert (venv / "spillway.log").read_text(encoding="utf-8") == "engine install\n" * 2
 
     (checkout / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
