@@ -123,6 +123,7 @@ class Listener(TencentKind):
     @staticmethod
     def _health(args: Args) -> Iterator[Fault]:
         protocol, kind = args.get("protocol"), args.get("healthCheckType")
+        known = not args.is_unknown("healthCheckType")
         yield from rules.between(args, "healthCheckTimeOut", 2, 60, "s")
         yield from rules.between(args, "healthCheckIntervalTime", 2, 300, "s")
         yield from rules.between(args, "healthCheckHealthNum", 2, 10)
@@ -139,7 +140,7 @@ class Listener(TencentKind):
             yield from rules.one_of(args, "healthCheckType", _CHECKS[protocol])
         elif protocol is not None and args.get("healthCheckSwitch"):
             yield Fault("healthCheckSwitch", "checks of HTTP and HTTPS listeners are set with their rules")
-        if protocol == "TCP":
+        if protocol == "TCP" and known:
             for key in (*_HTTP, "healthCheckHttpVersion"):
                 if key in args and kind != "HTTP":
                     yield Fault(key, "goes with healthCheckType HTTP only")
@@ -147,7 +148,7 @@ class Listener(TencentKind):
                 if kind == "HTTP" and key not in args:
                     yield Fault(key, "is required with healthCheckType HTTP")
         for key in _CUSTOM:
-            if key in args and kind != "CUSTOM":
+            if key in args and known and kind != "CUSTOM":
                 yield Fault(key, "goes with healthCheckType CUSTOM only")
             if kind == "CUSTOM" and key not in args:
                 yield Fault(key, "is required with healthCheckType CUSTOM")
@@ -167,13 +168,6 @@ class Listener(TencentKind):
         for other in cloud.find(self.token, clbId=args["clbId"]):
             if other["port"] == args["port"] and (other["protocol"] in ("UDP", "QUIC")) == udp:
                 raise CloudError("InvalidParameterValue.Duplicate", f"Port {args['port']} has a listener already.")
-
-    def before_delete(self, resource: Resource, cloud: Cloud) -> None:
-        for group in cloud.all(tokens.GROUP, region=cloud.region):
-            for link in group["forwardBalancerIds"] or []:
-                if link["listenerId"] == resource["listenerId"]:
-                    why = f"{resource['listenerId']} is bound to the scaling group {group.id}."
-                    raise CloudError("FailedOperation.ResourceInOperating", why)
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
         return {
