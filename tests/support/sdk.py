@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from sandbox.kinds import Resource
 from sandbox.values import steps
 
 
@@ -25,3 +27,13 @@ def reaches(document: dict[str, Any], props: dict[str, Any], pattern: str) -> bo
         if node is None:
             return False
     return True
+
+
+def strange_outputs(document: dict[str, Any], resources: Iterable[Resource], *, or_inputs: bool = False) -> list[str]:
+    """What resources return that their types have no property for. or_inputs: inputs are returned as well."""
+    found = []
+    for resource in resources:
+        spec = document["resources"][resource.token]
+        known = {*spec["outputs"], *(spec["inputs"] if or_inputs else ())}
+        found += [f"{resource.token}: {key}" for key in resource.outputs if key not in known]
+    return sorted(set(found))

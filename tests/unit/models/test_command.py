@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sandbox.store import Store
 from spillway.cli import main
 from spillway.models import transfer
 from tests.unit.models.snapshots import COMMIT, snapshot
+from tests.unit.region_commands import Run, runner, two_regions
 from tests.unit.stack_data import STACKS
 
 ACCOUNT = "123456789012"
@@ -47,20 +47,12 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
-    folder = tmp_path / "stacks"
-    folder.mkdir()
-    for name in ("aws-us-east-1", "aws-us-west-2", "global"):
-        shutil.copy(STACKS / f"Pulumi.{name}.yaml", folder)
-    return folder
+    return two_regions(tmp_path / "stacks")
 
 
 @pytest.fixture
-def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(["models", *arguments, "--stacks", str(stacks), "--sandbox"])
-        return (code, *capsys.readouterr())
-
-    return call
+def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner("models", stacks, capsys)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from sandbox import schema
 from sandbox.aws import AWS, images, tokens
 from tests.support.aws_region import network
-from tests.support.sdk import reaches
+from tests.support.sdk import reaches, strange_outputs
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +97,7 @@ def test_what_kinds_return_are_properties_of_their_types(document: dict[str, Any
     reservation = {"instanceType": "t3.micro", "instancePlatform": "Linux/UNIX", "availabilityZone": "us-east-1a"}
     cloud.create(tokens.CAPACITY_RESERVATION, **reservation, instanceCount=1)
 
-    strange = {
-        f"{resource.token}: {key}"
-        for resource in cloud.state.resources.values()
-        for key in resource.outputs
-        if key not in document["resources"][resource.token]["outputs"]
-        and key not in document["resources"][resource.token]["inputs"]
-    }
-    assert strange == set()
+    assert strange_outputs(document, cloud.state.resources.values(), or_inputs=True) == []
     # A program that reads these would otherwise see an empty value where AWS has one.
     for resource in cloud.state.resources.values():
         spec = document["resources"][resource.token]["outputs"]

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sandbox.clouds import VARIABLE
 from sandbox.provider import Config
 from sandbox.server import make_provider
 from spillway.cli import main
+from tests.unit.region_commands import Run, runner, two_regions
 from tests.unit.secrets.certificates import Issued, bundle, fresh, leaf
 from tests.unit.stack_data import STACKS
 
@@ -33,12 +33,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
-    """Two regions and a global stack; us-east-2 is left out."""
-    folder = tmp_path / "stacks"
-    folder.mkdir()
-    for name in ("aws-us-east-1", "aws-us-west-2", "global"):
-        shutil.copy(STACKS / f"Pulumi.{name}.yaml", folder)
-    return folder
+    return two_regions(tmp_path / "stacks")
 
 
 @pytest.fixture
@@ -71,12 +66,8 @@ def cert(tmp_path: Path) -> Issued:
 
 
 @pytest.fixture
-def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(["secrets", *arguments, "--stacks", str(stacks), "--sandbox"])
-        return (code, *capsys.readouterr())
-
-    return call
+def run(stacks: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner("secrets", stacks, capsys)
 
 
 def pushed(answer: tuple[int, str, str]) -> dict[tuple[str, str], str]:
