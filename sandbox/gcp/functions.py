@@ -61,6 +61,7 @@ class Function(GcpKind):
     replace_on = ("name", "location", "project", "buildConfig.source.repoSource.projectId")
     write_only = ("deletionPolicy",)
     changes_on_update = ("updateTime",)
+    reshaped = ("serviceConfig",)  # comes back with the service's address in it, which no preview knows
 
     def faults(self, args: Args) -> Iterable[Fault]:
         yield from matches(args, "name", NAME, NAME_WORDS)
