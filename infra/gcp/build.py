@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 
@@ -12,18 +13,23 @@ if TYPE_CHECKING:
     from infra.config import GcpRegion
     from infra.gcp.region import Region
 
+ARCHIVES: Final = Path(__file__).resolve().parents[2] / "build" / "function"
+"""Where the function's archive is written before it goes up; git does not look there."""
+
 
 def build(config: GcpRegion) -> Region:
     """The region, registered. Raises NotFound, before anything but the provider is registered."""
     account = provider(config)  # the provider starts while the rest of the SDK is imported
+    from infra.function import package
     from infra.gcp.lookups import check_image, find_image, find_project
     from infra.gcp.region import Region, RegionArgs
 
     image = find_image(config.image, account)
     check_image(image, config.storage.root)
     project = find_project(config.account, account)
+    archive = package.write("gcp", ARCHIVES)
     return Region(
         config.stack_name,
-        RegionArgs(config, image, project),
+        RegionArgs(config, image, project, archive),
         pulumi.ResourceOptions(providers={"gcp": account}),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionArgs:
-    """The stack file of the region, checked, and what was found in the project for it."""
+    """The stack file of the region, checked, and what was found in the project for it.
+
+    package: the fallback function's archive, as a file.
+    """
 
     config: GcpRegion
     image: MachineImage
     project: Project
+    package: Path
 
 
 class Region(pulumi.ComponentResource):
@@ -120,6 +125,7 @@ class Region(pulumi.ComponentResource):
                 fallback=config.fallback,
                 load=config.scaling,
                 bucket=names.function_bucket_name(config.account, config.region),
+                package=args.package,
                 spot_group=pools.spot_group,
                 on_demand_group=pools.on_demand_group,
                 notify=events.channels,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pulumi
@@ -37,8 +38,6 @@ DEADLINE: Final = "60s"
 """How long the timer waits for an answer: longer than the function may run."""
 STATE: Final = "state.json"
 """The object that the function reads and writes."""
-BUILT: Final = package.ROOT / "build" / "function"
-"""Where archives are written before they go up; a folder that git does not see."""
 
 # https://docs.cloud.google.com/compute/docs/reference/rest/v1/regionInstanceGroupManagers: get, listManagedInstances,
 # resize. monitoring.timeSeries.list reads the load.
@@ -67,9 +66,10 @@ INVOKE: Final = "roles/run.invoker"
 class ScalingArgs:
     """What scales what.
 
-    pools, fallback, load: sections of the stack file. bucket: name of the function's own. spot_group, on_demand_group:
-    instance groups by name, as outputs, so that the function waits for them. notify: names of the notification channels
-    that hear when on-demand takes over, and when the function fails.
+    pools, fallback, load: sections of the stack file. bucket: name of the function's own. package: its archive
+    (`infra.function.package.write`). spot_group, on_demand_group: instance groups by name, as outputs, so that the
+    function waits for them. notify: names of the notification channels that hear when on-demand takes over, and when
+    the function fails.
     """
 
     scope: Scope
@@ -77,6 +77,7 @@ class ScalingArgs:
     fallback: Fallback
     load: ScalingConfig
     bucket: str
+    package: Path
     spot_group: pulumi.Input[str]
     on_demand_group: pulumi.Input[str]
     notify: Sequence[pulumi.Input[str]]
@@ -147,13 +148,12 @@ class Scaling(pulumi.ComponentResource):
             labels=scope.labels("scaling"),
             opts=child,
         )
-        path = package.write("gcp", BUILT)
         # Its name has a digest of what is in it: another archive is another object, and so another build.
         archive = gcp.storage.BucketObject(
             f"{name}-archive",
             bucket=bucket.name,
-            name=path.name,
-            source=pulumi.FileAsset(str(path)),
+            name=args.package.name,
+            source=pulumi.FileAsset(str(args.package)),
             content_type="application/zip",
             opts=child,
         )

@@ -114,3 +114,31 @@ def test_a_project_without_the_image_is_one_line_before_anything_is_registered(e
     failed = editable.pulumi("preview", stack=STACK).failed()
     assert f"stacks/Pulumi.{STACK}.yaml: spillway:region.image: cannot find an image with name=" in failed.text
     assert "Traceback" not in failed.text
+
+
+def test_another_region_of_the_project_is_a_copied_stack_file_with_names_changed(editable: EngineSandbox) -> None:
+    stacks = editable.root / "stacks"
+    text = (stacks / f"Pulumi.{STACK}.yaml").read_text()
+    for old, new in (
+        (
+            "zones: [us-central1-a, us-central1-b, us-central1-c, us-central1-f]",
+            "zones: [us-central1-a, us-central1-b]",
+        ),
+        ("us-central1", "europe-west4"),
+        ("nearestAwsRegion: us-east-2", "nearestAwsRegion: eu-west-1"),
+        ("residency: us", "residency: eu"),
+        ("10.32.0.0/16", "10.33.0.0/16"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    other = "gcp-europe-west4"
+    (stacks / f"Pulumi.{other}.yaml").write_text(text)
+    editable.up(STACK).ok()
+    editable.up(other).ok()  # in the same project: what has one name for all of it would be refused
+    assert changes(editable.preview(other)) == {}
+    endpoint = editable.pulumi("stack", "output", "endpoint", "--json", stack=other).ok().json
+    assert (endpoint["region"], endpoint["residency"]) == ("europe-west4", "eu")
+    assert {group.region for group in held(editable, tokens.GROUP)} == {"us-central1", "europe-west4"}
+    editable.pulumi("destroy", "--yes", "--ignore-protect", stack=other).ok()
+    assert sizes(editable) == {"spot": 0, "on-demand": 0}, "the first region stays as it is"
+    assert not [resource for resource in held(editable) if other in resource.id]

@@ -8,6 +8,8 @@ from typing import Any
 from pulumi import ResourceOptions
 
 from infra.config import GcpRegion
+from infra.function import package
+from infra.gcp.build import ARCHIVES
 from infra.gcp.lookups import MachineImage, Project
 from infra.gcp.region import Region, RegionArgs
 from sandbox.gcp.api import project_number
@@ -51,4 +53,4 @@ def config(changes: Mapping[str, Any] | None = None) -> GcpRegion:
 def build(config: GcpRegion, opts: ResourceOptions | None = None) -> Region:
     """The region as the program builds it, with what the stand-in's project holds for it."""
     project = Project(project_number(PROJECT), BILLING_ACCOUNT)
-    return Region(config.stack_name, RegionArgs(config, IMAGE, project), opts)
+    return Region(config.stack_name, RegionArgs(config, IMAGE, project, package.write("gcp", ARCHIVES)), opts)
