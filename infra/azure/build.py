@@ -42,23 +42,26 @@ def build(config: AzureRegion) -> Region:
 
 
 def publishing(config: AzureRegion, archive: bytes) -> Callable[[pulumi.ResourceHookArgs], None]:
-    """What happens once the function app stands: its package is published, and again when it is another one."""
+    """What happens when the function app has been made, and before it changes: its package is published, unless that
+    stays the same."""
 
     def publish(args: pulumi.ResourceHookArgs) -> None:
+        from infra.azure import names
         from infra.azure.publish import Publisher, PublishError, keep, stand_in
         from infra.azure.scaling import PACKAGE_TAG
 
-        new, old = args.new_inputs or {}, args.old_inputs or {}
-        if (new.get("tags") or {}).get(PACKAGE_TAG) == (old.get("tags") or {}).get(PACKAGE_TAG):
-            return  # only settings have changed
+        new, old = args.new_inputs or {}, args.old_inputs
+        if old is not None and (new.get("tags") or {}).get(PACKAGE_TAG) == (old.get("tags") or {}).get(PACKAGE_TAG):
+            return  # only settings change
         sandbox = stand_in(os.environ)
         if sandbox is not None:
-            keep(sandbox, str(new["name"]), archive)
+            keep(sandbox, names.function_app(config.stack_name, config.account), archive)
             return
+        publisher = Publisher(say=pulumi.log.info)
         try:
-            Publisher(say=pulumi.log.info).publish((args.new_outputs or {}).get("enabledHostNames") or (), archive)
+            publisher.publish(publisher.hosts(config), archive)
         except PublishError as error:
-            again = f"python -m infra.azure.publish {config.stack_name}"
-            raise PublishError(f"the fallback function was not published: {error}; once it can be: {again}") from None
+            why = f"the fallback function was not published: {error}; the next `up` tries again"
+            raise PublishError(why) from None
 
     return publish

@@ -2,7 +2,7 @@
 
     python -m infra.azure.publish azure-eastus
 
-does the same at any other time, such as after an `up` whose publishing failed.
+does the same at any other time.
 
 The provider can write no blob into an account without keys (https://github.com/pulumi/pulumi-azure-native/issues/2015),
 and Flex Consumption wants its packages from its own deployment service ("one deploy"), with the identity of whoever

@@ -118,7 +118,7 @@ class Region(pulumi.ComponentResource):
             ),
             child,
         )
-        Events(
+        events = Events(
             f"{name}-events",
             EventsArgs(
                 scope=scope,
@@ -143,6 +143,7 @@ class Region(pulumi.ComponentResource):
                 on_demand_group=names.scale_set(stack, "on-demand"),
                 spot_group_id=pools.spot_group_id,
                 on_demand_group_id=pools.on_demand_group_id,
+                notify=events.action_group_id,
                 package=args.package,
                 publish=args.publish,
             ),

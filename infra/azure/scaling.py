@@ -65,6 +65,10 @@ LOG_DAYS: Final = 30
 """Free of charge: https://learn.microsoft.com/azure/azure-monitor/logs/cost-logs#log-data-retention"""
 LOG_GB_A_DAY: Final = 1
 """A line a minute is a few MB a day; this stops what runs wild."""
+FAILED_RUNS: Final = 5
+"""Of the 15 of a quarter of an hour: one or two are throttling, and the next run makes up for them."""
+SEVERITY: Final = 1
+"""Error: 0 critical to 4 verbose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,10 @@ class ScalingArgs:
 
     group: the resource group's name, known once it stands. pools, fallback, load: sections of the stack file. zones: of
     the region; with any, the function's state is kept in three of them. spot_group, on_demand_group: scale sets by
-    name; *_group_id: by id, as outputs, so that rights wait for them. package: the function's archive
-    (`infra.function.package.archive`). publish: puts the archive into the app once that stands, and again when it has
-    changed; None where nobody does.
+    name; *_group_id: by id, as outputs, so that rights wait for them. notify: action group that hears of runs that
+    fail. package: the function's archive
+    (`infra.function.package.archive`). publish: puts the archive into the app once that stands, and before it gets the
+    tag of another one; None where nobody does.
     """
 
     scope: Scope
@@ -88,6 +93,7 @@ class ScalingArgs:
     on_demand_group: str
     spot_group_id: pulumi.Input[str]
     on_demand_group_id: pulumi.Input[str]
+    notify: pulumi.Input[str]
     package: bytes
     publish: Callable[[pulumi.ResourceHookArgs], None] | None = None
 
@@ -160,12 +166,21 @@ class Scaling(pulumi.ComponentResource):
                 ],
             ),
             tags=scope.tags("scaling") | {PACKAGE_TAG: hashlib.sha256(args.package).hexdigest()},
-            opts=ResourceOptions(parent=self, depends_on=[*containers, *rights], hooks=self._hooks()),
+            opts=ResourceOptions(parent=self, depends_on=[*containers, *rights], hooks=self._publishing(new=False)),
         )
         # Who publishes has an identity: no user and password for it.
         # https://learn.microsoft.com/azure/app-service/configure-basic-auth-disable
-        for kind, resource in (("scm", azure.web.WebAppScmAllowed), ("ftp", azure.web.WebAppFtpAllowed)):
-            resource(f"{name}-{kind}", name=app.name, resource_group_name=args.group, allow=False, opts=child)
+        azure.web.WebAppFtpAllowed(
+            f"{name}-ftp", name=app.name, resource_group_name=args.group, allow=False, opts=child
+        )
+        azure.web.WebAppScmAllowed(
+            f"{name}-scm",
+            name=app.name,
+            resource_group_name=args.group,
+            allow=False,
+            opts=ResourceOptions(parent=self, hooks=self._publishing(new=True)),
+        )
+        self._tell(insights)
         self.app = app.name
         self.register_outputs({"app": self.app})
 
@@ -300,9 +315,47 @@ class Scaling(pulumi.ComponentResource):
             **{settings.variable(key): value for key, value in own.items()},
         }
 
-    def _hooks(self) -> pulumi.ResourceHookBinding | None:
+    def _publishing(self, *, new: bool) -> pulumi.ResourceHookBinding | None:
+        """Before, as what fails then is not in the state and the next `up` tries it again: a new app is published to
+        once what comes after it is to be made, one with another package before it gets that one's tag."""
         publish = self._args.publish
         if publish is None:
             return None
-        hook = pulumi.ResourceHook(f"{self._name}-publish", publish)
-        return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
+        hook = pulumi.ResourceHook(f"{self._name}-publish-{'new' if new else 'changed'}", publish)
+        return pulumi.ResourceHookBinding(before_create=[hook] if new else None, before_update=None if new else [hook])
+
+    def _tell(self, insights: azure.applicationinsights.Component) -> None:
+        """People hear of runs that fail: then nobody sees a gap, let alone fills it."""
+        args, scope = self._args, self._scope
+        azure.monitor.MetricAlert(
+            f"{self._name}-failing",
+            rule_name=scope.name("fallback-failing"),
+            description="The fallback function fails: sizes stay as they are, whatever the cloud takes away",
+            resource_group_name=args.group,
+            location="global",
+            enabled=True,
+            severity=SEVERITY,
+            scopes=[insights.id],
+            evaluation_frequency="PT5M",
+            window_size="PT15M",
+            auto_mitigate=True,
+            criteria=azure.monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs(
+                odata_type="Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
+                all_of=[
+                    azure.monitor.MetricCriteriaArgs(
+                        criterion_type="StaticThresholdCriterion",
+                        name="failed",
+                        # https://learn.microsoft.com/azure/azure-monitor/app/metrics-overview#failed-requests-requestsfailed
+                        metric_namespace="microsoft.insights/components",
+                        metric_name="requests/failed",
+                        time_aggregation="Count",
+                        operator="GreaterThan",
+                        threshold=FAILED_RUNS,
+                        skip_metric_validation=True,  # nothing sends it until something fails
+                    )
+                ],
+            ),
+            actions=[azure.monitor.MetricAlertActionArgs(action_group_id=args.notify)],
+            tags=scope.tags("scaling"),
+            opts=self._child,
+        )

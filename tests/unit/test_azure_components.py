@@ -241,7 +241,7 @@ def test_the_vault_can_be_deleted_for_good_and_takes_rights_from_roles(made: Mad
 
 
 def test_a_gap_that_stays_and_a_budget_are_told_to_people(made: Made) -> None:
-    alert = made.one(tokens.METRIC_ALERT)
+    alert = made.one(tokens.METRIC_ALERT, "events-gap")
     (criterion,) = alert["criteria"]["allOf"]
     assert (criterion["metricNamespace"], criterion["metricName"]) == ("Spillway", "FallbackGap")
     assert criterion["skipMetricValidation"] is True

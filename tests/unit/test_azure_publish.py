@@ -139,50 +139,46 @@ def test_the_app_of_a_stack_is_found_by_its_name() -> None:
         assert azure.publisher().hosts(region()) == list(HOSTS)
 
 
-def happened(new: str, old: str | None = None) -> pulumi.ResourceHookArgs:
-    """The app has been made or changed, with these packages."""
-    return pulumi.ResourceHookArgs(
-        "urn",
-        "id",
-        "fallback",
-        "type",
-        new_inputs={"name": "spillway-1", "tags": {PACKAGE_TAG: new}},
-        old_inputs=None if old is None else {"name": "spillway-1", "tags": {PACKAGE_TAG: old}},
-        new_outputs={"enabledHostNames": list(HOSTS)},
-    )
+def made() -> pulumi.ResourceHookArgs:
+    """The app has been made, and what comes after it is next."""
+    return pulumi.ResourceHookArgs("urn", "", "scm", "type", new_inputs={"name": "spillway-1", "allow": False})
+
+
+def changes(new: str, old: str) -> pulumi.ResourceHookArgs:
+    """The app is about to change, from one package to another."""
+    tags = [{"name": "spillway-1", "tags": {PACKAGE_TAG: digest}} for digest in (new, old)]
+    return pulumi.ResourceHookArgs("urn", "id", "fallback", "type", new_inputs=tags[0], old_inputs=tags[1])
 
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bytes]]:
     """What would be published; `up` on Azure, not in a sandbox."""
     done: list[tuple[Any, bytes]] = []
-    fake = SimpleNamespace(publish=lambda hosts, content: done.append((hosts, content)))
+    fake = SimpleNamespace(hosts=lambda _: HOSTS, publish=lambda hosts, content: done.append((hosts, content)))
     monkeypatch.setattr(publish, "Publisher", lambda **_: fake)
     monkeypatch.delenv("SPILLWAY_SANDBOX_DIR", raising=False)
     return done
 
 
-def test_up_publishes_for_a_new_app_and_a_new_package_but_not_for_new_settings(
+def test_up_publishes_to_a_new_app_and_another_package_but_not_for_new_settings(
     published: list[tuple[Any, bytes]],
 ) -> None:
     hook = publishing(region(), b"zip")
-    hook(happened("a"))
-    hook(happened("b", "a"))
-    assert published == [(list(HOSTS), b"zip")] * 2
-    hook(happened("b", "b"))
+    hook(made())
+    hook(changes("b", "a"))
+    assert published == [(HOSTS, b"zip")] * 2
+    hook(changes("b", "b"))
     assert len(published) == 2
 
 
-def test_an_up_that_cannot_publish_fails_with_the_command_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_up_that_cannot_publish_fails_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PublishError("publish: 403 Forbidden")
 
-    monkeypatch.setattr(publish, "Publisher", lambda **_: SimpleNamespace(publish=refuse))
+    monkeypatch.setattr(publish, "Publisher", lambda **_: SimpleNamespace(hosts=lambda _: HOSTS, publish=refuse))
     monkeypatch.delenv("SPILLWAY_SANDBOX_DIR", raising=False)
-    with pytest.raises(
-        PublishError, match=r"403 Forbidden; once it can be: python -m infra\.azure\.publish azure-west"
-    ):
-        publishing(region(), b"zip")(happened("a"))
+    with pytest.raises(PublishError, match="was not published: publish: 403 Forbidden; the next `up` tries again"):
+        publishing(region(), b"zip")(made())
 
 
 def test_a_sandbox_keeps_the_package_and_a_person_s_own_variable_makes_no_sandbox(
@@ -194,9 +190,10 @@ def test_a_sandbox_keeps_the_package_and_a_person_s_own_variable_makes_no_sandbo
     assert stand_in({"SPILLWAY_SANDBOX_DIR": str(tmp_path)}) is None
     for key, value in sandbox.items():
         monkeypatch.setenv(key, value)
-    publishing(region(), b"zip")(happened("a"))
+    publishing(region(), b"zip")(made())
     assert published == []
-    assert (tmp_path / "functions" / "spillway-1" / "released-package.zip").read_bytes() == b"zip"
+    (kept,) = tmp_path.glob("functions/spillway-*/released-package.zip")
+    assert kept.read_bytes() == b"zip"
 
 
 def test_whoever_the_provider_works_as_publishes() -> None:

@@ -112,6 +112,13 @@ def test_the_package_is_known_by_its_digest_and_waits_for_rights_and_containers(
     }  # fmt: skip
 
 
+def test_runs_that_fail_are_told_to_people(made: Made) -> None:
+    alert = made.one(tokens.METRIC_ALERT, "scaling-failing")
+    assert alert["scopes"] == [made.by_name[tokens.COMPONENT, "scaling-log"].id]
+    assert alert["criteria"]["allOf"][0]["metricName"] == "requests/failed"
+    assert alert["actions"] == [{"actionGroupId": made.by_name[tokens.ACTION_GROUP, "events-people"].id}]
+
+
 def test_a_region_with_zones_keeps_the_function_s_state_in_three_of_them(made: Made) -> None:
     assert made.one(tokens.STORAGE_ACCOUNT, FALLBACK)["sku"]["name"] == "Standard_ZRS"
     unzoned = Made({"region": "westus", "pools.types": ["Standard_NC96ads_A100_v4"]})
