@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import typer
 
 from infra import stackfile
 from infra.config import load_stack_file
@@ -63,6 +65,25 @@ def chosen(folder: Path, names: Sequence[str]) -> list[RegionConfig]:
     if lines:
         raise SpillwayError(*lines)
     return regions
+
+
+def within_reach(
+    command: str, regions: Sequence[RegionConfig], clouds: Collection[str], named: Collection[str]
+) -> list[RegionConfig]:
+    """The regions on clouds that a command knows; that the others are left out is said on standard error.
+
+    named: the stacks that were asked for by name. Raises SpillwayError for one of them that is out of reach, and when
+    nothing is left.
+    """
+    inside = [config for config in regions if config.cloud in clouds]
+    reason = f"`spillway {command}` reaches regions on {listed(sorted(clouds), 'and')}"
+    outside = [config.stack_name for config in regions if config.cloud not in clouds]
+    refused = [name for name in outside if name in named or not inside]
+    if refused:
+        raise SpillwayError(*(f"{name}: {reason}" for name in refused))
+    for name in outside:
+        typer.echo(f"spillway: {name} is left out: {reason}", err=True)
+    return inside
 
 
 def global_names(stacks: Path, stack: str) -> tuple[str, ...]:

@@ -32,17 +32,24 @@ Sandbox = Annotated[bool, typer.Option("--sandbox", help="The stand-in clouds' b
 
 
 class _Command:
-    """What every command begins with."""
+    """What every command begins with. names: the stacks asked for, none for all; needed: some it cannot do without."""
 
     def __init__(
-        self, name: str, stacks: Path, names: list[str] | None, sandbox: bool, profile: str | None, parallel: int
+        self,
+        name: str,
+        stacks: Path,
+        names: list[str] | None,
+        sandbox: bool,
+        profile: str | None,
+        parallel: int,
+        needed: Sequence[str] = (),
     ) -> None:
-        from spillway.models.stores import open_store
-        from spillway.regions import asked_sandbox, chosen
+        from spillway.models.stores import OPENERS, open_store
+        from spillway.regions import asked_sandbox, chosen, within_reach
 
         directory = asked_sandbox("models", sandbox, profile)
         self.name, self.stacks, self._all = name, stacks, not names
-        self.regions = chosen(stacks, names or [])
+        self.regions = within_reach("models", chosen(stacks, names or []), OPENERS, (*(names or ()), *needed))
         self.open: Open = lambda config: open_store(config, directory, profile, parallel)
 
     def model(self, given: str | None) -> str:
@@ -162,7 +169,7 @@ def sync(
     there = region_stacks(stacks)
     if from_ not in there:
         raise SpillwayError(f"--from {from_}: no region stack of {stacks}; there are {', '.join(there) or 'none'}")
-    command = _Command("sync", stacks, [from_, *stack] if stack else None, sandbox, profile, parallel)
+    command = _Command("sync", stacks, [from_, *stack] if stack else None, sandbox, profile, parallel, [from_])
     origin = next(config for config in command.regions if config.stack_name == from_)
     name = _formed("--model", model, ModelName) if model else origin.model.name
     targets = [config for config in command.serving(name) if config is not origin]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import naming
-from spillway.models.store import BucketError, ModelStore
+from spillway.models.store import ModelStore
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
@@ -91,16 +91,10 @@ STAND_INS: Final[Mapping[str, Callable[[RegionConfig, Path], ModelStore]]] = {
 
 
 def open_store(config: RegionConfig, sandbox: Path | None, profile: str | None, parallel: int) -> ModelStore:
-    """The model bucket of a region; of the stand-in when `sandbox` is its directory. parallel: requests at once.
+    """The model bucket of a region on one of OPENERS' clouds; of the stand-in when `sandbox` is its directory.
 
-    Raises BucketError for a cloud without one, and what the SDK says of missing credentials.
+    parallel: requests at once. Raises what the SDK says of missing credentials, BucketError where it is not installed.
     """
     if sandbox is not None:
-        stand_in = STAND_INS.get(config.cloud)
-        if stand_in is None:
-            raise BucketError(f"the stand-in {config.cloud} has no model bucket: leave --sandbox out")
-        return stand_in(config, sandbox)
-    opener = OPENERS.get(config.cloud)
-    if opener is None:
-        raise BucketError(f"cloud = {config.cloud}: `spillway models` reaches {', '.join(OPENERS)}")
-    return opener(config, profile, parallel)
+        return STAND_INS[config.cloud](config, sandbox)
+    return OPENERS[config.cloud](config, profile, parallel)

@@ -224,12 +224,12 @@ def _listed(read: _Inputs, file: str) -> tuple[ApiKey, ...]:
 def _regions(
     stacks: Path, names: list[str] | None, sandbox: bool, profile: str | None
 ) -> tuple[list[RegionConfig], Open]:
-    from spillway.regions import asked_sandbox, chosen
-    from spillway.secrets.stores import open_store
+    from spillway.regions import asked_sandbox, chosen, within_reach
+    from spillway.secrets.stores import CLOUDS, open_store
 
     directory = asked_sandbox("secrets", sandbox, profile)
     opener: Callable[[RegionConfig], Any] = lambda config: open_store(config, directory, profile)  # noqa: E731
-    return chosen(stacks, names or []), opener
+    return within_reach("secrets", chosen(stacks, names or []), CLOUDS, names or ()), opener
 
 
 def _hosts(stacks: Path, regions: Sequence[RegionConfig]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from spillway.secrets.store import SecretStore, StoreError
+from spillway.secrets.store import SecretStore
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
@@ -63,16 +63,10 @@ STAND_INS: Final[Mapping[str, Callable[[RegionConfig, Path], SecretStore]]] = {
 
 
 def open_store(config: RegionConfig, sandbox: Path | None, profile: str | None) -> SecretStore:
-    """The store of a region; of the stand-in when `sandbox` is its directory.
+    """The store of a region on one of CLOUDS; of the stand-in when `sandbox` is its directory.
 
-    Nothing is asked yet. Raises StoreError for a cloud without one, and what the SDK says of missing credentials.
+    Nothing is asked yet. Raises what the SDK says of missing credentials, and StoreError where it is not installed.
     """
     if sandbox is not None:
-        stand_in = STAND_INS.get(config.cloud)
-        if stand_in is None:
-            raise StoreError(f"the stand-in {config.cloud} has no secret store: leave --sandbox out")
-        return stand_in(config, sandbox)
-    opener = CLOUDS.get(config.cloud)
-    if opener is None:
-        raise StoreError(f"cloud = {config.cloud}: `spillway secrets` reaches {', '.join(CLOUDS)}")
-    return opener(config, profile)
+        return STAND_INS[config.cloud](config, sandbox)
+    return CLOUDS[config.cloud](config, profile)
