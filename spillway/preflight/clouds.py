@@ -13,7 +13,7 @@ from spillway.preflight.model import Row, Say
 if TYPE_CHECKING:
     from infra.config import RegionConfig
 
-PACKAGES: Final = {cloud: f"spillway.preflight.{cloud}_region.region" for cloud in ("aws", "azure")}
+PACKAGES: Final = {cloud: f"spillway.preflight.{cloud}_region.region" for cloud in ("aws", "azure", "gcp")}
 QUOTA_PAGES: Final = {
     "tencent": "https://console.tencentcloud.com/cvm/overview (quotas: https://www.tencentcloud.com/document/product/213/2664)"
 }
