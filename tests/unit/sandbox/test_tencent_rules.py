@@ -111,7 +111,7 @@ def test_a_launch_configuration_names_what_exists_and_fits(more: dict[str, Any],
 def test_a_group_launches_only_what_one_of_its_zones_sells() -> None:
     net = region()
     only_in_7 = net.configuration(instanceTypes=["PNV4.7XLARGE116"])
-    with pytest.raises(CloudError, match="none of PNV4.7XLARGE116 is sold in ap-guangzhou-4, ap-guangzhou-6"):
+    with pytest.raises(CloudError, match=r"none of PNV4\.7XLARGE116 is sold in ap-guangzhou-4, ap-guangzhou-6"):
         net.scaling_group(only_in_7)
 
 
@@ -152,7 +152,7 @@ def test_an_address_serves_one_thing_and_stays_while_it_does() -> None:
         net.cloud.create(tokens.NAT, name="nat", vpcId=net.vpc.id, assignedEipSets=[address["publicIp"]])
     with pytest.raises(CloudError):
         net.cloud.delete(address)
-    with pytest.raises(CloudError, match="already exists|exists|holds"):
+    with pytest.raises(CloudError, match="already exists"):
         net.balancer()
 
 
