@@ -261,19 +261,8 @@ def load_stack_file(path: Path, stack: str | None = None) -> RegionConfig:
 
     `stack` defaults to the name in the file name. Raises ConfigError with one line per fault.
     """
-    name = stackfile.display_name(path)
-    data, faults = stackfile.read_with_faults(path)
-    if REGION_KEY not in data and not faults:
-        faults = [Fault((REGION_KEY,), "missing; it holds the region's settings")]
-    lines = [fault.line(name) for fault in faults]
-    if REGION_KEY in data:
-        try:
-            region = _parse(data[REGION_KEY], stack or stackfile.stack_of(path), name, path)
-        except ConfigError as error:
-            lines += error.lines
-    if lines:
-        raise ConfigError(lines)
-    return region
+    name = stack or stackfile.stack_of(path)
+    return stackfile.load(path, REGION_KEY, "the region's settings", lambda data, file: _parse(data, name, file, path))
 
 
 def parse_region(data: object, stack: str, file: str) -> RegionConfig:

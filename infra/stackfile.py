@@ -8,13 +8,15 @@ that what was reviewed is what is deployed.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
 from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, dotted, key_text, listed
+
+T = TypeVar("T")
 
 REGION_KEY: Final = "spillway:region"
 GLOBAL_KEY: Final = "spillway:global"
@@ -117,6 +119,27 @@ def read_with_faults(path: Path) -> tuple[dict[str, Any], list[Fault]]:
     name = display_name(path)
     own = GLOBAL_KEY if is_global(stack_of(path)) else REGION_KEY
     return check_document(_parse(_text(path, name), name), own)
+
+
+def load(path: Path, key: str, about: str, parse: Callable[[object, str], T]) -> T:
+    """A stack's object out of its file: what `parse` makes of the value of `key` and the file's name for messages.
+
+    about: what the object holds, told when it is missing. Raises ConfigError with the faults of the file and of the
+    object, all at once.
+    """
+    name = display_name(path)
+    data, faults = read_with_faults(path)
+    if key not in data and not faults:
+        faults = [Fault((key,), f"missing; it holds {about}")]
+    lines = [fault.line(name) for fault in faults]
+    if key in data:
+        try:
+            found = parse(data[key], name)
+        except ConfigError as error:
+            lines += error.lines
+    if lines:
+        raise ConfigError(lines)
+    return found
 
 
 def _text(path: Path, name: str) -> str:

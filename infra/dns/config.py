@@ -26,19 +26,8 @@ def load_global(path: Path, stack: str | None = None) -> GlobalStack:
 
     `stack` defaults to the name in the file name. Raises ConfigError with one line per fault.
     """
-    name = stackfile.display_name(path)
-    data, faults = stackfile.read_with_faults(path)
-    if GLOBAL_KEY not in data and not faults:
-        faults = [Fault((GLOBAL_KEY,), "missing; it holds the settings of the global stack")]
-    lines = [fault.line(name) for fault in faults]
-    if GLOBAL_KEY in data:
-        try:
-            config = parse_global(data[GLOBAL_KEY], stack or stackfile.stack_of(path), name, path.parent)
-        except ConfigError as error:
-            lines += error.lines
-    if lines:
-        raise ConfigError(lines)
-    return config
+    name, about = stack or stackfile.stack_of(path), "the settings of the global stack"
+    return stackfile.load(path, GLOBAL_KEY, about, lambda data, file: parse_global(data, name, file, path.parent))
 
 
 def parse_global(data: object, stack: str, file: str, stacks: Path | None = None) -> GlobalStack:
@@ -102,7 +91,7 @@ def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str] | 
 
 
 def most_addresses(config: GlobalStack, stacks: Path) -> int:
-    """The most addresses that one member has: as the file says, and as its balancer has where it is a region of `stacks`."""
+    """The most addresses that one member has: as the file says, or its balancer where `stacks` has its region."""
     from infra.config import load_stack_file
 
     most = 1
