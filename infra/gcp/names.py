@@ -113,9 +113,14 @@ def function_name(stack: str) -> str:
     return naming.name(stack, "fallback", SERVICE_NAME_MAX)
 
 
-def role_id(stack: str, label: str) -> str:
-    """The id of a custom role, which takes no hyphens: `spillway_gcp_us_central1_fallback`."""
-    return naming.name(stack, label, ROLE_ID_MAX).replace("-", "_")
+def role_id(stack: str, label: str, unique_id: str) -> str:
+    """The id of a custom role, which takes no hyphens: `spillway_gcp_us_central1_fallback_12345678`.
+
+    unique_id: of the account that has the role; a new account is another one. A role that was deleted keeps its id to
+    itself from the 7th to the 37th day after (https://docs.cloud.google.com/iam/docs/creating-custom-roles#deleting),
+    so a region that is built again a fortnight later must not ask for the same one.
+    """
+    return naming.name(stack, f"{label}-{_hash(unique_id)}", ROLE_ID_MAX).replace("-", "_")
 
 
 def secret_id(text: str) -> str:

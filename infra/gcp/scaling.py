@@ -176,11 +176,14 @@ class Scaling(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _role(self, label: str, title: str, permissions: Sequence[str]) -> gcp.projects.IAMCustomRole:
+    def _role(
+        self, label: str, title: str, permissions: Sequence[str], account: gcp.serviceaccount.Account
+    ) -> gcp.projects.IAMCustomRole:
+        """A role for one account only; its id goes with the account's."""
         scope = self._args.scope
         return gcp.projects.IAMCustomRole(
             f"{self._name}-{label}-role",
-            role_id=names.role_id(scope.stack, label),
+            role_id=account.unique_id.apply(lambda unique_id: names.role_id(scope.stack, label, unique_id)),
             title=f"{title} of {scope.stack}",
             description=f"For the fallback function of {scope.stack}, and nobody else",
             permissions=list(permissions),
@@ -213,8 +216,8 @@ class Scaling(pulumi.ComponentResource):
         """
         args = self._args
         account = self._account("fallback", "Fallback function")
-        groups = self._role("fallback", "Groups", GROUP_PERMISSIONS)
-        state = self._role("fallback-state", "State", STATE_PERMISSIONS)
+        groups = self._role("fallback", "Groups", GROUP_PERMISSIONS, account)
+        state = self._role("state", "State", STATE_PERMISSIONS, account)
         return account, [
             self._grant("fallback-groups", groups.name, account),
             # Metrics know no resources below the project.
