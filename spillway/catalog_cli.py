@@ -14,6 +14,7 @@ from infra import catalog as data
 from infra import fit, gpu_support
 from infra.config import load_all
 from infra.faults import ConfigError, did_you_mean, listed
+from spillway import tables
 from spillway.errors import SpillwayError
 
 if TYPE_CHECKING:
@@ -141,14 +142,7 @@ def _print(rows: Sequence[dict[str, Any]], as_json: bool, table: Any, observed: 
     if as_json:
         typer.echo(json.dumps({"observed": observed or data.observed(), "rows": rows}, indent=2))
         return
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console, made = Console(), table()
-    if not console.is_terminal:  # nobody scrolls in a pipe, and nothing may be cut there
-        wide = Measurement.get(console, console.options.update(max_width=10_000), made).maximum
-        console.width = max(console.width, wide)
-    console.print(made)
+    tables.show(table())
 
 
 def _specs(stacks: Path) -> dict[str, tuple[ModelSpec, Architecture]]:

@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from spillway import tables
 from spillway.models.revisions import KEPT
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from spillway.models.work import Listed, Put, Verified
 
-_STYLES: Final = {
-    "failed": "red", "damaged": "red", "not there": "red", "wrong": "red", "incomplete": "yellow",
-    "pushed": "green", "served": "green", "verified": "green",
-}  # fmt: skip
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 Report = Callable[[str, int], None]
@@ -74,11 +68,11 @@ def puts(found: Sequence[Put], told: Mapping[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps({**told, "ok": ok, "regions": [one.describe() for one in found]}, indent=2))
         return
     typer.echo(f"{told['model']} {told['revision']}: {told['files']} files, {size(told['bytes'])}")
-    table = _table("stack", "state", "sent", "bucket", "")
+    table = tables.plain("stack", "state", "sent", "bucket", "")
     for one in found:
         sent = f"{one.files} files, {size(one.bytes)}" if one.bytes or one.files else "-"
-        _row(table, one.state, one.stack, one.state, sent, one.where or "-", one.detail)
-    _print(table)
+        tables.add(table, one.state, one.stack, one.state, sent, one.where or "-", one.detail)
+    tables.show(table)
     for one in found:
         if one.pruned:
             typer.echo(f"{one.stack}: deleted {', '.join(one.pruned)}")
@@ -102,25 +96,25 @@ def listing(found: Sequence[Listed], model: str | None, sandbox: bool, as_json: 
         }
         typer.echo(json.dumps(body, indent=2))
         return
-    table = _table("stack", "model", "revision", "state", "files", "size", "pushed", "")
+    table = tables.plain("stack", "model", "revision", "state", "files", "size", "pushed", "")
     for region in found:
         if region.error:
             state = "failed" if region.failed else "no bucket"
-            _row(table, state, region.stack, region.model, region.named, state, "-", "-", "-", region.error)
+            tables.add(table, state, region.stack, region.model, region.named, state, "-", "-", "-", region.error)
             continue
         for one in region.revisions:
             served = (one.model, one.revision) == (region.model, region.named)
             state = "served" if served and one.state == "complete" else one.state
             note = one.fault or ("" if not served or state == "served" else "the stack file names it")
-            _row(
+            tables.add(
                 table, state, region.stack, one.model, one.revision, state, str(one.objects), size(one.bytes),
                 f"{one.created:%Y-%m-%d}", note,
             )  # fmt: skip
         asked = model in (None, region.model)
         if asked and not any((one.model, one.revision) == (region.model, region.named) for one in region.revisions):
             note = "the stack file names it: nodes stay unready until it is pushed"
-            _row(table, "not there", region.stack, region.model, region.named, "not there", "-", "-", "-", note)
-    _print(table)
+            tables.add(table, "not there", region.stack, region.model, region.named, "not there", "-", "-", "-", note)
+    tables.show(table)
 
 
 def verified(found: Sequence[Verified], told: Mapping[str, Any], as_json: bool) -> None:
@@ -129,12 +123,12 @@ def verified(found: Sequence[Verified], told: Mapping[str, Any], as_json: bool) 
     if as_json:
         typer.echo(json.dumps({**told, "ok": ok, "regions": [one.describe() for one in found]}, indent=2))
         return
-    table = _table("stack", "model", "revision", "state", "files", "size", "bucket")
+    table = tables.plain("stack", "model", "revision", "state", "files", "size", "bucket")
     for one in found:
         state = ("noted" if told["quick"] else "verified") if one.ok else "wrong"
         read = (str(one.files), size(one.bytes)) if one.files else ("-", "-")
-        _row(table, state, one.stack, one.model, one.revision, state, *read, one.where or "-")
-    _print(table)
+        tables.add(table, state, one.stack, one.model, one.revision, state, *read, one.where or "-")
+    tables.show(table)
     for one in found:
         for fault in one.faults[:20]:
             typer.echo(f"{one.stack}: {fault}")
@@ -161,30 +155,3 @@ def switched(model: str, changes: Mapping[str, str], to: str, dry_run: bool, san
         typer.echo("then, region by region; nodes take it as they are replaced:")
         for stack in changes:
             typer.echo(f"  {up} {stack}")
-
-
-def _row(table: Table, style: str, *cells: str) -> None:
-    """Cells as they are: rich would read `[0]` as markup. style: the state that colours its cell."""
-    from rich.text import Text
-
-    table.add_row(*(Text(cell, style=_STYLES.get(style, "") if cell == style else "") for cell in cells))
-
-
-def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console: Console = Console()
-    if not console.is_terminal:  # nobody scrolls in a pipe, and nothing may be cut there
-        wide = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        console.width = max(console.width, wide)
-    console.print(table)

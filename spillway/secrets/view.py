@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from spillway import tables
 from spillway.secrets.work import SEVERITY, Pushed, Shown
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
 TITLES: Final = {"certificate": "certificate", "api-keys": "API keys"}
-_STYLES: Final = {"failed": "red", "failure": "red", "warning": "yellow", "unknown": "yellow", "pushed": "green"}
 
 
 def results(found: Sequence[Pushed], told: Mapping[str, Any], as_json: bool) -> None:
@@ -32,7 +31,7 @@ def results(found: Sequence[Pushed], told: Mapping[str, Any], as_json: bool) -> 
         typer.echo(
             f"certificate for {names}, until {certificate['expires'][:10]} ({certificate['daysLeft']} days left)"
         )
-    _print(_pushed_table(found))
+    tables.show(_pushed_table(found))
     failed = [one for one in found if not one.ok]
     if failed:
         stacks = ", ".join(dict.fromkeys(one.stack for one in failed))
@@ -40,9 +39,9 @@ def results(found: Sequence[Pushed], told: Mapping[str, Any], as_json: bool) -> 
 
 
 def _pushed_table(found: Sequence[Pushed]) -> Table:
-    table = _table("stack", "secret", "state", "name", "")
+    table = tables.plain("stack", "secret", "state", "name", "")
     for one in found:
-        _row(table, one.state, one.stack, TITLES[one.kind], one.state, one.name, one.detail)
+        tables.add(table, one.state, one.stack, TITLES[one.kind], one.state, one.name, one.detail)
     return table
 
 
@@ -53,11 +52,11 @@ def shown(found: Sequence[Shown], sandbox: bool, as_json: bool) -> None:
         ok = all(one.state != "failure" for one in found)
         typer.echo(json.dumps({"sandbox": sandbox, "ok": ok, "secrets": [one.describe() for one in rows]}, indent=2))
         return
-    table = _table("state", "stack", "secret", "pushed", "found")
+    table = tables.plain("state", "stack", "secret", "pushed", "found")
     for one in rows:
         pushed = f"{one.pushed:%Y-%m-%d}" if one.pushed else "-"
-        _row(table, one.state, one.state, one.stack, TITLES[one.kind], pushed, one.detail)
-    _print(table)
+        tables.add(table, one.state, one.state, one.stack, TITLES[one.kind], pushed, one.detail)
+    tables.show(table)
 
 
 def key(name: str, limit: int | None, made: str | None, found: Sequence[Pushed], sandbox: bool, as_json: bool) -> None:
@@ -72,7 +71,7 @@ def key(name: str, limit: int | None, made: str | None, found: Sequence[Pushed],
         }
         typer.echo(json.dumps(body, indent=2))
         return
-    _print(_pushed_table(found), err=True)
+    tables.show(_pushed_table(found), err=True)
     if made is not None:
         typer.echo(f"the key of {name}; it is kept nowhere and cannot be shown again:", err=True)
         typer.echo(made)
@@ -82,30 +81,3 @@ def key(name: str, limit: int | None, made: str | None, found: Sequence[Pushed],
         option = f" --limit {limit}" if limit is not None else ""
         later = f"spillway secrets key {name}{option} --existing {again}"
         typer.echo(f"not in {', '.join(failed)}: later, with the key on standard input: {later}", err=True)
-
-
-def _row(table: Table, style: str, *cells: str) -> None:
-    """Cells as they are: rich would read `[0]` as markup. style: the state that colours its cell."""
-    from rich.text import Text
-
-    table.add_row(*(Text(cell, style=_STYLES.get(style, "") if cell == style else "") for cell in cells))
-
-
-def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print(table: Table, err: bool = False) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console: Console = Console(stderr=err)
-    if not console.is_terminal:  # nobody scrolls in a pipe, and nothing may be cut there
-        wide = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        console.width = max(console.width, wide)
-    console.print(table)
