@@ -143,7 +143,7 @@ def weather_show(json_: Json = False) -> None:
 
 @weather_app.command("sold-out")
 def weather_sold_out(
-    zone: Annotated[str, typer.Option(help="Zone or pattern, such as us-east-1a or us-east-1*.")] = "*",
+    zone: Annotated[str, typer.Option(help="Zone or pattern: us-east-1a, us-east-1*, us-central1-a, eastus-1.")] = "*",
     type_: Annotated[str, typer.Option("--type", help="Machine type or pattern, such as p4d.*.")] = "*",
     market: Annotated[str, typer.Option(help="spot, on-demand or *.")] = "*",
     cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,13 @@ from sandbox.store import CLOUDS, Store
 from sandbox.values import join, spread_secrets
 
 HIDDEN = "[secret]"
-GROUP = "aws:autoscaling/group:Group"
+GLOBAL = "global"
+GROUPS = {
+    "aws": "aws:autoscaling/group:Group",
+    "azure-native": "azure-native:compute:VirtualMachineScaleSet",
+    "gcp": "gcp:compute/regionInstanceGroupManager:RegionInstanceGroupManager",
+}
+"""What launches machines, in each cloud that sells spot capacity."""
 
 
 def holdings(directory: Path, cloud: str | None, region: str | None, type_: str | None) -> list[dict[str, Any]]:
@@ -26,18 +34,45 @@ def holdings(directory: Path, cloud: str | None, region: str | None, type_: str 
     found = []
     with Store(directory).transaction(write=False) as tx:
         for package in [cloud] if cloud else DISTRIBUTIONS:
-            for r in tx.all(package, None, region):
-                if type_ is None or type_ in r.token:
-                    found.append(_entry(package, r))
+            rows = tx.all(package)
+            located = _Places(rows)
+            for r in rows:
+                place = located.of(r)
+                if (type_ is None or type_ in r.token) and region in (None, place):
+                    found.append(_entry(package, r, place))
     return found
 
 
-def _entry(cloud: str, r: Resource) -> dict[str, Any]:
+class _Places:
+    """Where resources are: as the store has it, or else as they say themselves, or what they are in says.
+
+    Azure has one list of all regions, and a part of something, such as a subnet, has no location of its own; some of
+    Google Cloud's services have locations where others have regions, and a bucket's is in capitals.
+    """
+
+    def __init__(self, rows: Sequence[Resource]) -> None:
+        self._said = {r.id.lower(): place for r in rows if r.region == GLOBAL and (place := _location(r))}
+
+    def of(self, r: Resource) -> str:
+        if r.region != GLOBAL:
+            return r.region
+        id = r.id.lower()
+        while id and id not in self._said:
+            id = id.rpartition("/")[0]
+        return self._said.get(id, GLOBAL)
+
+
+def _location(r: Resource) -> str:
+    location = r["location"]
+    return location.lower().replace(" ", "") if isinstance(location, str) else ""
+
+
+def _entry(cloud: str, r: Resource, place: str) -> dict[str, Any]:
     kind = registry(cloud).kinds.get(r.token)
     secret = {*spread_secrets(r.secrets, r.inputs, r.outputs), *(kind.secret_outputs if kind else ())}
     return {
         "cloud": cloud,
-        "region": r.region,
+        "region": place,
         "type": r.token,
         "id": r.id,
         "name": r.urn.rsplit("::", 1)[-1],
@@ -58,19 +93,21 @@ def _hidden(path: str, value: Any, secret: set[str]) -> Any:
 
 
 def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:
-    """The launches that every group would make now, as {group, region, launches: [{number, market, outcome, ...}]}."""
+    """The launches that every group would make now, as {cloud, group, region, launches: [{number, market, ...}]}."""
     if not (directory / CLOUDS).exists():
         return []
-    from sandbox.aws.launches import plan
-
-    aws = registry("aws")
     weather = WeatherFile(directory / WEATHER).now()
     rows = []
     with Store(directory).transaction(write=False) as tx:
-        groups = tx.all("aws", GROUP, region)
-        for account, place in sorted({(g.account, g.region) for g in groups}):
-            for group, made in plan(CallCloud(aws, tx, place, account, weather), place).items():
-                rows.append({"group": group, "region": place, "launches": [asdict(launch) for launch in made]})
+        for cloud, token in GROUPS.items():
+            groups = tx.all(cloud, token)
+            located = _Places(groups)
+            for account, place in sorted({(g.account, located.of(g)) for g in groups}):
+                if region in (None, place):
+                    plan = import_module(f"sandbox.{cloud.replace('-', '_')}.launches").plan
+                    for group, made in plan(CallCloud(registry(cloud), tx, place, account, weather), place).items():
+                        told = [asdict(launch) for launch in made]
+                        rows.append({"cloud": cloud, "group": group, "region": place, "launches": told})
     return rows
 
 

@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol
 
 from sandbox.aws import quotas, tokens, zones
 from sandbox.kinds import Cloud, Resource
+from sandbox.launches import LAUNCHED, Attempt, Launch
 
-LAUNCHED: Final = "launched"
 NO_CAPACITY: Final = "InsufficientInstanceCapacity"
 NOT_OFFERED: Final = "Unsupported"
 SPOT_QUOTA: Final = "MaxSpotInstanceCountExceeded"
@@ -36,40 +36,6 @@ class Offers(Protocol):
     """What is needed of the machine catalog: the zones of a region that offer a type."""
 
     def zones(self, name: str, region: str) -> Sequence[str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One request for one machine, and its outcome: `launched` or the API's error code."""
-
-    zone: str
-    machine_type: str
-    market: str
-    outcome: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One instance of a group's desired capacity: where it runs, or why it does not.
-
-    weight: units of capacity it counts for. reservation: the capacity reservation it runs in, or "".
-    """
-
-    group: str
-    number: int
-    market: str
-    outcome: str
-    reason: str
-    machine_type: str = ""
-    zone: str = ""
-    weight: int = 1
-    reservation: str = ""
-    attempts: tuple[Attempt, ...] = ()
-
-    @property
-    def launched(self) -> bool:
-        return self.outcome == LAUNCHED
 
 
 @dataclass(slots=True)
