@@ -328,6 +328,7 @@ class Scaling(pulumi.ComponentResource):
             schedule=SCHEDULE,
             time_zone="Etc/UTC",
             attempt_deadline=DEADLINE,
+            paused=False,  # said, so that a pause by hand shows as a change and ends with the next `up`
             # Once more within the minute, for which the next call makes it up anyway. A run that is repeated decides
             # nothing anew.
             retry_config=gcp.cloudscheduler.JobRetryConfigArgs(
