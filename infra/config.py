@@ -53,6 +53,7 @@ from infra.sections import (
 )
 from infra.stackfile import REGION_KEY
 from infra.tencent.sections import (
+    TencentBudget,
     TencentFallback,
     TencentImage,
     TencentNetwork,
@@ -242,6 +243,7 @@ class TencentRegion(RegionBase):
     image: TencentImage
     node: TencentNode = Field(default_factory=TencentNode.model_construct)
     secrets: TencentSecretNames
+    budget: TencentBudget
 
     @property
     def latency_region(self) -> str:

@@ -284,6 +284,4 @@ def advice(region: RegionConfig) -> tuple[str, ...]:
     if region.SPOT and region.CLOUD != "azure" and len(region.pools.types) < 3:  # a scale set has one size
         count = "one machine type" if len(region.pools.types) == 1 else "two machine types"
         lines.append(f"pools.types: {count}; spot capacity is found far more often with three")
-    if region.CLOUD == "tencent":
-        lines.append("budget: no alert is made of it, as Tencent Cloud's write to no address; set one in its console")
     return (*lines, *storage_checks.advice(region))

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from infra.sections import (
+    Budget,
+    Email,
     Fallback,
     Listed,
     MachineName,
@@ -142,6 +144,16 @@ class TencentNode(Node):
 
     grace_period_minutes: int = Field(default=120, ge=2, le=120)
     """Leave it out: a scaling group knows no grace, and replaces only what the cloud calls unreachable."""
+
+
+class TencentBudget(Budget):
+    """What the region may cost. No alert is made of it: Tencent Cloud's budgets are in the account's currency and write
+    to the account's own contacts, never to an address."""
+
+    monthly_usd: int = Field(ge=1, le=100_000_000, examples=[30_000])
+    """US dollars per month that reports hold the region against."""
+    emails: Listed[Email] = Field(min_length=1, max_length=10, examples=[["platform@example.com"]])
+    """Who answers for the costs."""
 
 
 class TencentSecretNames(Section):
