@@ -37,7 +37,7 @@ class IdentityArgs:
 
     group: the resource group's name, known once it stands. tenant: of the subscription. vault: its fixed name.
     container_id: the container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write
-    it.
+    it. patience: asked when a role assignment is refused; None where there is no engine to ask.
     """
 
     scope: Scope
@@ -46,6 +46,7 @@ class IdentityArgs:
     vault: str
     container_id: pulumi.Input[str]
     model_prefix: str
+    patience: pulumi.ErrorHook | None = None
 
 
 def path_condition(model_prefix: str) -> str:
@@ -103,29 +104,33 @@ class Identity(pulumi.ComponentResource):
             tags=scope.tags("identity", most=names.VAULT_TAGS_MAX),
             opts=child,
         )
-        node = Holder(scope, "node", identity)
-        self.rights = [
-            assign(
-                f"{name}-models",
-                node,
+        told: list[tuple[str, pulumi.Input[str], str, str, str, str | None]] = [
+            (
+                "models",
                 args.container_id,
                 f"models|{scope.id(CONTAINER)}",
                 BLOB_READER,
                 "Weights of the stack's model",
-                parent=self,
-                condition=path_condition(args.model_prefix),
+                path_condition(args.model_prefix),
             ),
-            assign(f"{name}-secrets", node, vault.id, "secrets", SECRETS_USER, "Certificate and API keys", parent=self),
+            ("secrets", vault.id, "secrets", SECRETS_USER, "Certificate and API keys", None),
             # Before the scale sets stand, hence for the group: the only metrics that can be published in it are theirs.
+            ("metrics", scope.group_id, "metrics", METRICS_PUBLISHER, "Custom metrics of the nodes", None),
+        ]
+        node = Holder(scope, "node", identity)
+        self.rights = [
             assign(
-                f"{name}-metrics",
+                f"{name}-{label}",
                 node,
-                scope.group_id,
-                "metrics",
-                METRICS_PUBLISHER,
-                "Custom metrics of the nodes",
+                where,
+                place,
+                role,
+                why,
                 parent=self,
-            ),
+                condition=condition,
+                patience=args.patience,
+            )
+            for label, where, place, role, why, condition in told
         ]
         self.identity_id = identity.id
         self.client_id = identity.client_id

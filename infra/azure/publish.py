@@ -66,7 +66,7 @@ class Publisher:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     seconds: float = PUBLISH_SECONDS
-    say: Callable[[str], None] = field(default=lambda line: None)
+    say: Callable[[str], object] = field(default=lambda line: None)
 
     def publish(self, hosts: Sequence[str], content: bytes) -> None:
         """Publish to the app with these host names (`enabledHostNames`). Raises PublishError.

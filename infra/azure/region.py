@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,11 +34,20 @@ TRAFFIC_MANAGER: Final = "AzureTrafficManager"
 
 
 @dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the engine calls on the way. publish: see ScalingArgs. spreading: whether a role assignment that was refused
+    is tried again."""
+
+    publish: Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
+    spreading: Callable[[pulumi.ErrorHookArgs], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class RegionArgs:
     """The stack file of the region, checked, and what was found in the subscription for it.
 
     tenant: of the subscription. spot_capacity, on_demand_capacity: how many nodes the pools have now. package: the
-    fallback function's archive. publish: see ScalingArgs. today: the day on which a new budget would begin.
+    fallback function's archive. hooks: None where there is no engine. today: the day on which a new budget would begin.
     """
 
     config: AzureRegion
@@ -48,7 +57,7 @@ class RegionArgs:
     on_demand_capacity: int
     package: bytes
     today: datetime.date
-    publish: Callable[[pulumi.ResourceHookArgs], None] | None = None
+    hooks: Hooks | None = None
 
 
 class Region(pulumi.ComponentResource):
@@ -70,6 +79,9 @@ class Region(pulumi.ComponentResource):
         self._vault = names.vault(stack, config.account)
         zones = region_zones(config.region)
         group = resource_group(f"{name}-group", scope, self).name
+        # A role or principal that was just made is not known everywhere:
+        # https://github.com/Azure/azure-rest-api-specs/issues/2135
+        patience = None if args.hooks is None else pulumi.ErrorHook(f"{name}-spreading", args.hooks.spreading)
 
         self._network = network = Network(
             f"{name}-network",
@@ -98,6 +110,7 @@ class Region(pulumi.ComponentResource):
                 vault=self._vault,
                 container_id=storage.container_id,
                 model_prefix=model_prefix(config),
+                patience=patience,
             ),
             child,
         )
@@ -145,7 +158,8 @@ class Region(pulumi.ComponentResource):
                 on_demand_group_id=pools.on_demand_group_id,
                 notify=events.action_group_id,
                 package=args.package,
-                publish=args.publish,
+                patience=patience,
+                publish=None if args.hooks is None else args.hooks.publish,
             ),
             child,
         )

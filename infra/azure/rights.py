@@ -37,9 +37,10 @@ def assign(
     parent: pulumi.Resource,
     condition: str | None = None,
     after: pulumi.Resource | None = None,
+    patience: pulumi.ErrorHook | None = None,
 ) -> pulumi.Resource:
     """One role at `where`. place: stands for it in the assignment's name, and is known before it. role: GUID of its
-    definition. after: the definition, when it is the stack's own."""
+    definition. after: the definition, when it is the stack's own. patience: asked when the assignment is refused."""
     scope = holder.scope
     assignment: pulumi.Resource = azure.authorization.RoleAssignment(
         name,
@@ -54,6 +55,11 @@ def assign(
         condition=condition,
         condition_version=None if condition is None else "2.0",
         # Its principal is new when the identity is, under the same name: the old one goes first.
-        opts=ResourceOptions(parent=parent, delete_before_replace=True, depends_on=None if after is None else [after]),
+        opts=ResourceOptions(
+            parent=parent,
+            delete_before_replace=True,
+            depends_on=None if after is None else [after],
+            hooks=None if patience is None else pulumi.ResourceHookBinding(on_error=[patience]),
+        ),
     )
     return assignment

@@ -12,7 +12,7 @@ own eviction 30 s before, the nodes drain on them, and the gap that they leave i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -79,8 +79,9 @@ class ScalingArgs:
     the region; with any, the function's state is kept in three of them. spot_group, on_demand_group: scale sets by
     name; *_group_id: by id, as outputs, so that rights wait for them. notify: action group that hears of runs that
     fail. package: the function's archive
-    (`infra.function.package.archive`). publish: puts the archive into the app once that stands, and before it gets the
-    tag of another one; None where nobody does.
+    (`infra.function.package.archive`). patience: asked when a role assignment is
+    refused. publish: puts the archive into the app once that stands, and before it gets the tag of another one. Both
+    are None where there is no engine to call them.
     """
 
     scope: Scope
@@ -95,7 +96,8 @@ class ScalingArgs:
     on_demand_group_id: pulumi.Input[str]
     notify: pulumi.Input[str]
     package: bytes
-    publish: Callable[[pulumi.ResourceHookArgs], None] | None = None
+    patience: pulumi.ErrorHook | None = None
+    publish: Callable[[pulumi.ResourceHookArgs], Awaitable[None]] | None = None
 
 
 class Scaling(pulumi.ComponentResource):
@@ -159,7 +161,6 @@ class Scaling(pulumi.ComponentResource):
             ),
             site_config=azure.web.SiteConfigArgs(
                 min_tls_version="1.2",
-                ftps_state="Disabled",
                 app_settings=[
                     azure.web.NameValuePairArgs(name=key, value=value)
                     for key, value in sorted(self._settings(identity, storage, insights).items())
@@ -269,13 +270,24 @@ class Scaling(pulumi.ComponentResource):
             opts=self._child,
         )
         pools: Mapping[str, pulumi.Input[str]] = {"spot": args.spot_group_id, "on-demand": args.on_demand_group_id}
+        told = [
+            *((pool, id, pool, guid, f"Size of the {pool} pool") for pool, id in pools.items()),
+            ("storage", storage.id, "function", BLOB_OWNER, "Package and state"),
+            ("log", insights.id, "log", METRICS_PUBLISHER, "The function's log"),
+        ]
         return [
-            *(
-                assign(f"{name}-{pool}", holder, id, pool, guid, f"Size of the {pool} pool", parent=self, after=role)
-                for pool, id in pools.items()
-            ),
-            assign(f"{name}-storage", holder, storage.id, "function", BLOB_OWNER, "Package and state", parent=self),
-            assign(f"{name}-log", holder, insights.id, "log", METRICS_PUBLISHER, "The function's log", parent=self),
+            assign(
+                f"{name}-{label}",
+                holder,
+                where,
+                place,
+                right,
+                why,
+                parent=self,
+                after=role if right == guid else None,
+                patience=args.patience,
+            )
+            for label, where, place, right, why in told
         ]
 
     def _settings(

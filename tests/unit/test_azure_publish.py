@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 import pytest
 from azure.core.credentials import AccessToken
 
-from infra.azure import publish
-from infra.azure.build import publishing
+from infra.azure import build, publish
+from infra.azure.build import publishing, spreading
 from infra.azure.publish import Publisher, PublishError, login, stand_in
 from infra.azure.scaling import PACKAGE_TAG
 from tests.support.azure_components import region
 from tests.unit.function.wire import Answer, Call, Wire, connected
 
+T = TypeVar("T")
 HOSTS = ("spillway-1.azurewebsites.net", "spillway-1-abc.scm.eastus-01.azurewebsites.net")
 SCM = HOSTS[1]
 
@@ -150,6 +153,21 @@ def changes(new: str, old: str) -> pulumi.ResourceHookArgs:
     return pulumi.ResourceHookArgs("urn", "id", "fallback", "type", new_inputs=tags[0], old_inputs=tags[1])
 
 
+def ran(work: Awaitable[T]) -> T:
+    """In a loop of its own: the one of other tests stays as it is."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
+
+
+def up(args: pulumi.ResourceHookArgs) -> None:
+    """What the engine calls."""
+
+    ran(publishing(region(), b"zip")(args))
+
+
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bytes]]:
     """What would be published; `up` on Azure, not in a sandbox."""
@@ -163,11 +181,10 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bytes]]:
 def test_up_publishes_to_a_new_app_and_another_package_but_not_for_new_settings(
     published: list[tuple[Any, bytes]],
 ) -> None:
-    hook = publishing(region(), b"zip")
-    hook(made())
-    hook(changes("b", "a"))
+    up(made())
+    up(changes("b", "a"))
     assert published == [(HOSTS, b"zip")] * 2
-    hook(changes("b", "b"))
+    up(changes("b", "b"))
     assert len(published) == 2
 
 
@@ -178,7 +195,7 @@ def test_an_up_that_cannot_publish_fails_and_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(publish, "Publisher", lambda **_: SimpleNamespace(hosts=lambda _: HOSTS, publish=refuse))
     monkeypatch.delenv("SPILLWAY_SANDBOX_DIR", raising=False)
     with pytest.raises(PublishError, match="was not published: publish: 403 Forbidden; the next `up` tries again"):
-        publishing(region(), b"zip")(made())
+        up(made())
 
 
 def test_a_sandbox_keeps_the_package_and_a_person_s_own_variable_makes_no_sandbox(
@@ -190,7 +207,7 @@ def test_a_sandbox_keeps_the_package_and_a_person_s_own_variable_makes_no_sandbo
     assert stand_in({"SPILLWAY_SANDBOX_DIR": str(tmp_path)}) is None
     for key, value in sandbox.items():
         monkeypatch.setenv(key, value)
-    publishing(region(), b"zip")(made())
+    up(made())
     assert published == []
     (kept,) = tmp_path.glob("functions/spillway-*/released-package.zip")
     assert kept.read_bytes() == b"zip"
@@ -206,3 +223,21 @@ def test_whoever_the_provider_works_as_publishes() -> None:
 def test_the_command_names_what_is_wrong_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert publish.main(["aws-us-east-1"]) == 1
     assert capsys.readouterr().err.strip() == "aws-us-east-1: not an Azure region"
+
+
+@pytest.mark.parametrize(
+    ("errors", "again"),
+    [
+        (["400 RoleDefinitionDoesNotExist: not there"], True),
+        (["PrincipalNotFound: does not exist"] * 29, True),
+        (["PrincipalNotFound: does not exist"] * 30, False),
+        (["403 AuthorizationFailed: no right to"], False),
+        (["AuthorizationFailed", "RoleDefinitionDoesNotExist"], False),
+    ],
+)
+def test_an_assignment_waits_for_its_role_and_for_nothing_else(
+    errors: list[str], again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SPREADING_SECONDS", (0, 0))
+    asked = pulumi.ErrorHookArgs("urn", "", "spot", "type", failed_operation="create", errors=errors)
+    assert ran(spreading(asked)) is again

@@ -82,7 +82,7 @@ def test_a_role_s_name_is_the_subscription_s_own() -> None:
 def test_the_app_is_flex_consumption_with_an_identity_instead_of_keys(made: Made) -> None:
     plan, app = made.one(tokens.PLAN), made.one(tokens.WEB_APP)
     assert (plan["sku"]["name"], plan["reserved"]) == ("FC1", True)
-    assert (app["kind"], app["httpsOnly"], app["siteConfig"]["ftpsState"]) == ("functionapp,linux", True, "Disabled")
+    assert (app["kind"], app["httpsOnly"], app["siteConfig"]["minTlsVersion"]) == ("functionapp,linux", True, "1.2")
     config = app["functionAppConfig"]
     assert config["runtime"] == {"name": "python", "version": "3.12"}
     storage = config["deployment"]["storage"]
