@@ -260,7 +260,7 @@ def _scratch(region: RegionConfig) -> Iterator[Fault]:
         return
     weights_gb = fit.checkpoint_bytes(shape, region.model.dtype) / 1e9
     for path, machine in _known(region):
-        disk_gb, what = machine.nvme_gb, "NVMe"
+        disk_gb, what = machine.local_gb, "NVMe" if machine.nvme_gb else "temporary disk"
         if not disk_gb:
             disk_gb, what = int(region.storage.data.size_gib * fit.GIB / 1e9), "storage.data"
         if weights_gb * SCRATCH_FACTOR > disk_gb:

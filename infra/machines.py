@@ -71,6 +71,14 @@ class Machine:
         """80 for sm_80, 103 for sm_103."""
         return int(self.gpu_architecture.removeprefix("sm_"))
 
+    temp_gb: int = 0
+    """The temporary disk that comes with the size and goes with the machine, where no NVMe disks do; Azure only."""
+
+    @property
+    def local_gb(self) -> int:
+        """What scratch has without the data volume: NVMe, or the temporary disk."""
+        return self.nvme_gb or self.temp_gb
+
     @property
     def nvme_gb(self) -> int:
         """All local NVMe disks together, in GB."""
@@ -124,6 +132,7 @@ def of_azure(data: dict[str, Any]) -> dict[str, Machine]:
             **_common("azure", name, row, data),
             nvme_count=row["nvme"][0],
             nvme_disk_gb=round(row["nvme"][1] * GIB_IN_GB),
+            temp_gb=0 if row["nvme"][0] else round(row["temp"] * GIB_IN_GB),
             disk_max_mbps=row["disk"][0],
             disk_max_iops=row["disk"][1],
             disk_baseline_mbps=row["disk"][0],

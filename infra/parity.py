@@ -101,12 +101,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Where weights are staged: RAID0 of all local NVMe disks, or the data volume where there are none.
+    """Where weights are staged: RAID0 of all local NVMe disks, else the temporary disk, else the data volume.
 
     disks: number of local ones. size_gb: GB of all. iops, mbps: written.
     """
 
-    where: Literal["nvme", "data"]
+    where: Literal["nvme", "temp", "data"]
     disks: int
     size_gb: int
     iops: Figure
@@ -367,6 +367,10 @@ def node(
     if machine.nvme_count:
         iops, write = nvme(machine)
         scratch = Scratch("nvme", machine.nvme_count, machine.nvme_gb, smallest((iops,)), smallest((write,)))
+    elif machine.temp_gb:
+        # How fast it is, is told for no size.
+        write = Limit("temporary disk", None, None, _machine_source(machine))
+        scratch = Scratch("temp", 1, machine.temp_gb, smallest((write,)), smallest((write,)))
     else:
         write = _as_limit(data)
         size = 0 if data is None else int(data.size_gib * GIB_PER_GB)

@@ -64,9 +64,9 @@ def _throughput(region: RegionConfig) -> Iterator[str]:
     for name, figure in gets.items():
         if figure.binds == parity.MACHINE and (figure.most or 0) < asked * size:
             instead = (
-                "weights go from the bucket to its local NVMe disks, not through the volume"
-                if volumes[name].scratch.where == "nvme"
-                else "it has no local NVMe that is documented, so weights are staged at that"
+                "it has no local disks, so weights are staged at that"
+                if volumes[name].scratch.where == "data"
+                else "weights go from the bucket to its local disks, not through the volume"
             )
             most = f"{(figure.most or 0) / size:.0f} {unit} over all its disks"
             yield f"storage.data.throughputMbps: {asked} is more than {name} lets through, {most}; {instead}"

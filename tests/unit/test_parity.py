@@ -56,12 +56,12 @@ def test_a_node_on_aws_by_hand(name: str) -> None:
 
 
 def test_a_node_on_azure_by_hand() -> None:
-    """No NVMe that is documented: through the data volume of 500 MB/s, of the 800 that the size lets through."""
+    """To the temporary disk, how fast nobody tells: at least what 24 Gbit/s of network take, 3,000 MB/s."""
     # P15: 256 GiB, 1,100 IOPS, 125 MB/s. Premium SSD v2 as asked for.
     assert volumes("Standard_ND96asr_v4") == ((256, 1100, 125), (1000, 16_000, 500))
-    assert times("Standard_ND96asr_v4") == [140_000 / 500, 671_000 / 500] == [280, 1342]
+    assert times("Standard_ND96asr_v4") == [pytest.approx(140_000 / 3000), pytest.approx(671_000 / 3000)]
     found = parity.staging(parity.node(catalog.machine("Standard_ND96asr_v4")), 140)
-    assert (found.binds, found.lower_bound, found.connections) == ("data volume (Premium SSD v2)", False, None)
+    assert (found.binds, found.lower_bound, found.connections) == ("network", True, None)
 
 
 def test_a_node_on_gcp_by_hand() -> None:
