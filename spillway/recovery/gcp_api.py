@@ -113,7 +113,8 @@ class GcpInventory:
     # Compute Engine
 
     def _compute(self, scope: Scope) -> Iterator[Thing]:
-        """https://docs.cloud.google.com/compute/docs/reference/rest/v1 (list, filter)"""
+        """The filter is a regular expression of whole names:
+        https://docs.cloud.google.com/compute/docs/reference/rest/v1/networks/list (filter)"""
         ours = f'name eq "spillway-{scope.stack}-.*"'
         for row in types.COMPUTE:
             place = f"regions/{self._region}" if row.regional else "global"
