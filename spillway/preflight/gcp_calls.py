@@ -18,7 +18,8 @@ TIMEOUT: Final = 30.0
 # Limits of how often are 403 in Compute Engine: https://docs.cloud.google.com/compute/api-quota
 _LIMITED: Final = frozenset(("rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"))
 _DISABLED: Final = frozenset(("SERVICE_DISABLED", "accessNotConfigured"))
-MAX_PAGES: Final = 100
+PATIENCE = 12.0
+"""Seconds in which what a busy or throttling API refused is tried again."""
 
 
 @contextmanager
@@ -35,7 +36,11 @@ def answered(service: str, right: str, project: str) -> Iterator[None]:
         raise Unreachable(f"Google Cloud: {one_line(error.message)}; {LOGIN}") from None
     except exceptions.GoogleAPICallError as error:
         raise _meaning(error, service, right, project) from None
-    except (TransportError, RequestException, exceptions.RetryError) as error:
+    except exceptions.RetryError as error:
+        if isinstance(error.cause, exceptions.GoogleAPICallError):
+            raise _meaning(error.cause, service, right, project) from None
+        raise Unreachable(f"Google Cloud is out of reach: {one_line(error)}; check network and proxy") from None
+    except (TransportError, RequestException) as error:
         raise Unreachable(f"Google Cloud is out of reach: {one_line(error)}; check network and proxy") from None
     except GoogleAuthError as error:
         raise Unreachable(f"Google Cloud: {one_line(error)}; {LOGIN}") from None
@@ -60,12 +65,15 @@ def one_line(error: object) -> str:
 
 
 def retried() -> Any:
-    """What is tried again for a short while: a busy or throttling API."""
+    """What is tried again for a short while."""
     from google.api_core.exceptions import InternalServerError, ServiceUnavailable, TooManyRequests
     from google.api_core.retry import Retry, if_exception_type
 
     return Retry(
-        if_exception_type(InternalServerError, ServiceUnavailable, TooManyRequests), initial=0.5, maximum=4, timeout=12
+        if_exception_type(InternalServerError, ServiceUnavailable, TooManyRequests),
+        initial=0.5,
+        maximum=4,
+        timeout=PATIENCE,
     )
 
 

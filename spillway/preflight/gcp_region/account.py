@@ -158,7 +158,7 @@ class RegionProject(RestAsker, StoreReader):
     @once
     def offerings(self, types: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
         wanted = " OR ".join(f"(name = {name})" for name in types)
-        request = {"project": self._project, "filter": wanted, "return_partial_success": True}
+        request = {"project": self._project, "filter": wanted}
         listed = self._list("MachineTypesClient", "aggregated_list", "compute.machineTypes.list", request)
         found: dict[str, set[str]] = {name: set() for name in types}
         for place, scoped in listed:
@@ -185,7 +185,7 @@ class RegionProject(RestAsker, StoreReader):
     @once
     def instances(self, stack: str) -> Sequence[Instance]:
         wanted = f"labels.{answers.STACK_LABEL} = {stack}"
-        request = {"project": self._project, "filter": wanted, "return_partial_success": True}
+        request = {"project": self._project, "filter": wanted}
         listed = self._list("InstancesClient", "aggregated_list", "compute.instances.list", request)
         return [answers.instance_of(one) for _, scoped in listed for one in scoped.instances]
 
