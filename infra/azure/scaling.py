@@ -57,8 +57,8 @@ STATE: Final = "state"
 STATE_BLOB: Final = "fallback.json"
 PACKAGE_TAG: Final = "spillway-package"
 """Tag of the app: digest of the package that belongs in it. A new one is what makes `up` publish again."""
-MEMORY_MB: Final = 512
-"""The smallest: https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#instance-sizes"""
+MEMORY_MB: Final = 2048
+"""Smaller instances are not taken everywhere: https://github.com/Azure/azure-rest-api-specs/issues/40898"""
 INSTANCES: Final = 40
 """The least that a plan can be limited to; a timer never has more than one."""
 LOG_DAYS: Final = 30
@@ -159,13 +159,15 @@ class Scaling(pulumi.ComponentResource):
                     instance_memory_mb=MEMORY_MB, maximum_instance_count=INSTANCES
                 ),
             ),
-            site_config=azure.web.SiteConfigArgs(
-                min_tls_version="1.2",
-                app_settings=[
-                    azure.web.NameValuePairArgs(name=key, value=value)
+            # As a map: SiteConfigArgs adds a .NET version of its own, which Flex Consumption refuses.
+            # https://github.com/pulumi/pulumi-azure-native/issues/4168
+            site_config={
+                "min_tls_version": "1.2",
+                "app_settings": [
+                    {"name": key, "value": value}
                     for key, value in sorted(self._settings(identity, storage, insights).items())
                 ],
-            ),
+            },
             tags=scope.tags("scaling") | {PACKAGE_TAG: hashlib.sha256(args.package).hexdigest()},
             opts=ResourceOptions(parent=self, depends_on=[*containers, *rights], hooks=self._publishing(new=False)),
         )

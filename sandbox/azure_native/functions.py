@@ -52,6 +52,14 @@ NOT_IN_FLEX: Final = frozenset((
     "WEBSITE_VNET_ROUTE_ALL", "XDT_MicrosoftApplicationInsights_Java", "XDT_MicrosoftApplicationInsights_NodeJS",
 ))  # fmt: skip
 """App settings that a Flex Consumption app refuses (settings)."""
+SITE_NOT_IN_FLEX: Final = ("containerSize",)
+CONFIG_NOT_IN_FLEX: Final = (
+    "alwaysOn", "ftpsState", "functionAppScaleLimit", "functionsRuntimeScaleMonitoringEnabled", "javaContainer",
+    "javaContainerVersion", "javaVersion", "linuxFxVersion", "netFrameworkVersion", "powerShellVersion",
+    "preWarmedInstanceCount", "use32BitWorkerProcess", "windowsFxVersion",
+)  # fmt: skip
+"""Properties of an app, and of its site config, that are not valid there (settings). The SDK's SiteConfigArgs sets
+netFrameworkVersion by itself: https://github.com/pulumi/pulumi-azure-native/issues/4168"""
 
 
 @AZURE_NATIVE.kind
@@ -239,8 +247,15 @@ class WebApp(Regional):
                     f"The following app setting (Site.SiteConfig.AppSettings.{setting['name']}) for Flex Consumption "
                     "sites is invalid. Please remove or rename it before retrying.",
                 )
-        if deep(args.values, "siteConfig", "alwaysOn") is True:
-            raise CloudError("BadRequest", "Site.SiteConfig.AlwaysOn is invalid for Flex Consumption sites.")
+        site = args["siteConfig"] if isinstance(args["siteConfig"], Mapping) else {}
+        given = [f"Site.{key}" for key in SITE_NOT_IN_FLEX if args[key] is not None]
+        given += [f"Site.SiteConfig.{key}" for key in CONFIG_NOT_IN_FLEX if site.get(key) is not None]
+        if given:
+            raise CloudError(
+                "BadRequest",
+                f"The following property ({given[0]}) for Flex Consumption sites is invalid. Please remove or rename "
+                "it before retrying.",
+            )
         identity = deep(config, "deployment", "storage", "authentication", "userAssignedIdentityResourceId")
         assigned = deep(args.values, "identity", "userAssignedIdentities") or ()
         if identity is not None and not any(arm.same(identity, id) for id in assigned):

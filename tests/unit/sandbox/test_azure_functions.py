@@ -121,6 +121,22 @@ def test_a_flex_app_has_all_that_it_needs(path: str, value: Any, message: str) -
         ready().create(tokens.WEB_APP, **put(function_app(), path, value))
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("siteConfig.ftpsState", "Disabled", "Site.SiteConfig.ftpsState"),
+        ("siteConfig.alwaysOn", False, "Site.SiteConfig.alwaysOn"),
+        ("siteConfig.netFrameworkVersion", "v4.6", "Site.SiteConfig.netFrameworkVersion"),
+        ("siteConfig.linuxFxVersion", "Python|3.12", "Site.SiteConfig.linuxFxVersion"),
+        ("containerSize", 2048, "Site.containerSize"),
+    ],
+)
+def test_properties_of_older_plans_are_refused(path: str, value: Any, named: str) -> None:
+    cloud = ready()
+    with refused("BadRequest", f"({named}) for Flex Consumption sites is invalid"):
+        cloud.create(tokens.WEB_APP, **put(function_app(), path, value))
+
+
 def test_a_flex_plan_has_one_app_and_stays_while_it_has() -> None:
     cloud = ready()
     with refused("NotFound", "serverfarms/other referenced by"):
