@@ -76,24 +76,20 @@ def test_a_region_lives_from_first_up_to_destroy(editable: EngineSandbox) -> Non
     assert outputs["image"]["id"].endswith("/global/images/spillway-vllm-2026-11-1")
     assert outputs["modelStore"] == "gs://spillway-models-spillway-test-us-central1/models/"
 
-    assert changes(editable.preview(STACK)) == {}, "nothing to do, says the preview"
     editable.up(STACK, "--expect-no-changes").ok()
-    assert changes(editable.preview(STACK, "--refresh")) == {}, "nor does the cloud disagree"
 
-    # What nodes read is in the cloud's store and nowhere else.
+    # What nodes read is pushed into the cloud's store, and the fallback function fills the groups.
     planted = plant(editable)
-    editable.up(STACK, "--refresh").ok()
-    assert STACK in written(editable)
-    assert not [value for value in planted if value in written(editable)]
-
-    # The fallback function fills the groups; nobody takes that back.
     assert sizes(editable) == {"spot": 0, "on-demand": 0}
     for group in held(editable, tokens.GROUP):
         change(editable.directory, f"{tokens.GROUP}:{group.id}", {"targetSize": 2})
     assert changes(editable.preview(STACK, "--refresh")) == {}, "no size is asked for"
+
     editable.edit_stack(STACK, "target: 2", "target: 3")
     assert changed(editable.preview(STACK)) == FUNCTION_ONLY, "a new target is the function's setting"
     editable.up(STACK, "--refresh").ok()
+    assert STACK in written(editable)
+    assert not [value for value in planted if value in written(editable)], "a secret is nowhere but in the cloud"
     (function,) = held(editable, tokens.FUNCTION)
     assert function["serviceConfig"]["environmentVariables"]["SPILLWAY_TARGET"] == "3"
     editable.edit_stack(STACK, "queue: 100", "queue: 50")
