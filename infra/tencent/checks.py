@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from infra import catalog, cidr
 from infra.checks import check
 from infra.faults import Fault, listed
+from infra.tencent import names
 
 if TYPE_CHECKING:
     from infra.config import TencentRegion
@@ -77,9 +78,12 @@ def _load(region: TencentRegion) -> Iterator[Fault]:
             yield Fault(("scaling", key), "has to be a whole number of percent", percent)
 
 
-@check("region", "network", cloud="tencent")
+@check("region", "pools", "network", cloud="tencent")
 def _zones(region: TencentRegion) -> Iterator[Fault]:
     wanted = region.network.zones or ()
+    offered = {
+        zone for name in region.all_types if catalog.is_machine(name) for zone in catalog.zones(name, region.region)
+    }
     for number, zone in enumerate(wanted):
         path = ("network", "zones", number)
         own, _, index = zone.rpartition("-")
@@ -89,6 +93,9 @@ def _zones(region: TencentRegion) -> Iterator[Fault]:
             yield Fault(path, f"has to be a zone with a number up to {SLOTS}", zone)
         elif zone in wanted[:number]:
             yield Fault(path, "stands twice; each zone once", zone)
+        elif offered and zone not in offered:
+            why = f"offers none of the machine types; {listed(sorted(offered))} do"
+            yield Fault(path, f"{why} (as of {catalog.observed(region.CLOUD)})", zone)
 
 
 @check("network", cloud="tencent")
@@ -124,3 +131,7 @@ def _tags(region: TencentRegion) -> Iterator[Fault]:
     for key in region.tags:
         if key.lower().startswith(RESERVED_TAGS):
             yield Fault(("tags", key), f"tags that begin with {listed(RESERVED_TAGS)} are set by others")
+        if len(key) > names.TAG_KEY_MAX:
+            yield Fault(("tags", key), f"has to have at most {names.TAG_KEY_MAX} characters")
+        if len(region.tags[key]) > names.TAG_VALUE_MAX:
+            yield Fault(("tags", key), f"its value has to have at most {names.TAG_VALUE_MAX} characters")

@@ -74,6 +74,25 @@ def test_a_region_lives_from_first_up_to_destroy(cloud: TencentSandbox) -> None:
     assert cloud.resources() == []
 
 
+def test_another_region_is_a_copy_of_the_file_with_names_changed(cloud: TencentSandbox) -> None:
+    other = "tencent-ap-shanghai"
+    stacks = cloud.root / "stacks"
+    text = (stacks / f"Pulumi.{STACK}.yaml").read_text()
+    for old, new in (
+        ("region: ap-guangzhou", "region: ap-shanghai"),
+        ("[ap-guangzhou-4, ap-guangzhou-6]", "[ap-shanghai-4, ap-shanghai-5]"),
+        ("10.48.0.0/16", "10.49.0.0/16"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (stacks / f"Pulumi.{other}.yaml").write_text(text)
+    cloud.up(other).ok()
+    assert changes(cloud.preview(other)) == {}
+    assert {r.region for r in cloud.resources(tokens.GROUP)} == {"ap-shanghai"}
+    cloud.pulumi("destroy", "--yes", "--ignore-protect", stack=other).ok()
+    assert cloud.resources() == []
+
+
 def test_the_load_sets_the_size_and_an_up_leaves_it_alone(cloud: TencentSandbox) -> None:
     from sandbox.drift import change
 
