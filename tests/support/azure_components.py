@@ -13,8 +13,8 @@ from infra.config import AzureRegion
 from sandbox.azure_native import AZURE_NATIVE, tokens
 from sandbox.kinds import Resource
 from tests.support.azure import SUBSCRIPTION
-from tests.support.azure_stack import plain
 from tests.support.memory_cloud import MemoryCloud
+from tests.support.memory_engine import plain
 
 STACK = "azure-westus2"
 TENANT = "00000000-0000-4000-8000-000000000001"

@@ -1,8 +1,4 @@
-"""The Traffic Manager component against a strict Azure in memory: registered, then made, changed and deleted in it.
-
-Pulumi's mocks hand every registration over in order; here each becomes the call that the engine would make, and what is
-no longer registered is deleted at the end, as `pulumi up` does.
-"""
+"""The Traffic Manager component against a strict Azure in memory."""
 
 from __future__ import annotations
 
@@ -17,9 +13,9 @@ from infra.dns.plan import Endpoint, GlobalPlan, build
 from infra.dns.sections import GlobalStack
 from infra.dns.settings import check_settings
 from sandbox.azure_native import AZURE_NATIVE, tokens
-from sandbox.kinds import Resource
 from tests.support.azure import SUBSCRIPTION
 from tests.support.memory_cloud import MemoryCloud
+from tests.support.memory_engine import MemoryEngine
 
 STACK = "global-traffic-manager"
 _DELETED = (tokens.RECORD_SET, tokens.ENDPOINT, tokens.PROFILE, tokens.ZONE, tokens.RESOURCE_GROUP)
@@ -71,21 +67,19 @@ def endpoint(number: int, **more: Any) -> Endpoint:
     return Endpoint(**values)
 
 
-class Deployment(pulumi.runtime.Mocks):
+class Deployment(MemoryEngine):
     """One stack in one subscription, brought up as often as wanted."""
 
+    stack = STACK
+    delete_first = True
+
     def __init__(self) -> None:
-        self.cloud = MemoryCloud("global", SUBSCRIPTION, AZURE_NATIVE)
-        self.made: dict[tuple[str, str], Resource] = {}
+        super().__init__(MemoryCloud("global", SUBSCRIPTION, AZURE_NATIVE))
         self.exported: dict[str, Any] = {}
-        self._seen: list[tuple[str, str]] = []
 
     def up(self, config: GlobalStack, plan: GlobalPlan, zone: ExistingZone | None = None) -> None:
         """Raises CloudError, as an AssertionError with its text, for what Azure would refuse."""
-        self._seen = []
-        pulumi.runtime.set_mocks(self, project="spillway", stack=STACK, preview=False)
 
-        @pulumi.runtime.test  # type: ignore[untyped-decorator]
         def program() -> Any:
             from infra.dns.traffic_manager import TrafficManager
 
@@ -95,35 +89,12 @@ class Deployment(pulumi.runtime.Mocks):
                 self.exported.update
             )
 
-        program()
-        self._delete([key for key in self.made if key not in self._seen])
-
-    def destroy(self) -> None:
-        self._delete(list(self.made))
+        self.run(program)
 
     def _delete(self, keys: list[tuple[str, str]]) -> None:
-        """What refers to others goes before them."""
+        """What refers to others goes before them, whenever it was made: an endpoint may refer to a later profile."""
         for key in sorted(keys, key=lambda key: _DELETED.index(key[0])):
             self.cloud.delete(self.made.pop(key))
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        kind = AZURE_NATIVE.kinds.get(args.typ)
-        if kind is None:
-            return f"{args.name}-id", dict(args.inputs)
-        key, inputs = (args.typ, args.name), plain(args.inputs)
-        assert key not in self._seen, f"{key} is registered twice"
-        self._seen.append(key)
-        old = self.made.get(key)
-        if old is not None and any(old.inputs.get(p) != inputs.get(p) for p in kind.replace_on):
-            self.cloud.delete(self.made.pop(key))
-            old = None
-        if old is None:
-            self.made[key] = self.cloud.create(args.typ, **inputs)
-        else:
-            gone = {name: None for name in old.inputs if name not in inputs}
-            self.made[key] = self.cloud.update(old, **{**gone, **inputs})
-        resource = self.made[key]
-        return resource.id, {**resource.outputs, "id": resource.id}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"nothing is looked up here: {args.token}")
@@ -131,12 +102,3 @@ class Deployment(pulumi.runtime.Mocks):
     def of(self, token: str) -> dict[str, dict[str, Any]]:
         """What stands, by its own name: the inputs it was asked for with."""
         return {str(r["name"]): r.inputs for (t, _), r in self.made.items() if t == token}
-
-
-def plain(value: Any) -> Any:
-    """Whole numbers as such: mocks hand them over as floats."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items() if item is not None}
-    return [plain(item) for item in value] if isinstance(value, list) else value
