@@ -3,8 +3,8 @@
 As a process: `python -m tests.support.node.vllm_stand_in --port 0 --token-ms 20 --drain 0.26 --shutdown-timeout 30`;
 it prints `listening on http://127.0.0.1:PORT` when vLLM would listen, and exits as vLLM exits; what it does not know of
 `vllm serve`'s command line is passed over. In a test: `async with StandIn(token_ms=20) as engine`. Behaviours can be
-changed while it runs: `engine.behaviour`, or `POST /stand-in/behaviour {"metrics": "hang"}`; `GET /stand-in/state` tells
-what happened to the requests, `POST /stand-in/die` is the death of the engine core.
+changed while it runs: `engine.behaviour`, or `POST /stand-in/behaviour {"metrics": "hang"}`; `GET /stand-in/state`
+tells what happened to the requests, `POST /stand-in/die` is the death of the engine core.
 
 What was measured of vLLM 0.32 (CPU) and 0.26 (H200), and is done here:
 - it listens only when the engine is up (`--start-seconds`), and `/health` is then 200 with an empty body;

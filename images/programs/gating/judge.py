@@ -1,0 +1,126 @@
+"""Whether the node is ready, and if not, the first thing that keeps it from being so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeGuard
+
+Reason = Literal[
+    "draining", "starting", "scratch", "staging", "secrets", "peers", "engine", "warming", "failing", "overloaded",
+    "slow", "errors",
+]  # fmt: skip
+REASONS: Final[tuple[Reason, ...]] = (
+    "draining", "starting", "scratch", "staging", "secrets", "peers", "engine", "warming", "failing", "overloaded",
+    "slow", "errors",
+)  # fmt: skip
+"""In the order in which they are looked at: the first that applies is told."""
+LOAD: Final[frozenset[Reason]] = frozenset({"overloaded", "slow", "errors"})
+"""Judged by figures, so a whole fleet can meet them at once: the guard bounds them."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """reason: None when ready. detail: one line for people. kind: what is worth a line in the journal when it changes,
+    though the reason stays. extra: what else belongs to the answer."""
+
+    reason: Reason | None
+    detail: str = ""
+    kind: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        return self.reason is None
+
+
+READY: Final = Verdict(None, "ready")
+Document = Mapping[str, Any] | None
+
+
+def of_files(
+    *, drain: Document, draining: bool, scratch: Document, stage: Document, secrets: Document, peers: Document,
+    keys: int | None, keys_fault: str = "", now: float | None = None,
+) -> Verdict:  # fmt: skip
+    """What the state files say. draining: there is a drain.json, readable or not. keys: how many are known, None: never
+    read. now: unix seconds."""
+    if draining:
+        return _draining(drain or {})
+    if scratch is None or scratch["state"] != "ok":
+        return _state("scratch", scratch, "the disks for the weights are not there yet")
+    if stage is None or stage["state"] != "ok":
+        return _staging(stage)
+    if found := _secrets(secrets, time.time() if now is None else now):
+        return found
+    if keys is None:
+        return Verdict("secrets", f"keys.json {keys_fault or 'is not there yet'}", "keys")
+    # The file is there on nodes of a replica that has several; a replica that lost one makes no tokens.
+    if peers is not None and peers["state"] != "ok":
+        extra = {name: peers[name] for name in ("expected", "alive") if name in peers}
+        return Verdict("peers", _line(peers) or "nodes of this replica are missing", str(peers["state"]), extra)
+    return READY
+
+
+def _line(document: Mapping[str, Any]) -> str:
+    reason = document.get("reason")
+    return " ".join(reason.split()) if isinstance(reason, str) else ""
+
+
+def _state(reason: Reason, document: Document, missing: str) -> Verdict:
+    if document is None:
+        return Verdict(reason, missing, "missing")
+    return Verdict(reason, _line(document) or f"is {document['state']}", str(document["state"]))
+
+
+def _draining(drain: Mapping[str, Any]) -> Verdict:
+    cause, kind = drain.get("cause", "unknown"), str(drain.get("state", "draining"))
+    extra: dict[str, Any] = {"cause": cause}
+    if _is_number(drain.get("deadline")):
+        extra["deadline"] = drain["deadline"]
+    return Verdict("draining", _line(drain) or f"the node leaves ({cause})", kind, extra)
+
+
+def _staging(stage: Document) -> Verdict:
+    found = _state("staging", stage, "weights are not on their way yet")
+    if stage is None:
+        return found
+    extra = {name: stage[name] for name in ("path", "bytes", "total", "files") if name in stage}
+    done, total = stage.get("bytes"), stage.get("total")
+    detail = found.detail
+    if _is_number(done) and _is_number(total) and total > 0 and not _line(stage):
+        detail = f"{done / 1e9:.1f} of {total / 1e9:.1f} GB of the weights are here"
+    return Verdict("staging", detail, found.kind, extra)
+
+
+def _secrets(secrets: Document, now: float) -> Verdict | None:
+    if secrets is None:
+        return Verdict("secrets", "certificate and API keys are not there yet", "missing")
+    ends = unix(secrets.get("notAfter"))
+    if ends is not None and ends <= now:
+        when = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return Verdict("secrets", f"the certificate ended at {when}", "expired", {"notAfter": secrets["notAfter"]})
+    if secrets["state"] == "ok":
+        return None
+    # A store that cannot be reached takes nobody out who has a certificate and keys from before.
+    if secrets["state"] == "failed" and ends is not None and _is_number(secrets.get("keys")) and secrets["keys"] > 0:
+        return None
+    return _state("secrets", secrets, "")
+
+
+def unix(value: object) -> float | None:
+    """A point in time as unix seconds, from unix seconds or ISO 8601 (UTC where it names no zone); None where it is
+    neither.
+    """
+    if _is_number(value):
+        return float(value) if 0 <= value < 253_402_300_800 else None  # 9999-12-31
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() if found else None
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
