@@ -22,6 +22,10 @@ PATIENCE = 12.0
 """Seconds in which what a busy or throttling API refused is tried again."""
 
 
+class NotEnabled(Unanswered):
+    """An API that is not turned on in the project."""
+
+
 @contextmanager
 def answered(service: str, right: str, project: str) -> Iterator[None]:
     """Turns the SDKs' errors into Unanswered and Unreachable. service: the API, such as compute.googleapis.com; right:
@@ -51,7 +55,7 @@ def answered(service: str, right: str, project: str) -> Iterator[None]:
 def _meaning(error: Any, service: str, right: str, project: str) -> Unanswered:
     reasons = {str(item.get("reason")) for item in error.errors if isinstance(item, Mapping)} | {str(error.reason)}
     if reasons & _DISABLED or "it is disabled" in str(error.message):
-        return Unanswered(f"{service} is not enabled", f"gcloud services enable --project {project} {service}")
+        return NotEnabled(f"{service} is not enabled", f"gcloud services enable --project {project} {service}")
     if error.code == 429 or reasons & _LIMITED:
         return Unanswered(f"{service} throttles", "run it again")
     if error.code == 403:

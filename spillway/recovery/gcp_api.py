@@ -1,7 +1,7 @@
 """What exists in a real Google Cloud project and region: the inventory of `spillway recover`.
 
 Read-only calls with the extra `gcp`, over google-auth's session; few of these services have an SDK among the
-dependencies, and all speak JSON. Needs, in the project, roles/browser-like rights to list: compute.*.list,
+dependencies, and all speak JSON. Needs, in the project, compute.*.list,
 storage.buckets.list, iam.serviceAccounts.list, iam.roles.list, secretmanager.secrets.get and .list,
 cloudfunctions.functions.list, cloudscheduler.jobs.list, monitoring.alertPolicies.list,
 monitoring.notificationChannels.list (roles/viewer has them all), and billing.budgets.list on the billing account.
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from spillway.errors import SpillwayError
+from spillway.preflight.gcp_calls import INSTALL, LOGIN, SCOPE, NotEnabled, RestAsker, one_line
+from spillway.preflight.model import Unanswered
 from spillway.recovery import gcp
 from spillway.recovery import gcp_types as types
 from spillway.recovery.gcp import Thing
@@ -20,68 +22,38 @@ from spillway.recovery.model import Existing, Inventory, Properties, Scope, stri
 
 Json = Mapping[str, Any]
 
-INSTALL: Final = "uv sync --extra gcp, or pip install 'spillway[gcp]'"
-LOGIN: Final = "run `gcloud auth application-default login`"
-SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
-"""Secret Manager and IAM know no narrower one: https://developers.google.com/identity/protocols/oauth2/scopes"""
 ROOT: Final = "https://{}.googleapis.com"
 MAX_PAGES: Final = 100
-TIMEOUT: Final = 30.0
-"""Seconds for one answer."""
-DISABLED: Final = "SERVICE_DISABLED"
-"""https://docs.cloud.google.com/service-usage/docs/troubleshooting: where an API was never on, nothing of it exists"""
 
 
-class Refused(Exception):
-    """An answer that is no list; the message is the service's own."""
-
-
-class Api:
+class Api(RestAsker):
     """Google's services over one authorized session. root: an address with `{}` for the service's name."""
 
-    def __init__(self, session: Any, root: str = ROOT) -> None:
-        self._session, self._root = session, root
+    def __init__(self, project: str, session: Any, root: str = ROOT) -> None:
+        super().__init__(project, session)
+        self._root = root
 
-    def get(self, service: str, path: str, **query: str) -> Json | None:
-        """The answer's body, None when there is no such thing. Raises Refused."""
-        from google.auth.exceptions import GoogleAuthError
-        from requests import RequestException
+    def get(self, service: str, path: str, right: str, **query: str) -> Json | None:
+        """The answer's body, None when there is no such thing. Raises Unanswered and Unreachable.
 
+        Where an API was never turned on, nothing of it exists:
+        https://docs.cloud.google.com/service-usage/docs/troubleshooting
+        """
         try:
-            answer = self._session.get(f"{self._root.format(service)}/{path}", params=query, timeout=TIMEOUT)
-        except GoogleAuthError as error:
-            raise Refused(f"{_one_line(error)}; {LOGIN}") from None
-        except RequestException as error:
-            raise Refused(f"{service}: no answer: {type(error).__name__}") from None
-        if answer.status_code == 404:
+            return self._json("GET", f"{self._root.format(service)}/{path}", right, params=query)
+        except NotEnabled:
             return None
-        try:
-            body = answer.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise Refused(f"{service}: HTTP {answer.status_code}, and no JSON object")
-        if answer.status_code == 200:
-            return body
-        told = body.get("error") or {}
-        if DISABLED in {str(detail.get("reason")) for detail in told.get("details") or ()}:
-            return None
-        raise Refused(f"{service}: {_one_line(told.get('message') or f'HTTP {answer.status_code}')}")
 
-    def list(self, service: str, path: str, items: str, **query: str) -> Iterator[Json]:
+    def list(self, service: str, path: str, items: str, right: str, **query: str) -> Iterator[Json]:
         """Every item of every page."""
         token = ""
         for _ in range(MAX_PAGES):
-            body = self.get(service, path, **query, **({"pageToken": token} if token else {})) or {}
+            body = self.get(service, path, right, **query, **({"pageToken": token} if token else {})) or {}
             yield from body.get(items) or ()
             token = str(body.get("nextPageToken") or "")
             if not token:
                 return
-        raise Refused(f"{service}: more than {MAX_PAGES} pages of {path}")
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+        raise Unanswered(f"{service} lists more than {MAX_PAGES} pages of {path}")
 
 
 class GcpInventory:
@@ -94,8 +66,8 @@ class GcpInventory:
         """See model.Inventory. Raises SpillwayError in Google's words when a call is refused."""
         try:
             return gcp.complete(list(self._things(scope)), scope)
-        except Refused as error:
-            raise SpillwayError(f"listing what exists in the project {self._project}: {error}") from None
+        except Unanswered as error:
+            raise SpillwayError(f"listing what exists in the project {self._project}: {error.reason}") from None
 
     def _things(self, scope: Scope) -> Iterator[Thing]:
         yield from self._compute(scope)
@@ -103,9 +75,11 @@ class GcpInventory:
         yield from self._accounts()
         yield from self._secrets(scope)
         place = f"projects/{self._project}/locations/{self._region}"
-        for item in self._api.list("cloudfunctions", f"v2/{place}/functions", "functions"):
+        for item in self._api.list(
+            "cloudfunctions", f"v2/{place}/functions", "functions", "cloudfunctions.functions.list"
+        ):
             yield self._named(types.FUNCTION, item, labels=item.get("labels") or {})
-        for item in self._api.list("cloudscheduler", f"v1/{place}/jobs", "jobs"):
+        for item in self._api.list("cloudscheduler", f"v1/{place}/jobs", "jobs", "cloudscheduler.jobs.list"):
             yield self._named(types.JOB, item, region=self._region)
         yield from self._monitoring()
         yield from self._budgets(scope)
@@ -119,7 +93,7 @@ class GcpInventory:
         for row in types.COMPUTE:
             place = f"regions/{self._region}" if row.regional else "global"
             path = f"compute/v1/projects/{self._project}/{place}/{row.collection}"
-            for item in self._api.list("compute", path, "items", filter=ours):
+            for item in self._api.list("compute", path, "items", f"compute.{row.collection}.list", filter=ours):
                 yield self._computed(row, item)
                 if row.token == types.ROUTER:
                     yield from self._gateways(item)
@@ -148,17 +122,19 @@ class GcpInventory:
     def _buckets(self) -> Iterator[Thing]:
         """https://docs.cloud.google.com/storage/docs/json_api/v1/buckets/list"""
         query = {"project": self._project, "prefix": "spillway-"}
-        for item in self._api.list("storage", "storage/v1/b", "items", **query):
+        for item in self._api.list("storage", "storage/v1/b", "items", "storage.buckets.list", **query):
             yield Thing(types.BUCKET, str(item["name"]), {"name": item["name"]}, labels=item.get("labels") or {})
 
     def _accounts(self) -> Iterator[Thing]:
         """https://docs.cloud.google.com/iam/docs/reference/rest/v1: projects.serviceAccounts, projects.roles (list)"""
         path = f"v1/projects/{self._project}"
-        for item in self._api.list("iam", f"{path}/serviceAccounts", "accounts", pageSize="100"):
+        for item in self._api.list(
+            "iam", f"{path}/serviceAccounts", "accounts", "iam.serviceAccounts.list", pageSize="100"
+        ):
             account = str(item["email"]).partition("@")[0]
             id = f"projects/{self._project}/serviceAccounts/{item['email']}"
             yield Thing(types.SERVICE_ACCOUNT, id, {"accountId": account}, says=str(item.get("displayName") or ""))
-        for item in self._api.list("iam", f"{path}/roles", "roles", pageSize="300"):
+        for item in self._api.list("iam", f"{path}/roles", "roles", "iam.roles.list", pageSize="300"):
             if not item.get("deleted"):
                 role = types.leaf(str(item["name"]))
                 yield Thing(types.ROLE, str(item["name"]), {"roleId": role}, says=str(item.get("title") or ""))
@@ -168,10 +144,14 @@ class GcpInventory:
         https://docs.cloud.google.com/secret-manager/docs/filtering"""
         path, seen = f"v1/projects/{self._project}/secrets", set[str]()
         ours = f"labels.{gcp.STACK_LABEL}={scope.stack}"
-        found = list(self._api.list("secretmanager", path, "secrets", filter=ours))
+        found = list(self._api.list("secretmanager", path, "secrets", "secretmanager.secrets.list", filter=ours))
         seen = {types.leaf(str(item["name"])) for item in found}
         wanted = {name for values in scope.properties(types.SECRET) if (name := text(values, "secretId"))}
-        found += [item for name in sorted(wanted - seen) if (item := self._api.get("secretmanager", f"{path}/{name}"))]
+        found += [
+            item
+            for name in sorted(wanted - seen)
+            if (item := self._api.get("secretmanager", f"{path}/{name}", "secretmanager.secrets.get"))
+        ]
         for item in found:
             name = types.leaf(str(item["name"]))  # the service answers with the project's number
             id = f"projects/{self._project}/secrets/{name}"
@@ -188,7 +168,9 @@ class GcpInventory:
         """https://docs.cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies/list"""
         path = f"v3/projects/{self._project}"
         for token, collection in ((types.CHANNEL, "notificationChannels"), (types.ALERT_POLICY, "alertPolicies")):
-            for item in self._api.list("monitoring", f"{path}/{collection}", collection):
+            for item in self._api.list(
+                "monitoring", f"{path}/{collection}", collection, f"monitoring.{collection}.list"
+            ):
                 refs = frozenset(map(str, item.get("notificationChannels") or ()))
                 called = {"displayName": item.get("displayName")}
                 yield Thing(token, str(item["name"]), called, labels=item.get("userLabels") or {}, refs=refs)
@@ -197,7 +179,9 @@ class GcpInventory:
         """https://docs.cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets/list"""
         accounts = {a for values in scope.properties(types.BUDGET) if (a := text(values, "billingAccount"))}
         for account in sorted({types.leaf(account) for account in accounts}):
-            for item in self._api.list("billingbudgets", f"v1/billingAccounts/{account}/budgets", "budgets"):
+            for item in self._api.list(
+                "billingbudgets", f"v1/billingAccounts/{account}/budgets", "budgets", "billing.budgets.list"
+            ):
                 by = (item.get("budgetFilter") or {}).get("labels") or {}
                 labels = {key: str(next(iter(_values(value)), "")) for key, value in by.items()}
                 yield Thing(types.BUDGET, str(item["name"]), {"displayName": item.get("displayName")}, labels=labels)
@@ -222,8 +206,8 @@ def connect(project: str) -> Api:
     try:
         credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=project)
     except GoogleAuthError as error:
-        raise SpillwayError(f"Google Cloud: {_one_line(error)}; {LOGIN}") from None
-    return Api(AuthorizedSession(credentials))  # type: ignore[no-untyped-call]
+        raise SpillwayError(f"Google Cloud: {one_line(error)}; {LOGIN}") from None
+    return Api(project, AuthorizedSession(credentials))  # type: ignore[no-untyped-call]
 
 
 def inventories(providers: Sequence[Properties]) -> Sequence[Inventory]:

@@ -228,7 +228,7 @@ def asked(answers: Mapping[str, Any]) -> Iterator[tuple[gcp_api.GcpInventory, Go
     google = Google(answers)
     session = AuthorizedSession(AnonymousCredentials())  # type: ignore[no-untyped-call]
     with serving(google) as root:
-        yield gcp_api.GcpInventory(PROJECT, REGION, gcp_api.Api(session, f"{root}/{{}}")), google
+        yield gcp_api.GcpInventory(PROJECT, REGION, gcp_api.Api(PROJECT, session, f"{root}/{{}}")), google
 
 
 COMPUTE = f"/compute/compute/v1/{HERE}"
@@ -347,7 +347,7 @@ def test_an_api_that_was_never_turned_on_has_nothing_and_a_denied_one_is_one_lin
         assert inventory.existing(Scope(STACK)) == []
     with asked({functions: {"": 403}}) as (inventory, _), pytest.raises(SpillwayError) as told:
         inventory.existing(Scope(STACK))
-    assert str(told.value) == f"listing what exists in the project {PROJECT}: cloudfunctions: Permission denied"
+    assert str(told.value) == f"listing what exists in the project {PROJECT}: denied: cloudfunctions.functions.list"
 
 
 def test_nobody_logged_in_is_told_how_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
