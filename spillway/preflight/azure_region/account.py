@@ -1,9 +1,8 @@
 """A real Azure subscription and region as a preflight asks it; read-only calls. See facts.Account.
 
 Compute is asked with the SDK's own operations and models, what it has none for with the same client's pipeline. Needs
-the extra `azure`, and each for its own rows only (docs/preflight.md has the roles): Reader on the subscription, the
-actions checkNameAvailability of Microsoft.Storage and Microsoft.KeyVault, Compute Recommendations Role for scores, and,
-only for the content of the secrets, Key Vault Secrets User on the stack's vault.
+the extra `azure`, and each for its own rows only (docs/preflight.md has the roles): Reader on the subscription, Compute
+Recommendations Role for scores, and, only for the content of the secrets, Key Vault Secrets User on the stack's vault.
 """
 
 from __future__ import annotations
@@ -47,6 +46,8 @@ _PERMISSIONS: Final = "2022-04-01"
 _NETWORK: Final = "2024-05-01"
 # https://learn.microsoft.com/rest/api/storagerp/storage-accounts/check-name-availability
 _STORAGE: Final = "2023-05-01"
+# https://learn.microsoft.com/rest/api/appservice/check-name-availability
+_WEB: Final = "2024-04-01"
 # https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/check-name-availability, .../list-deleted
 _VAULTS: Final = "2023-07-01"
 # https://learn.microsoft.com/azure/virtual-machine-scale-sets/spot-placement-score
@@ -179,6 +180,14 @@ class RegionSubscription(ArmAsker, StoreReader):
     @once
     def storage_name(self, name: str) -> Availability:
         return self._available("Microsoft.Storage", "storageAccounts", name, _STORAGE)
+
+    @once
+    def app(self, name: str) -> Thing | None:
+        return _named(self._things("Microsoft.Web/sites", _WEB), name)
+
+    @once
+    def app_name(self, name: str) -> Availability:
+        return self._available("Microsoft.Web", "sites", name, _WEB)
 
     @once
     def vault(self, name: str) -> Thing | None:

@@ -14,6 +14,7 @@ from spillway.preflight.model import Row
 RIGHTS: Final[Mapping[str, str]] = {
     "Microsoft.Resources/subscriptions/resourceGroups/write": "the stack's resource group",
     "Microsoft.Authorization/roleAssignments/write": "the nodes' and the function's rights",
+    "Microsoft.Authorization/roleDefinitions/write": "the function's own role",
     "Microsoft.Compute/virtualMachineScaleSets/write": "the pools",
     "Microsoft.Network/virtualNetworks/write": "the network",
     "Microsoft.Storage/storageAccounts/write": "the model store",
@@ -22,9 +23,8 @@ RIGHTS: Final[Mapping[str, str]] = {
     "Microsoft.Web/sites/write": "the fallback function",
     "Microsoft.Consumption/budgets/write": "the budget",
 }
-"""What `up` needs of its caller, and for what. Contributor has all of it but the role assignments
+"""What `up` needs of its caller, and for what. Contributor has all of it but the roles
 (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/privileged)."""
-ASSIGN: Final = "Microsoft.Authorization/roleAssignments/write"
 PROVIDERS: Final = (
     "Microsoft.Compute", "Microsoft.Consumption", "Microsoft.Insights", "Microsoft.KeyVault",
     "Microsoft.ManagedIdentity", "Microsoft.Network", "Microsoft.OperationalInsights", "Microsoft.Storage",
@@ -52,10 +52,10 @@ def rights(context: AzureContext) -> Iterator[Row]:
         yield Row("rights", title, "ok", f"{len(RIGHTS)} of {len(RIGHTS)}", "of whoever runs `up`")
         return
     told = ", ".join(missing)
-    if missing == [ASSIGN]:
-        action = "besides Contributor, Role Based Access Control Administrator on the subscription or its groups"
+    if all(action.startswith("Microsoft.Authorization/") for action in missing):
+        action = "besides Contributor, User Access Administrator on the subscription: it makes roles and assigns them"
     else:
-        action = "these credentials can ask, not deploy: Contributor and Role Based Access Control Administrator deploy"
+        action = "these credentials can ask, not deploy: Contributor and User Access Administrator deploy"
     yield Row("rights", title, "warning", f"missing: {told}", "of whoever runs `up`", action)
 
 
@@ -97,12 +97,22 @@ def _whose(found: Thing) -> str:
 
 
 def storage(context: AzureContext) -> Iterator[Row]:
-    """The storage account's name. Names are global: somebody else may have taken it."""
-    name = context.storage
-    yield _global_name(
-        context, "bucket", "storage account", name, context.account.storage_account(name),
-        lambda: context.account.storage_name(name),
-    )  # fmt: skip
+    """The names of both storage accounts, the models' and the function's. Names are global: somebody else may have
+    taken them."""
+    account = context.account
+    own = names.function_storage(context.stack, context.config.account)
+    for id, title, name in (
+        ("bucket", "storage account", context.storage),
+        ("bucket.function", "storage account of the function", own),
+    ):
+        found = account.storage_account(name)
+        yield _global_name(context, id, title, name, found, lambda name=name: account.storage_name(name))  # type: ignore[misc]
+
+
+def app(context: AzureContext) -> Iterator[Row]:
+    """The function app's name, which is a host name under azurewebsites.net."""
+    name, account = names.function_app(context.stack, context.config.account), context.account
+    yield _global_name(context, "app", "function app", name, account.app(name), lambda: account.app_name(name))
 
 
 def vault(context: AzureContext) -> Iterator[Row]:

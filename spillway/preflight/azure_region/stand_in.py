@@ -199,6 +199,14 @@ class StandInSubscription(StandInAsker, StoreReader):
         return self._free(tokens.STORAGE_ACCOUNT, name)
 
     @once
+    def app(self, name: str) -> Thing | None:
+        return self._named(tokens.WEB_APP, name)
+
+    @once
+    def app_name(self, name: str) -> Availability:
+        return self._free(tokens.WEB_APP, name)
+
+    @once
     def vault(self, name: str) -> Thing | None:
         return self._named(tokens.VAULT, name)
 

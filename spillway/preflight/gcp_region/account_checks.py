@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from infra.gcp import names
 from spillway.preflight.gcp_region.context import GcpContext
 from spillway.preflight.model import Row
 
@@ -23,6 +24,7 @@ RIGHTS: Final[Mapping[str, str]] = {
     "iam.roles.create": "roles/iam.roleAdmin",
     "resourcemanager.projects.setIamPolicy": "roles/resourcemanager.projectIamAdmin",
     "cloudfunctions.functions.create": "roles/cloudfunctions.admin",
+    "run.services.setIamPolicy": "roles/run.admin",
     "cloudscheduler.jobs.create": "roles/cloudscheduler.admin",
     "monitoring.alertPolicies.create": "roles/monitoring.editor",
 }
@@ -89,31 +91,36 @@ def services(context: GcpContext) -> Iterator[Row]:
     yield Row("services", "APIs", "failure", f"not enabled: {told}", "enabled", action, commands=(command,))
 
 
-def bucket(context: GcpContext) -> Iterator[Row]:
-    """The model bucket's name. Names are global: somebody else may have taken it."""
-    name, title, id = context.bucket, "model bucket", "bucket"
+def buckets(context: GcpContext) -> Iterator[Row]:
+    """The names of both buckets, the models' and the function's. Names are global: somebody else may have them."""
+    config = context.config
+    yield _bucket(context, "bucket", "model bucket", context.bucket)
+    own = names.function_bucket_name(config.account, config.region)
+    yield _bucket(context, "bucket.function", "bucket of the function", own)
+
+
+def _bucket(context: GcpContext, id: str, title: str, name: str) -> Row:
     found, wanted = context.account.bucket(name), "free, or this stack's"
     if found.owner == "nobody":
-        yield Row(id, title, "ok", f"{name}: free", wanted)
-    elif found.owner == "somebody else":
+        return Row(id, title, "ok", f"{name}: free", wanted)
+    if found.owner == "somebody else":
         action = "another project holds the name, which follows from project and region: use another project"
-        yield Row(id, title, "failure", f"{name}: taken by another project", wanted, action)
-    elif found.location and found.location != context.config.region:
+        return Row(id, title, "failure", f"{name}: taken by another project", wanted, action)
+    if found.location and found.location != context.config.region:
         action = "delete it there: the name holds the region that it belongs to"
-        yield Row(id, title, "failure", f"{name}: in {found.location}", context.config.region, action)
-    elif found.stack != context.stack:
+        return Row(id, title, "failure", f"{name}: in {found.location}", context.config.region, action)
+    if found.stack != context.stack:
         whose = f"of stack {found.stack}" if found.stack else "without this stack's label"
         action = f"label it spillway-stack={context.stack} and run `spillway recover {context.stack}`, or delete it"
-        yield Row(id, title, "failure", f"{name}: yours already, {whose}", wanted, action)
-    else:
-        yield Row(id, title, "ok", f"{name}: this stack's", wanted)
+        return Row(id, title, "failure", f"{name}: yours already, {whose}", wanted, action)
+    return Row(id, title, "ok", f"{name}: this stack's", wanted)
 
 
 def secret_names(context: GcpContext) -> Iterator[Row]:
     """The secrets' names are one namespace for the whole project: another region's stack may have them."""
-    names = (context.config.secrets.certificate, context.config.secrets.api_keys)
+    wanted = (context.config.secrets.certificate, context.config.secrets.api_keys)
     taken = False
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(wanted):
         held = context.account.holder(name)
         if held is not None and held.stack != context.stack:
             taken = True

@@ -31,7 +31,7 @@ CHECKS: Final[tuple[Check[GcpContext], ...]] = (
     Check("addresses", "static addresses", network_checks.addresses),
     Check("networks", "networks", network_checks.networks),
     Check("names", "names of secrets", account_checks.secret_names),
-    Check("bucket", "model bucket", account_checks.bucket),
+    Check("bucket", "buckets", account_checks.buckets),
     Check("weights", "weights", weights),
     Check("certificate", "certificate", stored_checks.certificate),
     Check("api-keys", "API keys", stored_checks.api_keys),

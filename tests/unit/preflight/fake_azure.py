@@ -46,6 +46,8 @@ STORAGE_NAME = f"{ARM}/providers/Microsoft.Storage/checkNameAvailability"
 VAULTS = f"{ARM}/providers/Microsoft.KeyVault/vaults"
 VAULT_NAME = f"{ARM}/providers/Microsoft.KeyVault/checkNameAvailability"
 DELETED = f"{ARM}/providers/Microsoft.KeyVault/deletedVaults"
+APPS = f"{ARM}/providers/Microsoft.Web/sites"
+APP_NAME = f"{ARM}/providers/Microsoft.Web/checkNameAvailability"
 SCORES = f"{COMPUTE}/locations/eastus/placementScores/spot/generate"
 GROUP = f"{ARM}/resourceGroups/spillway-{STACK}"
 IMAGE = f"{ARM}/resourceGroups/spillway-images/providers/Microsoft.Compute/galleries/spillway/images/spillway-vllm"
@@ -193,6 +195,8 @@ class AzureSubscription:
             NETWORKS: {"value": [thing("n")]},
             ACCOUNTS: {"value": []},
             STORAGE_NAME: {"nameAvailable": True},
+            APPS: {"value": []},
+            APP_NAME: {"nameAvailable": True},
             VAULTS: {"value": []},
             VAULT_NAME: {"nameAvailable": True},
             DELETED: {"value": []},
@@ -223,7 +227,7 @@ class AzureSubscription:
             return Answer(200 if there else 404, b"", {} if there else {"x-ms-error-code": "BlobNotFound"})
         assert call.host == "management.azure.com", call.host
         assert "api-version" in call.query
-        assert call.method == "GET" or call.path in (STORAGE_NAME, VAULT_NAME, SCORES), "only questions"
+        assert call.method == "GET" or call.path in (STORAGE_NAME, VAULT_NAME, APP_NAME, SCORES), "only questions"
         matched = next((key for key in self.answers if key.lower() == call.path.lower()), None)
         answer = self.answers[matched] if matched is not None else Answer(404, NOT_THERE)
         return answer if isinstance(answer, Answer) else Answer(200, answer)

@@ -9,6 +9,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from requests.exceptions import ConnectionError as NoConnection
 
+from infra.azure import names
 from spillway.preflight.azure_region import answers
 from spillway.preflight.clouds import preflight_of
 from spillway.preflight.model import Unreachable
@@ -18,6 +19,7 @@ from tests.unit.preflight.fake_azure import (
     ACCOUNT,
     ACCOUNTS,
     ADDRESSES,
+    APP_NAME,
     ARM,
     DELETED,
     FAMILY,
@@ -33,6 +35,7 @@ from tests.unit.preflight.fake_azure import (
     SCORES,
     SIZE,
     SKUS,
+    STACK,
     STORAGE_NAME,
     SUBSCRIPTION,
     USAGES,
@@ -74,8 +77,12 @@ def test_a_subscription_with_room_and_rights_is_ready_before_the_first_up(azure:
 
 def test_names_are_asked_for_as_the_program_makes_them(azure: AzureSubscription) -> None:
     azure.rows()
+    storage = [call.json for call in azure.wire.sent("POST", STORAGE_NAME)]
+    own = names.function_storage(STACK, SUBSCRIPTION)
+    assert storage == [{"name": name, "type": "Microsoft.Storage/storageAccounts"} for name in (ACCOUNT, own)]
     posted = {call.path: call.json for call in azure.wire.calls if call.method == "POST"}
-    assert posted[STORAGE_NAME] == {"name": ACCOUNT, "type": "Microsoft.Storage/storageAccounts"}
+    app = names.function_app(STACK, SUBSCRIPTION)
+    assert posted[APP_NAME] == {"name": app, "type": "Microsoft.Web/sites"}
     assert posted[VAULT_NAME] == {"name": VAULT, "type": "Microsoft.KeyVault/vaults"}
     assert posted[SCORES] == {
         "desiredLocations": ["eastus"], "desiredSizes": [{"sku": SIZE}], "desiredCount": 2, "availabilityZones": False,
@@ -126,9 +133,9 @@ def test_no_network_and_no_login_are_one_line_each(azure: AzureSubscription, fau
     ("actions", "without", "missing"),
     [
         (["*"], [], 0),
-        (["*"], ["Microsoft.Authorization/*/Write", "Microsoft.Authorization/*/Delete"], 1),
-        (["*/read"], [], 9),
-        (["microsoft.authorization/roleassignments/WRITE"], [], 8),
+        (["*"], ["Microsoft.Authorization/*/Write", "Microsoft.Authorization/*/Delete"], 2),
+        (["*/read"], [], 10),
+        (["microsoft.authorization/roleassignments/WRITE"], [], 9),
     ],
 )
 def test_rights_are_those_of_the_callers_roles(
@@ -138,8 +145,8 @@ def test_rights_are_those_of_the_callers_roles(
     row = azure.rows()["rights"]
     assert row.found.count("Microsoft.") == missing
     assert row.state == ("warning" if missing else "ok")
-    if missing == 1:
-        assert row.action.startswith("besides Contributor, Role Based Access Control Administrator")
+    if missing == 2:
+        assert row.action.startswith("besides Contributor, User Access Administrator")
 
 
 def test_one_role_gives_what_another_one_leaves_out() -> None:
@@ -317,9 +324,10 @@ def test_names_that_somebody_else_has_fail(azure: AzureSubscription) -> None:
         GROUP: thing("spillway-azure-eastus"),
         STORAGE_NAME: {"nameAvailable": False, "reason": "AlreadyExists", "message": "is already\ntaken."},
         VAULT_NAME: {"nameAvailable": False, "reason": "AlreadyExists"},
+        APP_NAME: {"nameAvailable": False, "reason": "AlreadyExists"},
     }
     found = azure.rows()
-    assert states(found) == {"group": "failure", "vault": "failure", "bucket": "failure"}
+    assert states(found, "failure").keys() == {"group", "vault", "bucket", "bucket.function", "app"}
     assert found["bucket"].found == f"{ACCOUNT}: is already taken."
     assert found["group"].found == "spillway-azure-eastus: yours already, without this stack's tag"
 

@@ -105,7 +105,7 @@ def test_without_resource_manager_compute_engine_tells_that_the_project_is_there
     ("fault", "words"),
     [
         (NoConnection("Name or service not known"), "Google Cloud is out of reach: "),
-        (RefreshError("Reauthentication is needed."), "gcloud auth application-default login"),
+        (RefreshError("Reauthentication is needed."), "gcloud auth application-default login"),  # type: ignore[no-untyped-call]
         (error(401, "Request had invalid authentication credentials."), "gcloud auth application-default login"),
     ],
 )
