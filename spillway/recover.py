@@ -9,8 +9,9 @@ name is taken. So, in this order:
 2. What exists is listed: everything tagged `spillway:stack=STACK`, and the untaggable parts of it that a second create
    would refuse. Nothing else is looked at, so another stack's resources are never touched. Types whose create is a Put
    need nothing: the next `up` overwrites them (the sources are in recovery/aws_types.py). DNS records are told by the
-   stack's health checks that they lead to (recovery/route53.py), Azure's by the stack's profiles (recovery/azure.py),
-   Cloudflare's objects by name and description (recovery/cloudflare.py).
+   stack's health checks that they lead to (recovery/route53.py), Cloudflare's objects by name and description
+   (recovery/cloudflare.py), Azure's by tags and by ids made of names (recovery/azure.py), Google Cloud's by labels,
+   fixed names and descriptions (recovery/gcp.py).
 3. What the plan would create and what exists without being in the state are matched by fixed name, natural id or Name
    tag, and imported under the URN that the program gives them. A half-done replacement is finished: the old one waits
    for deletion, the new one takes its place.
@@ -36,7 +37,7 @@ from spillway.recovery.aws_types import RULES as AWS_RULES
 from spillway.recovery.azure_types import RULES as AZURE_RULES
 from spillway.recovery.gcp_types import RULES as GCP_RULES
 from spillway.recovery.importfile import build, imported_urns, recovered_name, recovered_urn
-from spillway.recovery.match import Decision, Left, decide, planned
+from spillway.recovery.match import Decision, Left, decide, planned, unseen
 from spillway.recovery.model import PROVIDERS, Existing, Inventory, Planned, Rules, Scope, accounts_of, name_of
 from spillway.recovery.pulumi import Outcome, Say, Stack, refuse_living
 from spillway.recovery.report import Report
@@ -103,6 +104,7 @@ def _decide(
     scope = Scope(name, plan, state.owned(), state.ids())
     for cloud, settings in sorted(providers.items()):
         if cloud not in RULES:
+            whole.left += unseen(plan, cloud)
             continue
         existing = [e for inventory in inventories(cloud, list(settings.values())) for e in inventory.existing(scope)]
         tried = [e for e in existing if (e.token, e.id) in refused]

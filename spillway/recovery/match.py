@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,15 @@ def decide(plan: Sequence[Planned], existing: Sequence[Existing], state: State, 
     return _Matcher(plan, existing, state, rules).decide()
 
 
+def unseen(plan: Sequence[Planned], cloud: str, known: Collection[str] = ()) -> list[Left]:
+    """The types of a plan of which nobody can tell here whether one is there already, each resource with what to do."""
+    return [
+        Left(Existing(item.token, item.name), UNSEEN.format(token=item.token, name=item.name))
+        for item in plan
+        if item.custom and item.token.partition(":")[0] == cloud and item.token not in known
+    ]
+
+
 class _Matcher:
     def __init__(self, plan: Sequence[Planned], existing: Sequence[Existing], state: State, rules: Rules) -> None:
         self.plan, self.state, self.rules = plan, state, rules
@@ -106,17 +115,10 @@ class _Matcher:
             self.chosen[item.urn] = best
             decision.adopt.append((item, best))
         self._rest(decision)
-        self._unseen(decision)
+        known = self.rules.known
+        for cloud in {token.partition(":")[0] for token in known or ()}:
+            decision.left += unseen(self.plan, cloud, known or frozenset())
         return decision
-
-    def _unseen(self, decision: Decision) -> None:
-        """Says of which planned types nobody can tell here whether one is there already."""
-        known = self.rules.known or frozenset()
-        clouds = {token.partition(":")[0] for token in known}
-        for item in self.plan:
-            if item.custom and item.token.partition(":")[0] in clouds and item.token not in known:
-                why = UNSEEN.format(token=item.token, name=item.name)
-                decision.left.append(Left(Existing(item.token, item.name), why))
 
     def _rest(self, decision: Decision) -> None:
         gone: set[str] = set()

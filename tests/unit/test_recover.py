@@ -25,6 +25,7 @@ from tests.support.recovery_plans import (
     TABLE_PLAN,
     VPC,
     VPC_PLAN,
+    plan,
     state,
     tags,
     urn,
@@ -179,3 +180,16 @@ def test_the_stand_ins_inventory_goes_by_tags_and_parents_alone(tmp_path: Path) 
     assert found["r-1"].parents == {"rtb-1"}
     assert found["rtb-1"].refs == {"vpc-1"}
     assert (found["node"].region, found["vpc-1"].region) == ("", "us-east-1")
+
+
+def test_of_a_cloud_that_recovery_does_not_know_every_planned_resource_is_named() -> None:
+    token = "tencentcloud:Vpc/instance:Instance"
+    provider = {
+        "urn": urn("pulumi:providers:tencentcloud", "t"),
+        "type": "pulumi:providers:tencentcloud",
+        "custom": True,
+    }
+    made = plan(token, "network", {"name": "x"})
+    decision = command._decide("dev", [made, VPC_PLAN], state(provider), lambda cloud, settings: [], {})
+    assert [(left.resource.token, left.problem) for left in decision.left] == [(token, False)]
+    assert f"`pulumi import {token} network ID`" in decision.left[0].reason
