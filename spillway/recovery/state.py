@@ -6,7 +6,7 @@ The file is what `pulumi stack export` writes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -119,7 +119,8 @@ def linked(exported: Mapping[str, Any], urns: Iterable[str]) -> dict[str, Any] |
             continue
         resource = live[urn]
         known = set(resource.get("dependencies") or ())
-        named = {t for s in strings(resource.get("inputs") or {}, skip=("tags", "tagsAll")) for t in by_id.get(s, ())}
+        texts = strings(resource.get("inputs") or {}, skip=("tags", "tagsAll"))
+        named = {target for s in texts for id in meant(s) for target in by_id.get(id, ())}
         for target in sorted(named - known - {urn}):
             if not _reaches(live, target, urn):
                 resource.setdefault("dependencies", []).append(target)
@@ -128,6 +129,23 @@ def linked(exported: Mapping[str, Any], urns: Iterable[str]) -> dict[str, Any] |
         return None
     changed["deployment"]["resources"] = ordered(resources)
     return changed
+
+
+_SELF_LINK = "https://www.googleapis.com/compute/v1/"
+
+
+def meant(text: str) -> Iterator[str]:
+    """The ids that a text may stand for: as it is; on Azure also of what a part is in, as a pool is in its balancer; on
+    Google Cloud as the end of a self link, where an instance group goes by its manager.
+
+    https://docs.cloud.google.com/compute/docs/reference/rest/v1/regionInstanceGroupManagers (instanceGroup)
+    """
+    yield text
+    if text.lower().startswith("/subscriptions/"):
+        while (text := text.rpartition("/")[0]).count("/") > 2:  # a subscription is nobody's
+            yield text
+    elif text.startswith(_SELF_LINK):
+        yield text.removeprefix(_SELF_LINK).replace("/instanceGroups/", "/instanceGroupManagers/")
 
 
 def ordered(resources: list[Resource]) -> list[Resource]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spillway.errors import SpillwayError
 from spillway.recovery import aws_types
 from spillway.recovery.importfile import build, recovered_name
-from spillway.recovery.model import Existing, Planned
+from spillway.recovery.model import Existing, Planned, name_of
 from spillway.recovery.state import State, linked, ordered, put_in_place
 from tests.support.recovery_plans import (
     NETWORK,
@@ -122,3 +122,52 @@ def test_a_successor_takes_the_place_and_what_was_there_waits_for_deletion() -> 
     assert told == [(VPC_PLAN.urn, "vpc-0", True), (VPC_PLAN.urn, "vpc-1", False), (subnet["urn"], "subnet-1", False)]
     assert after["deployment"]["resources"][4]["parent"] == NETWORK
     assert not any(r.get("delete") for r in before["deployment"]["resources"])
+
+
+def depends(*resources: dict[str, Any]) -> dict[str, list[str]]:
+    """Logical name -> logical names, after all of these were imported."""
+    after = linked(state(*resources).exported, [r["urn"] for r in resources])
+    assert after is not None
+    found = {r["urn"]: r.get("dependencies") or [] for r in after["deployment"]["resources"][3:]}
+    return {name_of(urn): [name_of(other) for other in others] for urn, others in found.items()}
+
+
+def test_on_azure_what_uses_a_part_depends_on_what_the_part_is_in() -> None:
+    group = "/subscriptions/0/resourceGroups/g"
+    network = f"{group}/providers/Microsoft.Network/virtualNetworks/v"
+    found = depends(
+        owned("azure-native:resources:ResourceGroup", "group", group),
+        owned("azure-native:network:VirtualNetwork", "vnet", network),
+        owned(
+            "azure-native:compute:VirtualMachineScaleSet",
+            "set",
+            f"{group}/providers/x/y/z",
+            inputs={"s": {"id": f"{network}/subnets/n"}},
+        ),
+    )
+    assert sorted(found["set"]) == ["group", "vnet"]
+
+
+def test_on_google_cloud_a_self_link_is_an_id_and_an_instance_group_its_manager() -> None:
+    place, link = "projects/p/regions/r", "https://www.googleapis.com/compute/v1"
+    found = depends(
+        owned("gcp:compute/network:Network", "vpc", "projects/p/global/networks/vpc"),
+        owned(
+            "gcp:compute/subnetwork:Subnetwork",
+            "nodes",
+            f"{place}/subnetworks/n",
+            inputs={"network": f"{link}/projects/p/global/networks/vpc"},
+        ),
+        owned(
+            "gcp:compute/regionInstanceGroupManager:RegionInstanceGroupManager",
+            "spot",
+            f"{place}/instanceGroupManagers/spot",
+        ),
+        owned(
+            "gcp:compute/regionBackendService:RegionBackendService",
+            "lb",
+            f"{place}/backendServices/lb",
+            inputs={"backends": [{"group": f"{link}/{place}/instanceGroups/spot"}]},
+        ),
+    )
+    assert (found["nodes"], found["lb"]) == (["vpc"], ["spot"])
