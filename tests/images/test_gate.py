@@ -132,7 +132,7 @@ def test_another_engine_has_to_make_a_token_again(made: Node, monkeypatch: pytes
                 second.behaviour.tokens = "ok"
                 await client.until("ready")
                 assert second.counts["tokens"] >= 1
-                assert gate.engine.restarts == 1
+                assert gate.node.engine.restarts == 1
 
     asyncio.run(restart())
 
@@ -206,7 +206,7 @@ def test_a_queue_over_its_limit_goes_elsewhere_but_a_fleet_does_not_go_away(
             engine_at(engine, monkeypatch)
             async with serving() as (gate, client):
                 await client.until("ready")
-                limit = gate.limits["overloaded"]
+                limit = gate.node.limits["overloaded"]
                 assert 90 <= limit <= 110
                 engine.behaviour.waiting = 200
                 began = time.monotonic()
@@ -238,7 +238,7 @@ def test_three_failures_open_the_circuit_and_one_token_closes_it(made: Node, mon
             engine_at(engine, monkeypatch)
 
             def quick(gate: object) -> None:
-                gate.engine.breaker.first = 0.2  # type: ignore[attr-defined]
+                gate.node.engine.breaker.first = 0.2  # type: ignore[attr-defined]
 
             async with serving(prepare=quick) as (gate, client):
                 await client.until("ready")
@@ -256,7 +256,7 @@ def test_three_failures_open_the_circuit_and_one_token_closes_it(made: Node, mon
                 before = engine.counts["tokens"]
                 await client.until("ready")
                 assert engine.counts["tokens"] == before + 1
-                assert gate.engine.breaker.opened == 1
+                assert gate.node.engine.breaker.opened == 1
 
     asyncio.run(fail())
 
@@ -274,7 +274,7 @@ def test_a_success_between_failures_keeps_the_circuit_closed(made: Node, monkeyp
                     engine.behaviour.tokens = "ok"
                     await complete(engine, 1)
                     await asyncio.sleep(0.1)
-                assert gate.engine.breaker.opened == 0
+                assert gate.node.engine.breaker.opened == 0
 
     asyncio.run(mixed())
 
@@ -309,7 +309,7 @@ def test_slow_first_tokens_and_errors_pass_the_limits_of_the_stack_file(
                 await client.until("ready")
                 await complete(engine, 30)
                 await client.stays("ready", 0.3)
-                gate.engine.window.clear()
+                gate.node.engine.window.clear()
                 engine.behaviour.first_token_ms = 150
                 await complete(engine, 40)
                 found = await client.until("slow")
@@ -318,7 +318,7 @@ def test_slow_first_tokens_and_errors_pass_the_limits_of_the_stack_file(
                 assert value is not None
                 assert 0.1 <= value <= 0.25
                 assert (await client.admit()).status == 204  # its load is no reason to refuse what arrives
-                gate.engine.window.clear()  # the minute is over
+                gate.node.engine.window.clear()  # the minute is over
                 await client.until("ready")
                 engine.behaviour.first_token_ms = 1
                 for tokens, number in (("ok", 40), ("error", 2), ("ok", 40), ("error", 2), ("ok", 2)):

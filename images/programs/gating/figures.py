@@ -148,7 +148,7 @@ def quantile(share: float, buckets: Mapping[float, float]) -> float | None:
             if math.isinf(bound):
                 return below
             below = min(below, bound)
-            return below + (bound - below) * (rank - before) / (count - before)
+            return min(bound, below + (bound - below) * (rank - before) / (count - before))
         if not math.isinf(bound):
             below = bound
         before = count

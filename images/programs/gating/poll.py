@@ -9,18 +9,17 @@ anew) demands another.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import aiohttp
 
+from images.programs.gating.ask import METRICS_MOST, Ask, said
 from images.programs.gating.breaker import Breaker
 from images.programs.gating.figures import FAILED, OK, TOKENS, Garbage, Scrape, Window, increments, parse
+from images.programs.gating.pace import Pace
 from images.programs.journal import Journal
 
 Health = Literal["unknown", "up", "gone", "dead", "failing"]
@@ -28,39 +27,6 @@ Health = Literal["unknown", "up", "gone", "dead", "failing"]
 one.
 """
 Kind = Literal["warm-up", "half-open", "check"]
-METRICS_MOST: Final = 8 * 2**20
-ANSWER_MOST: Final = 2**20
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds. How often the engine is asked, and how long it may take."""
-
-    tick: float = 0.25
-    """State files are read, limits judged."""
-    health: float = 1.0
-    health_timeout: float = 5.0
-    metrics: float = 1.0
-    metrics_timeout: float = 5.0
-    stale: float = 10.0
-    """Figures older than this are not known any more."""
-    warm_retry: float = 2.0
-    warm_timeout: float = 60.0
-    probe_timeout: float = 30.0
-    """Of a half-open probe: it may queue behind others."""
-    check_timeout: float = 10.0
-    idle: float = 60.0
-    """Without any token an idle engine is asked for one."""
-    stuck: float = 15.0
-    """The same, with requests running or without figures."""
-    doubt: float = 1.0
-    """Pause after a check that failed."""
-    unit: float = 10.0
-    """systemd is asked about the engine's unit."""
-    rise: float = 5.0
-    """Over a limit so long until the node says so, and below it so long until it is forgotten."""
-    guard_longest: float = 120.0
-    guard_rest: float = 60.0
 
 
 class Engine:
@@ -98,20 +64,17 @@ class Engine:
         self._evidence = time.monotonic()
         self._served_name: str | None = None
         self._probe: asyncio.Task[str | None] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._ask = Ask(url)
 
     async def run(self) -> None:
-        """Asks for ever. A new connection for every question: one that is kept may lead to a process that takes no new
-        ones.
-        """
-        connector = aiohttp.TCPConnector(force_close=True, limit=8)
-        async with (
-            aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session,
-            asyncio.TaskGroup() as tasks,
-        ):
+        """Asks for ever."""
+        async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(self.pace.health, self._ask_health))
             tasks.create_task(self._every(self.pace.metrics, self._ask_metrics))
             tasks.create_task(self._every(self.pace.tick, self._probe_if_due))
+
+    async def close(self) -> None:
+        await self._ask.close()
 
     async def _every(self, seconds: float, ask: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -142,11 +105,8 @@ class Engine:
     # -- is it there
 
     async def _ask_health(self) -> None:
-        assert self._session is not None
-        timeout = aiohttp.ClientTimeout(total=self.pace.health_timeout)
         try:
-            async with self._session.get(f"{self.url}/health", timeout=timeout, allow_redirects=False) as answer:
-                status = answer.status
+            status, _ = await self._ask.get("/health", self.pace.health_timeout)
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, ConnectionRefusedError):
                 self._polled("health", "refused")
@@ -156,7 +116,7 @@ class Engine:
         except TimeoutError:
             self._health_failed(f"/health has no answer within {self.pace.health_timeout:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._health_failed(f"/health: {_said(error)}")
+            self._health_failed(f"/health: {said(error)}")
         else:
             if status == 200:
                 self._health_ok()
@@ -221,14 +181,14 @@ class Engine:
             return
         epoch, admitted, own = self._epoch, self.admitted, self._own_failures
         try:
-            status, body = await self._get("/metrics", self.pace.metrics_timeout, METRICS_MOST)
+            status, body = await self._ask.get("/metrics", self.pace.metrics_timeout, METRICS_MOST)
             if status != 200:
                 raise Garbage(f"HTTP {status}")
             found = parse(body.decode("utf-8", "replace"))
         except TimeoutError:
             self._blind(f"no answer within {self.pace.metrics_timeout:g} s")
         except (Garbage, aiohttp.ClientError, OSError, ValueError) as error:
-            self._blind(_said(error))
+            self._blind(said(error))
         else:
             if epoch == self._epoch:
                 self._learn(found, admitted, own)
@@ -360,67 +320,11 @@ class Engine:
             self.changed()
 
     async def _one_token(self, timeout: float) -> str | None:
-        """Generates one token. None: it is there; else why not, in one line."""
-        try:
-            async with asyncio.timeout(timeout):
-                if self._served_name is None:
-                    self._served_name = await self._first_model()
-                body = {"model": self._served_name, "prompt": "1", "max_tokens": 1, "temperature": 0}
-                assert self._session is not None
-                whole = aiohttp.ClientTimeout(total=timeout)
-                async with self._session.post(f"{self.url}/v1/completions", json=body, timeout=whole) as answer:
-                    content = await _limited(answer, ANSWER_MOST)
-                    if answer.status >= 500:
-                        self._own_failures += 1
-                    if answer.status != 200:
-                        self._served_name = None
-                        return f"one token: HTTP {answer.status} {_message(content)}".rstrip()
-                    return None if _has_token(content) else "one token: HTTP 200 without a token"
-        except TimeoutError:
-            return f"one token: none within {timeout:g} s"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return f"one token: {_said(error)}"
-
-    async def _first_model(self) -> str:
-        status, body = await self._get("/v1/models", self.pace.check_timeout, ANSWER_MOST)
-        with contextlib.suppress(ValueError, LookupError, TypeError):
-            name = json.loads(body)["data"][0]["id"] if status == 200 else self.model
-            if isinstance(name, str) and name:
-                return name
-        return self.model
-
-    async def _get(self, path: str, timeout: float, most: int) -> tuple[int, bytes]:
-        assert self._session is not None
-        whole = aiohttp.ClientTimeout(total=timeout)
-        async with self._session.get(f"{self.url}{path}", timeout=whole, allow_redirects=False) as answer:
-            return answer.status, await _limited(answer, most)
-
-
-async def _limited(answer: aiohttp.ClientResponse, most: int) -> bytes:
-    found = bytearray()
-    async for part in answer.content.iter_chunked(2**16):
-        found += part
-        if len(found) > most:
-            raise ValueError(f"an answer of more than {most:,} bytes")
-    return bytes(found)
-
-
-def _said(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _message(content: bytes) -> str:
-    try:
-        found = json.loads(content)["error"]["message"]
-    except (ValueError, LookupError, TypeError):
-        return ""
-    return " ".join(str(found).split())[:200]
-
-
-def _has_token(content: bytes) -> bool:
-    # The token may be an empty text (an end of sequence), so it is counted, not read.
-    try:
-        document = json.loads(content)
-        return bool(document["choices"]) and int(document["usage"]["completion_tokens"]) >= 1
-    except (ValueError, LookupError, TypeError):
-        return False
+        if self._served_name is None:
+            self._served_name = await self._ask.served_name(self.pace.check_timeout) or self.model
+        found = await self._ask.one_token(self._served_name, timeout)
+        if found.status >= 500:
+            self._own_failures += 1
+        if found.fault:
+            self._served_name = None
+        return found.fault

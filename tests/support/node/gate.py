@@ -18,7 +18,7 @@ import pytest
 from images import node
 from images.programs import state
 from images.programs.gate import Gate
-from images.programs.gating.poll import Pace
+from images.programs.gating.pace import Pace
 from images.render import render_node_json
 
 KEY = "k" * 40
