@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from infra.config import RegionConfig
 
 PACKAGES: Final = {cloud: f"spillway.preflight.{cloud}_region.region" for cloud in ("aws", "azure", "gcp")}
-QUOTA_PAGES: Final = {
-    "tencent": "https://console.tencentcloud.com/cvm/overview (quotas: https://www.tencentcloud.com/document/product/213/2664)"
+BY_HAND: Final = {
+    "tencent": "quotas with `tccli cvm DescribeAccountQuota --region {region}`, what the zones have with "
+    "`tccli cvm DescribeZoneInstanceConfigInfos --region {region}` (docs/tencent.md)",
 }
-"""Where to look by hand at what no preflight asks yet."""
+"""What to look at where no preflight asks yet. https://www.tencentcloud.com/document/product/213 (API reference)"""
 
 
 class NotCovered(SpillwayError):
@@ -53,9 +54,6 @@ def preflight_of(config: RegionConfig) -> RegionPreflight:
     """The cloud's own preflight. Raises NotCovered where there is none."""
     cloud: str = config.cloud
     if cloud not in PACKAGES:
-        page = QUOTA_PAGES.get(cloud)
-        raise NotCovered(
-            f"{config.stack_name}: preflight does not cover {cloud} yet: look by hand whether the machine types are "
-            f"sold in the zones, and at their quotas{f': {page}' if page else ''}"
-        )
+        look = BY_HAND.get(cloud, "quotas, and what the zones have, in its console").format(region=config.region)
+        raise NotCovered(f"preflight does not cover {cloud} yet; look by hand: {look}")
     return cast(RegionPreflight, import_module(PACKAGES[cloud]))

@@ -93,7 +93,7 @@ def _report(stack: str, settings: _Settings, say: Any) -> Report:
     except NotCovered as error:
         if settings.many:
             return Report(stack, skipped=str(error), sandbox=settings.sandbox)
-        return Report(stack, error=error.lines, sandbox=settings.sandbox)
+        return Report(stack, error=(f"{stack}: {error}",), sandbox=settings.sandbox)
     except SpillwayError as error:
         return Report(stack, error=error.lines, sandbox=settings.sandbox)
     return Report(stack, tuple(rows), sandbox=settings.sandbox)
@@ -125,9 +125,7 @@ def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
 def _profile(config: RegionConfig, settings: _Settings) -> str | None:
     """The AWS profile; with `--all` it is for the AWS stacks among them."""
     if settings.profile is not None and config.cloud != "aws" and not settings.many:
-        raise SpillwayError(
-            f"preflight: --profile {settings.profile} goes with AWS, and {config.stack_name} is not there"
-        )
+        raise SpillwayError(f"preflight: --profile {settings.profile} goes with AWS, not with {config.stack_name}")
     return settings.profile
 
 

@@ -62,7 +62,7 @@ class Report:
         if self.error:
             return f"{self.stack}: not checked"
         if self.skipped:
-            return f"skipped: {self.skipped}"
+            return f"{self.stack}: skipped: {self.skipped}"
         counts = Counter(row.state for row in self.rows)
         told = [count(counts[state], noun) for state, noun in _NOUNS if counts[state]]
         if not self.ready:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra.azure import names
 from spillway.models.store import ModelStore, NoBucket
 from spillway.models.stores import open_store as open_models
-from spillway.preflight.azure_calls import INSTALL, RETRIES, ArmAsker, Json, answered, hush
+from spillway.preflight.azure_calls import ARM, INSTALL, RETRIES, ArmAsker, Json, answered, hush
 from spillway.preflight.azure_checks import Availability, Subscription
 from spillway.preflight.azure_region import answers
 from spillway.preflight.azure_region.facts import (
@@ -180,6 +180,17 @@ class RegionSubscription(ArmAsker, StoreReader):
     @once
     def storage_name(self, name: str) -> Availability:
         return self._available("Microsoft.Storage", "storageAccounts", name, _STORAGE)
+
+    @once
+    def flex_regions(self) -> frozenset[str]:
+        url = f"{ARM}{self._path}/providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version={_WEB}"
+        with understood("Azure"):
+            found = frozenset(answers.place(one["name"]) for one in self._all(url, _WEB))
+        if not found:
+            raise Unanswered(
+                "Azure names no region with Flex Consumption", "az functionapp list-flexconsumption-locations"
+            )
+        return found
 
     @once
     def app(self, name: str) -> Thing | None:

@@ -115,6 +115,17 @@ def app(context: AzureContext) -> Iterator[Row]:
     yield _global_name(context, "app", "function app", name, account.app(name), lambda: account.app_name(name))
 
 
+def flex(context: AzureContext) -> Iterator[Row]:
+    """Flex Consumption, on which the fallback function runs, is not in every region
+    (https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan)."""
+    found, title = context.account.flex_regions(), "Flex Consumption"
+    if context.config.region in found:
+        yield Row("flex", title, "ok", f"in {context.config.region}", "for the fallback function")
+    else:
+        action = "without it there is no fallback here: choose one of `az functionapp list-flexconsumption-locations`"
+        yield Row("flex", title, "failure", f"not in {context.config.region}", "for the fallback function", action)
+
+
 def vault(context: AzureContext) -> Iterator[Row]:
     """The key vault's name, also of one that was deleted and keeps its name
     (https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview)."""

@@ -29,6 +29,7 @@ CHECKS: Final[tuple[Check[AzureContext], ...]] = (
     Check("group", "resource group", account_checks.group),
     Check("vault", "key vault", account_checks.vault),
     Check("bucket", "storage accounts", account_checks.storage),
+    Check("flex", "Flex Consumption", account_checks.flex),
     Check("app", "function app", account_checks.app),
     Check("weights", "weights", weights),
     Check("certificate", "certificate", stored_checks.certificate),

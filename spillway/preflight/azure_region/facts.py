@@ -146,6 +146,10 @@ class Account(Stored, Protocol):
 
     def storage_name(self, name: str) -> Availability: ...
 
+    def flex_regions(self) -> frozenset[str]:
+        """The regions that have Flex Consumption."""
+        ...
+
     def app(self, name: str) -> Thing | None:
         """The subscription's web or function app of that name."""
         ...

@@ -11,8 +11,8 @@ from spillway.preflight.model import Row, Unanswered
 from spillway.preflight.pool_quotas import Limit, counted
 from spillway.preflight.quota_requests import QuotaRequest
 
-ADDRESSES: Final = ("StandardSkuPublicIpAddresses", "PublicIPAddresses")
-"""Those that are counted apart, and all of them: https://learn.microsoft.com/azure/quotas/networking-quota-requests"""
+ADDRESSES: Final = ("StandardSkuPublicIpAddresses", "StandardPublicIPAddresses", "PublicIPAddresses")
+"""Standard ones, as two APIs call them, and all: https://learn.microsoft.com/azure/quotas/networking-quota-requests"""
 NETWORKS: Final = ("VirtualNetworks",)
 BALANCER_AND_NAT: Final = 2
 

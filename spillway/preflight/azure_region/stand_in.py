@@ -198,6 +198,9 @@ class StandInSubscription(StandInAsker, StoreReader):
     def storage_name(self, name: str) -> Availability:
         return self._free(tokens.STORAGE_ACCOUNT, name)
 
+    def flex_regions(self) -> frozenset[str]:
+        return frozenset({self.region})  # the stand-in does not say where it is
+
     @once
     def app(self, name: str) -> Thing | None:
         return self._named(tokens.WEB_APP, name)

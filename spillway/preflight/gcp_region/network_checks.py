@@ -52,9 +52,8 @@ def _per_node(context: GcpContext, machine_type: str, market: Market) -> Counter
     for kind, size in ((layout.boot, storage.root.size_gib), (layout.data, storage.data.size_gib)):
         if kind in _DISKS:
             found[_DISKS[kind]] += size
-    local = catalog.machine(machine_type).nvme_count * disks.LOCAL_SSD_GB
-    if local:
-        found[_LOCAL_SSD[market]] += local
+    if layout.local_ssds:  # those that come with a type are not counted
+        found[_LOCAL_SSD[market]] += layout.local_ssds * disks.LOCAL_SSD_GB
     return found
 
 

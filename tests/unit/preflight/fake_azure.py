@@ -47,6 +47,7 @@ VAULTS = f"{ARM}/providers/Microsoft.KeyVault/vaults"
 VAULT_NAME = f"{ARM}/providers/Microsoft.KeyVault/checkNameAvailability"
 DELETED = f"{ARM}/providers/Microsoft.KeyVault/deletedVaults"
 APPS = f"{ARM}/providers/Microsoft.Web/sites"
+FLEX = f"{ARM}/providers/Microsoft.Web/geoRegions"
 APP_NAME = f"{ARM}/providers/Microsoft.Web/checkNameAvailability"
 SCORES = f"{COMPUTE}/locations/eastus/placementScores/spot/generate"
 GROUP = f"{ARM}/resourceGroups/spillway-{STACK}"
@@ -196,6 +197,7 @@ class AzureSubscription:
             ACCOUNTS: {"value": []},
             STORAGE_NAME: {"nameAvailable": True},
             APPS: {"value": []},
+            FLEX: {"value": [{"name": "East US", "type": "Microsoft.Web/geoRegions"}]},
             APP_NAME: {"nameAvailable": True},
             VAULTS: {"value": []},
             VAULT_NAME: {"nameAvailable": True},

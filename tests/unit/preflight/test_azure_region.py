@@ -23,6 +23,7 @@ from tests.unit.preflight.fake_azure import (
     ARM,
     DELETED,
     FAMILY,
+    FLEX,
     GROUP,
     IMAGE,
     MANIFEST,
@@ -343,6 +344,15 @@ def test_a_deleted_vault_keeps_its_name(azure: AzureSubscription) -> None:
 def test_an_account_without_the_stacks_tag_is_not_the_stacks(azure: AzureSubscription) -> None:
     azure.answers[ACCOUNTS] = {"value": [thing(ACCOUNT, {"spillway-stack": "azure-westus"})]}
     assert azure.rows()["bucket"].found == f"{ACCOUNT}: yours already, of stack azure-westus"
+
+
+def test_a_region_without_flex_consumption_has_no_fallback(azure: AzureSubscription) -> None:
+    azure.answers[FLEX] = {"value": [{"name": "West Europe"}]}
+    assert states(azure.rows()) == {"flex": "failure"}
+    (call,) = azure.wire.sent("GET", "/geoRegions")
+    assert call.query["sku"] == "FlexConsumption"
+    azure.answers[FLEX] = {"value": []}
+    assert states(azure.rows()) == {"flex": "unknown"}
 
 
 # Secrets and weights

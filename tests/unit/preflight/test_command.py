@@ -18,7 +18,7 @@ from spillway.preflight.model import SEVERITY, Row, Unreachable, count
 from spillway.preflight.quota_requests import AwsQuotaRequest
 from spillway.preflight.report import Report
 from tests.unit.preflight.fake_account import FakeAccount
-from tests.unit.stack_data import STACKS
+from tests.unit.stack_data import SHIPPED, STACKS
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +104,65 @@ def test_all_regions_have_a_table_each_and_one_exit_code(sandbox: Path, capsys: 
         ("aws-us-east-1", True), ("aws-us-east-2", True), ("aws-us-west-2", False),
     ]  # fmt: skip
     assert found["ready"] is False
+
+
+def test_every_cloud_is_asked_in_its_own_words_and_one_that_is_not_covered_is_skipped(
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preflight", "--all", "--sandbox", "--stacks", str(SHIPPED), "--image-age", "3650"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == ""
+    for stack in ("aws-us-east-1", "azure-eastus", "gcp-us-central1"):
+        assert any(line.startswith(f"{stack}: ready for `up` (") for line in lines)
+    (skipped,) = [line for line in lines if line.startswith("tencent-")]
+    assert skipped.startswith("tencent-ap-guangzhou: skipped: preflight does not cover tencent yet; look byquotas")
+    weather(sandbox, "quotas: [{cloud: azure-native, name: lowPriorityCores, value: 0}]\n")
+    assert main(["preflight", "--all", "--sandbox", "--stacks", str(SHIPPED), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    ready = {each["stack"]: each["ready"] for each in found["stacks"]}
+    assert (found["ready"], ready["azure-eastus"], ready["gcp-us-central1"]) == (False, False, True)
+    (told,) = [each["skipped"] for each in found["stacks"] if each["skipped"]]
+    assert "tccli cvm DescribeAccountQuota --region ap-guangzhou" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["tencent-ap-guangzhou", "--sandbox"],
+            "tencent-ap-guangzhou: preflight does not cover tencent yet; look by hand",
+        ),
+        (["azure-eastus", "--profile", "x"], "preflight: --profile x goes with AWS, not with azure-eastus"),
+        (["gcp-us-central1", "--profile", "x"], "preflight: --profile x goes with AWS, not with gcp-us-central1"),
+        (["azure-eastus"], "Azure: DefaultAzureCredential failed"),
+        (["gcp-us-central1"], "Google Cloud: Your default credentials were not found."),
+    ],
+)
+def test_other_clouds_say_in_one_line_what_keeps_them_from_being_asked(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_logins(monkeypatch)
+    assert main(["preflight", *arguments, "--stacks", str(SHIPPED)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"spillway: {told}")
+    assert err.count("\n") == 1
+
+
+def without_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where nobody has logged in, without looking at what this one has."""
+    from azure.core.exceptions import ClientAuthenticationError
+    from google.auth.exceptions import DefaultCredentialsError
+
+    def azure(*_: Any, **__: Any) -> Any:
+        raise ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token.\nAttempted: ...")
+
+    def google(*_: Any, **__: Any) -> Any:
+        raise DefaultCredentialsError("Your default credentials were not found.")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential.get_token", azure)
+    monkeypatch.setattr("google.auth.default", google)
 
 
 def test_a_stack_with_a_faulty_file_does_not_keep_the_others_from_being_checked(
