@@ -58,7 +58,7 @@ def show(
     if cloud is not None and cloud not in DISTRIBUTIONS:
         raise SpillwayError(f"--cloud = {cloud}: allowed are {', '.join(DISTRIBUTIONS)}")
     found = view.holdings(sandbox_dir(), cloud, region, type_)
-    rows = view.launches(sandbox_dir(), region) if launches else None
+    rows = view.launches(sandbox_dir(), region, cloud) if launches else None
     if json_:
         typer.echo(json.dumps(rows if rows is not None else found, indent=2))
     elif rows is not None:
@@ -146,7 +146,7 @@ def weather_sold_out(
     zone: Annotated[str, typer.Option(help="Zone or pattern: us-east-1a, us-east-1*, us-central1-a, eastus-1.")] = "*",
     type_: Annotated[str, typer.Option("--type", help="Machine type or pattern, such as p4d.*.")] = "*",
     market: Annotated[str, typer.Option(help="spot, on-demand or *.")] = "*",
-    cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")] = "*",
 ) -> None:
     """Take capacity away, by zone, machine type and market.
 
@@ -162,7 +162,7 @@ def weather_quota(
     name: Annotated[str, typer.Argument(help="Quota code or name, such as L-417A185B.")],
     value: Annotated[float, typer.Argument(help="The new limit.")],
     region: Annotated[str, typer.Option(help="Region or pattern.")] = "*",
-    cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")] = "*",
 ) -> None:
     """Set a quota of the stand-in account."""
     from sandbox import forecast
@@ -179,7 +179,7 @@ def weather_fault(
     times: Annotated[int | None, typer.Option(help="How many calls it strikes; all when left out.")] = None,
     seconds: Annotated[float, typer.Option(help="For slow and slow-answer: how long.")] = 1.0,
     message: Annotated[str | None, typer.Option(help="For fail: `Code: text` of the refusal.")] = None,
-    cloud: Annotated[str, typer.Option(help="Cloud or pattern.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")] = "*",
 ) -> None:
     """Make the API misbehave."""
     from sandbox import forecast
@@ -193,7 +193,7 @@ def weather_fault(
     forecast.add(sandbox_dir(), "faults", entry)
 
 
-Cloud = Annotated[str, typer.Option(help="Cloud or pattern.")]
+Cloud = Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")]
 Region = Annotated[str, typer.Option(help="Region or pattern, such as us-east-1.")]
 Address = Annotated[str, typer.Option(help="Address or pattern; the only way to name one that no stand-in holds.")]
 

@@ -92,22 +92,22 @@ def _hidden(path: str, value: Any, secret: set[str]) -> Any:
     return value
 
 
-def launches(directory: Path, region: str | None) -> list[dict[str, Any]]:
+def launches(directory: Path, region: str | None, cloud: str | None = None) -> list[dict[str, Any]]:
     """The launches that every group would make now, as {cloud, group, region, launches: [{number, market, ...}]}."""
     if not (directory / CLOUDS).exists():
         return []
     weather = WeatherFile(directory / WEATHER).now()
     rows = []
     with Store(directory).transaction(write=False) as tx:
-        for cloud, token in GROUPS.items():
-            groups = tx.all(cloud, token)
+        for package, token in GROUPS.items():
+            groups = tx.all(package, token) if cloud in (None, package) else []
             located = _Places(groups)
             for account, place in sorted({(g.account, located.of(g)) for g in groups}):
                 if region in (None, place):
-                    plan = import_module(f"sandbox.{cloud.replace('-', '_')}.launches").plan
-                    for group, made in plan(CallCloud(registry(cloud), tx, place, account, weather), place).items():
+                    plan = import_module(f"sandbox.{package.replace('-', '_')}.launches").plan
+                    for group, made in plan(CallCloud(registry(package), tx, place, account, weather), place).items():
                         told = [asdict(launch) for launch in made]
-                        rows.append({"cloud": cloud, "group": group, "region": place, "launches": told})
+                        rows.append({"cloud": package, "group": group, "region": place, "launches": told})
     return rows
 
 

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
+from sandbox.clouds import DISTRIBUTIONS
 from sandbox.rules import shown
 from spillway.errors import SpillwayError
 
@@ -39,6 +41,14 @@ DownKind = Literal["refused", "blackhole", "error", "slow"]
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     cloud: str = "*"
+
+    @field_validator("cloud")
+    @classmethod
+    def _fits_a_cloud(cls, pattern: str) -> str:
+        """`azure` would be weather nowhere, and nobody told."""
+        if not any(_hit(cloud, pattern) for cloud in DISTRIBUTIONS):
+            raise PydanticCustomError("no_cloud", "fits no stand-in cloud; they are " + ", ".join(DISTRIBUTIONS))
+        return pattern
 
 
 class SoldOut(_Entry):

@@ -181,6 +181,8 @@ def test_show_tells_the_launches_of_every_cloud_by_region(tmp_path: Path) -> Non
     assert {row["region"] for row in gcp_rows} == {REGION}
     assert {row["group"] for row in gcp_rows} == {SPOT, ON_DEMAND}
     assert show.launches(tmp_path, "eastus") == [azure_row]
+    assert show.launches(tmp_path, None, "gcp") == gcp_rows
+    assert show.launches(tmp_path, None, "cloudflare") == []
     (tmp_path / "weather.yaml").write_text("soldOut:\n  - {cloud: azure-native, zone: eastus*, market: spot}\n")
     (sold_out, *others) = show.launches(tmp_path, None)
     assert sold_out["launches"][0]["outcome"] == "SkuNotAvailable"

@@ -75,3 +75,12 @@ def test_entries_are_added_read_and_cleared(tmp_path: Path) -> None:
         forecast.add(tmp_path, "soldOut", {"market": "futures"})
     forecast.clear(tmp_path)
     assert forecast.text(forecast.read(tmp_path)).startswith("fair")
+
+
+@pytest.mark.parametrize("section", ["soldOut", "quotas", "faults", "down"])
+def test_weather_of_a_cloud_that_there_is_not_is_refused_with_those_that_there_are(section: str) -> None:
+    more = {"quotas": ", name: x, value: 1", "faults": ", kind: fail"}.get(section, "")
+    with pytest.raises(WeatherError, match='cloud = "azure": fits no stand-in cloud; they are aws, azure-native'):
+        parse(f"{section}:\n  - {{cloud: azure{more}}}\n")
+    for pattern in ("azure*", "gcp", "*"):
+        parse(f"{section}:\n  - {{cloud: '{pattern}'{more}}}\n")
