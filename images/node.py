@@ -39,6 +39,8 @@ class Model(Part):
     """Tokens."""
     max_num_seqs: int = Field(ge=1)
     gpu_memory_utilization: float = Field(gt=0, le=1)
+    load_format: Literal["stage", "stream"] = "stage"
+    """stage: copied to scratch before the engine starts; stream: read from the store by the engine itself (Run:ai)."""
 
 
 class Limits(Part):
@@ -99,6 +101,14 @@ class Disks(Part):
     data: str = Field(default="/var/lib/spillway", pattern=r"^(/[a-z0-9._-]+)+$")
 
 
+class Staging(Part):
+    """How weights are copied; None: what images/programs/staging/parts.py finds for the machine."""
+
+    connections: int | None = Field(default=None, ge=1, le=1024)
+    """To the store, of all processes together."""
+    part_mib: int | None = Field(default=None, ge=1, le=256)
+
+
 class NodeConfig(Part):
     """Everything a node needs to know about itself."""
 
@@ -120,3 +130,4 @@ class NodeConfig(Part):
     secrets: Secrets
     metrics_namespace: str = "Spillway"
     disks: Disks = Disks()
+    staging: Staging = Staging()

@@ -1,0 +1,1 @@
+"""How weights get from the region's bucket to scratch. `images.programs.stage` is the program."""
