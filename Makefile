@@ -16,7 +16,7 @@ help: ## What there is
 setup: ## Virtual environment from uv.lock and the Pulumi engine; instant when nothing changed
 	@tools/setup.sh
 
-demo: setup ## Deploy two regions with `pulumi up` on stand-in clouds: no account, no credentials
+demo: setup ## Deploy a region per cloud and DNS with `pulumi up` on stand-in clouds: no account, no credentials
 	@$(BIN)/python -m sandbox.demo
 
 test: setup lint typecheck ## Everything that can be checked offline

@@ -71,6 +71,14 @@ def _region(region: RegionConfig) -> Iterator[Fault]:
         )
 
 
+@check("nearest_aws_region")
+def _known_nearest(region: RegionConfig) -> Iterator[Fault]:
+    known = catalog.regions("aws")
+    if region.nearest_aws_region is not None and region.nearest_aws_region not in known and region.CLOUD != "aws":
+        why = f"unknown AWS region{did_you_mean(region.nearest_aws_region, known)}; known are {listed(known)}"
+        yield Fault(("nearestAwsRegion",), why, region.nearest_aws_region)
+
+
 @check("region", "nearest_aws_region", cloud="aws")
 def _nearest(region: AwsRegion) -> Iterator[Fault]:
     if region.nearest_aws_region not in (None, region.region):
@@ -86,13 +94,18 @@ def _counts(region: RegionConfig) -> Iterator[Fault]:
     pools = region.pools
     if pools.floor > pools.target:
         yield Fault(("pools", "floor"), f"has to be at most target ({pools.target})", pools.floor)
+    if pools.target > pools.max:
+        yield Fault(("pools", "target"), f"has to be at most max ({pools.max})", pools.target)
+
+
+@check("pools", cloud="aws")
+def _steps(region: AwsRegion) -> Iterator[Fault]:
+    pools = region.pools
     if pools.max > pools.floor + MAX_STEPS:
         why = (
             f"has to be at most {pools.floor + MAX_STEPS}: floor ({pools.floor}) and the {MAX_STEPS} steps of a policy"
         )
         yield Fault(("pools", "max"), why, pools.max)
-    if pools.target > pools.max:
-        yield Fault(("pools", "target"), f"has to be at most max ({pools.max})", pools.target)
 
 
 @check("pools", cloud="aws")

@@ -83,6 +83,17 @@ def _usage(region: RegionConfig) -> Iterator[Fault]:
             yield Fault(path, f"not sold as {market}; only as {listed(machine.usage_classes)}", machine.name)
 
 
+@check("pools")
+def _sold_as_spot_only(region: RegionConfig) -> Iterator[Fault]:
+    """Such as the newest types of GCP: https://docs.cloud.google.com/compute/docs/instances/provisioning-models"""
+    if region.pools.on_demand_types is not None:
+        return
+    for path, machine in _known(region):
+        if "on-demand" not in machine.usage_classes:
+            why = "not sold as on-demand, and without onDemandTypes the on-demand pool takes these types: name its own"
+            yield Fault(path, why, machine.name)
+
+
 @check("pools", cloud="aws")
 def _blocks(region: AwsRegion) -> Iterator[Fault]:
     if region.pools.reservations.capacity_blocks and not any(

@@ -32,7 +32,7 @@ VARIABLE = "SPILLWAY_SANDBOX_DIR"
 _TAG = ".gitignore"
 _TAG_TEXT = "# A sandbox of Spillway: `spillway sandbox reset` deletes it.\n*\n"
 _CONTENTS = re.compile(
-    r"\.?\.gitignore(\.\d+)?|\.lock|project|backend|home|logs|models|\.?weather\.yaml(\.\d+)?|"
+    r"\.?\.gitignore(\.\d+)?|\.lock|project|backend|home|logs|models|functions|\.?weather\.yaml(\.\d+)?|"
     r"(clouds|weather)\.sqlite3(-wal|-shm|-journal|\.lock)?"
 )
 """All that a sandbox makes in its directory; whatever else lies there is somebody's."""

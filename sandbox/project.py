@@ -116,6 +116,7 @@ class Project:
             PULUMI_SKIP_UPDATE_CHECK="true",
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION="true",
             SPILLWAY_SANDBOX_DIR=str(self.directory),
+            SPILLWAY_PUBLISH_TO=str(self.directory / "functions"),  # there is no Functions app to take a package
             AWS_EC2_METADATA_DISABLED="true",
         )
         return environment

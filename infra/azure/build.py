@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pulumi
@@ -59,15 +60,15 @@ def publishing(config: AzureRegion, archive: bytes) -> Callable[[pulumi.Resource
 
     async def publish(args: pulumi.ResourceHookArgs) -> None:
         from infra.azure import names
-        from infra.azure.publish import Publisher, PublishError, keep, stand_in
+        from infra.azure.publish import FOLDER, Publisher, PublishError, keep
         from infra.azure.scaling import PACKAGE_TAG
 
         new, old = args.new_inputs or {}, args.old_inputs
         if old is not None and (new.get("tags") or {}).get(PACKAGE_TAG) == (old.get("tags") or {}).get(PACKAGE_TAG):
             return  # only settings change
-        sandbox = stand_in(os.environ)
-        if sandbox is not None:
-            keep(sandbox, names.function_app(config.stack_name, config.account), archive)
+        if folder := os.environ.get(FOLDER):
+            path = keep(Path(folder), names.function_app(config.stack_name, config.account), archive)
+            pulumi.log.info(f"{FOLDER}: the fallback function's package is kept, not published: {path}")
             return
         loop = asyncio.get_running_loop()
         publisher = Publisher(say=lambda line: loop.call_soon_threadsafe(pulumi.log.info, line))

@@ -11,7 +11,7 @@ from infra.azure import names
 from infra.azure.disks import IOPS_PER_GIB, MBPS_PER_IOPS
 from infra.azure.zones import ZONED, pool_zones
 from infra.checks import check
-from infra.faults import Fault, did_you_mean, listed
+from infra.faults import Fault, listed
 
 if TYPE_CHECKING:
     from infra.config import AzureRegion
@@ -33,16 +33,6 @@ def _one_size(region: AzureRegion) -> Iterator[Fault]:
         if len(types) > 1:
             why = "has to have exactly one entry: a pool is one scale set, and a scale set of GPU machines has one size"
             yield Fault(("pools", key), why, types)
-
-
-@check("region", "nearest_aws_region", cloud="azure")
-def _nearest(region: AzureRegion) -> Iterator[Fault]:
-    known = catalog.regions("aws")
-    if region.nearest_aws_region not in known:
-        hint = did_you_mean(region.nearest_aws_region, known)
-        yield Fault(
-            ("nearestAwsRegion",), f"unknown AWS region{hint}; known are {listed(known)}", region.nearest_aws_region
-        )
 
 
 @check("region", "pools", "network", cloud="azure")

@@ -177,18 +177,13 @@ def login(environment: Mapping[str, str]) -> TokenCredential:
     return DefaultAzureCredential()
 
 
-def stand_in(environment: Mapping[str, str]) -> Path | None:
-    """The sandbox's folder when the engine works on stand-ins, None on Azure.
-
-    Both variables, as people may set the first for themselves: what an engine believes is in its home.
-    """
-    folder, home = environment.get("SPILLWAY_SANDBOX_DIR"), environment.get("PULUMI_HOME")
-    return Path(folder) if folder and home and Path(home) == Path(folder) / "home" else None
+FOLDER: Final = "SPILLWAY_PUBLISH_TO"
+"""An environment variable: the folder that takes packages instead of Azure, where no app is behind the engine."""
 
 
-def keep(sandbox: Path, app: str, content: bytes) -> Path:
-    """The stand-in of publishing: the package beside the stand-in's other contents."""
-    path = sandbox / "functions" / app / PACKAGE
+def keep(folder: Path, app: str, content: bytes) -> Path:
+    """Publishing without Azure: `<folder>/<app>/<package>`."""
+    path = folder / app / PACKAGE
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(content)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra import catalog, cidr
 from infra.checks import RESERVED_TAGS, check
-from infra.faults import Fault, Path, did_you_mean, listed
+from infra.faults import Fault, Path, listed
 from infra.gcp import names
 from infra.gcp.disks import HYPERDISK, IOPS_PER_GIB, by_layout, iops_most, layout, throughput_range
 from infra.gcp.limits import CHANNELS_PER_BUDGET, GRACE_MAX, SELECTIONS_MAX, SUBNET_RESERVED, TYPES_PER_SELECTION
@@ -24,14 +24,6 @@ def _types(names_: tuple[str, ...]) -> list[str]:
     return [name for name in names_ if catalog.is_machine(name, "gcp")]
 
 
-@check("region", "nearest_aws_region", cloud="gcp")
-def _nearest(region: GcpRegion) -> Iterator[Fault]:
-    known = catalog.regions("aws")
-    if region.nearest_aws_region not in known:
-        why = f"unknown AWS region{did_you_mean(region.nearest_aws_region, known)}; known are {listed(known)}"
-        yield Fault(("nearestAwsRegion",), why, region.nearest_aws_region)
-
-
 @check("region", "pools", "network", cloud="gcp")
 def _zones(region: GcpRegion) -> Iterator[Fault]:
     wanted = region.network.zones or ()
@@ -45,17 +37,6 @@ def _zones(region: GcpRegion) -> Iterator[Fault]:
         elif offered and zone not in offered:
             why = f"offers none of the machine types; {listed(offered)} {'does' if len(offered) == 1 else 'do'}"
             yield Fault(path, f"{why} (as of {catalog.observed('gcp')})", zone)
-
-
-@check("pools", cloud="gcp")
-def _stand_ins(region: GcpRegion) -> Iterator[Fault]:
-    """The newest types come as spot only: https://docs.cloud.google.com/compute/docs/instances/provisioning-models"""
-    if region.pools.on_demand_types is not None:
-        return
-    for number, name in enumerate(region.pools.types):
-        if catalog.is_machine(name, "gcp") and "on-demand" not in catalog.machine(name).usage_classes:
-            why = "not sold as on-demand, and without onDemandTypes the on-demand pool takes these types: name its own"
-            yield Fault(("pools", "types", number), why, name)
 
 
 @check("pools", cloud="gcp")

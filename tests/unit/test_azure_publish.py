@@ -14,7 +14,7 @@ from azure.core.credentials import AccessToken
 
 from infra.azure import build, publish
 from infra.azure.build import publishing, spreading
-from infra.azure.publish import Publisher, PublishError, login, stand_in
+from infra.azure.publish import Publisher, PublishError, login
 from infra.azure.scaling import PACKAGE_TAG
 from tests.support.azure_components import region
 from tests.unit.function.wire import Answer, Call, Wire, connected
@@ -174,7 +174,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bytes]]:
     done: list[tuple[Any, bytes]] = []
     fake = SimpleNamespace(hosts=lambda _: HOSTS, publish=lambda hosts, content: done.append((hosts, content)))
     monkeypatch.setattr(publish, "Publisher", lambda **_: fake)
-    monkeypatch.delenv("SPILLWAY_SANDBOX_DIR", raising=False)
+    monkeypatch.delenv("SPILLWAY_PUBLISH_TO", raising=False)
     return done
 
 
@@ -193,24 +193,9 @@ def test_an_up_that_cannot_publish_fails_and_says_so(monkeypatch: pytest.MonkeyP
         raise PublishError("publish: 403 Forbidden")
 
     monkeypatch.setattr(publish, "Publisher", lambda **_: SimpleNamespace(hosts=lambda _: HOSTS, publish=refuse))
-    monkeypatch.delenv("SPILLWAY_SANDBOX_DIR", raising=False)
+    monkeypatch.delenv("SPILLWAY_PUBLISH_TO", raising=False)
     with pytest.raises(PublishError, match="was not published: publish: 403 Forbidden; the next `up` tries again"):
         up(made())
-
-
-def test_a_sandbox_keeps_the_package_and_a_person_s_own_variable_makes_no_sandbox(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: list[tuple[Any, bytes]]
-) -> None:
-    sandbox = {"SPILLWAY_SANDBOX_DIR": str(tmp_path), "PULUMI_HOME": str(tmp_path / "home")}
-    assert stand_in(sandbox) == tmp_path
-    assert stand_in({**sandbox, "PULUMI_HOME": "/home/me/.pulumi"}) is None
-    assert stand_in({"SPILLWAY_SANDBOX_DIR": str(tmp_path)}) is None
-    for key, value in sandbox.items():
-        monkeypatch.setenv(key, value)
-    up(made())
-    assert published == []
-    (kept,) = tmp_path.glob("functions/spillway-*/released-package.zip")
-    assert kept.read_bytes() == b"zip"
 
 
 def test_whoever_the_provider_works_as_publishes() -> None:
@@ -241,3 +226,13 @@ def test_an_assignment_waits_for_its_role_and_for_nothing_else(
     monkeypatch.setattr(build, "SPREADING_SECONDS", (0, 0))
     asked = pulumi.ErrorHookArgs("urn", "", "spot", "type", failed_operation="create", errors=errors)
     assert ran(spreading(asked)) is again
+
+
+def test_a_folder_may_take_the_package_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: list[tuple[Any, bytes]]
+) -> None:
+    monkeypatch.setenv("SPILLWAY_PUBLISH_TO", str(tmp_path / "functions"))
+    up(made())
+    assert published == []
+    (kept,) = tmp_path.glob("functions/spillway-*/released-package.zip")
+    assert kept.read_bytes() == b"zip"
