@@ -93,14 +93,16 @@ class Engine:
         return self.scrape if fresh else None
 
     def queue_with_admitted(self, now: float, slots: int) -> float | None:
-        """Requests that wait, with those admitted since the last scrape as far as they find no free slot; None: not
-        known.
+        """Requests that wait, and those admitted since the last scrape for which no slot has become free meanwhile.
+
+        slots: requests that run at once. None: not known.
         """
         found = self.figures(now)
-        if found is None:
+        if found is None or self.scraped_at is None:
             return None
-        since = self.admitted - self._admitted_before
-        return max(found.waiting, found.waiting + found.running + since - slots)
+        came = self.admitted - self._admitted_before
+        went = self.window.served_per_second(now) * (now - self.scraped_at)
+        return max(found.waiting, found.waiting + found.running + came - went - slots)
 
     # -- is it there
 
