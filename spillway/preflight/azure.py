@@ -13,7 +13,7 @@ from typing import Any, Final
 from spillway.preflight.azure_calls import INSTALL, ArmAsker, Json, answered, hush
 from spillway.preflight.azure_checks import Availability, Profile, Subscription
 from spillway.preflight.global_context import DnsZone
-from spillway.preflight.model import Unanswered, Unreachable, once, understood
+from spillway.preflight.model import OutOfReach, Unanswered, Unreachable, once, understood
 
 # https://learn.microsoft.com/rest/api/resources/subscriptions/get, .../providers/get, https://learn.microsoft.com/rest/api/dns/zones
 _SUBSCRIPTIONS: Final = "2022-12-01"
@@ -32,6 +32,8 @@ class AzureSubscription(ArmAsker):
     def subscription(self) -> Subscription:
         try:
             found = self._get(f"/subscriptions/{self._subscription}", _SUBSCRIPTIONS)
+        except OutOfReach as error:
+            raise Unreachable(f"{error.reason}; {error.action}") from None
         except Unanswered as error:
             raise Unreachable(f"Azure: subscription {self._subscription}: {error.reason}") from None
         if found is None:

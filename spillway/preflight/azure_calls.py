@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from spillway.preflight.model import Asker, Unanswered, Unreachable, understood
+from spillway.preflight.model import Asker, OutOfReach, Unanswered, Unreachable, understood
 
 Json = Mapping[str, Any]
 ARM: Final = "https://management.azure.com"
@@ -90,7 +90,7 @@ def answered(action: str, role: str = "Reader") -> Iterator[None]:
             raise Unanswered("Azure throttles after several tries", "run it again") from None
         raise Unanswered(f"Azure: {one_line(error)}") from None
     except (exceptions.ServiceRequestError, exceptions.ServiceResponseError) as error:
-        raise Unreachable(f"Azure is out of reach: {one_line(error)}; check network and proxy") from None
+        raise OutOfReach(f"Azure is out of reach: {one_line(error)}", "check network and proxy") from None
 
 
 def one_line(error: Exception) -> str:

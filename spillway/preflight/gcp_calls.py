@@ -3,11 +3,12 @@ what an error means to whoever asked."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from spillway.preflight.model import Asker, Unanswered, Unreachable, understood
+from spillway.preflight.model import Asker, OutOfReach, Unanswered, Unreachable, understood
 
 Json = Mapping[str, Any]
 INSTALL: Final = "uv sync --extra gcp, or pip install 'spillway[gcp]'"
@@ -43,9 +44,9 @@ def answered(service: str, right: str, project: str) -> Iterator[None]:
     except exceptions.RetryError as error:
         if isinstance(error.cause, exceptions.GoogleAPICallError):
             raise _meaning(error.cause, service, right, project) from None
-        raise Unreachable(f"Google Cloud is out of reach: {one_line(error)}; check network and proxy") from None
+        raise OutOfReach(f"{service} is out of reach: {one_line(error)}", "check network and proxy") from None
     except (TransportError, RequestException) as error:
-        raise Unreachable(f"Google Cloud is out of reach: {one_line(error)}; check network and proxy") from None
+        raise OutOfReach(f"{service} is out of reach: {one_line(error)}", "check network and proxy") from None
     except GoogleAuthError as error:
         raise Unreachable(f"Google Cloud: {one_line(error)}; {LOGIN}") from None
     except exceptions.GoogleAPIError as error:
@@ -59,6 +60,8 @@ def _meaning(error: Any, service: str, right: str, project: str) -> Unanswered:
     if error.code == 429 or reasons & _LIMITED:
         return Unanswered(f"{service} throttles", "run it again")
     if error.code == 403:
+        named = re.search(r"(?:Required|lacks|Permission) '([a-zA-Z.]+)'", str(error.message))
+        right = named[1] if named else right
         return Unanswered(f"denied: {right}", f"allow {right} to whoever runs preflight")
     return Unanswered(f"{service}: {one_line(error.message)}")
 

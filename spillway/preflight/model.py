@@ -65,6 +65,10 @@ class Unanswered(Exception):
         self.reason, self.action = reason, action
 
 
+class OutOfReach(Unanswered):
+    """No answer came back: no network, a proxy, a time-out. Once the account has answered, one question stays open."""
+
+
 class Unreachable(SpillwayError):
     """Nothing can be asked at all: no credentials, an expired token, no network, a region that is not enabled."""
 

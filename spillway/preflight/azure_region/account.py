@@ -28,7 +28,7 @@ from spillway.preflight.azure_region.facts import (
     Size,
     Thing,
 )
-from spillway.preflight.model import Unanswered, Unreachable, once, understood
+from spillway.preflight.model import OutOfReach, Unanswered, Unreachable, once, understood
 from spillway.preflight.pool_quotas import Limit, Market
 from spillway.preflight.stored_checks import StoreReader
 from spillway.secrets.store import NotThere, SecretStore
@@ -76,6 +76,8 @@ class RegionSubscription(ArmAsker, StoreReader):
     def subscription(self) -> Subscription:
         try:
             found = self._get(self._path, _SUBSCRIPTIONS)
+        except OutOfReach as error:
+            raise Unreachable(f"{error.reason}; {error.action}") from None
         except Unanswered as error:
             raise Unreachable(f"Azure: subscription {self._subscription}: {error.reason}") from None
         if found is None:

@@ -26,7 +26,7 @@ from spillway.preflight.gcp_region.facts import (
     Project,
     Thing,
 )
-from spillway.preflight.model import Unanswered, Unreachable, once, understood
+from spillway.preflight.model import OutOfReach, Unanswered, Unreachable, once, understood
 from spillway.preflight.pool_quotas import Limit, Market
 from spillway.preflight.stored_checks import StoreReader
 from spillway.secrets.store import SecretStore
@@ -93,6 +93,8 @@ class RegionProject(RestAsker, StoreReader):
     def project(self) -> Project:
         try:
             found = self._json("GET", f"{MANAGER}/projects/{self._project}", "resourcemanager.projects.get")
+        except OutOfReach as error:
+            raise Unreachable(f"Google Cloud: {error.reason}; {error.action}") from None
         except Unanswered as error:
             return self._project_by_compute(error)
         if found is None:
@@ -235,7 +237,7 @@ class RegionProject(RestAsker, StoreReader):
             "capacity_advice_request_resource": resource,
         }
         # Asked once: it has a rate of its own, far below that of other calls.
-        found = self._ask("AdviceClient", "capacity", "compute.advice.capacity", request, again=False)
+        found = self._ask("AdviceClient", "capacity", "roles/compute.viewer", request, again=False)
         with understood(COMPUTE):
             return answers.advice_of(found)
 

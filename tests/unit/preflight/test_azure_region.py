@@ -13,7 +13,7 @@ from infra.azure import names
 from spillway.preflight.azure_region import answers
 from spillway.preflight.clouds import preflight_of
 from spillway.preflight.model import Unreachable
-from tests.unit.function.wire import Answer
+from tests.unit.function.wire import Answer, Call
 from tests.unit.preflight.fake_account import states
 from tests.unit.preflight.fake_azure import (
     ACCOUNT,
@@ -383,6 +383,15 @@ def test_secrets_that_may_not_be_read_are_notes(azure: AzureSubscription) -> Non
 
 
 # Questions that stay open
+
+
+def test_one_answer_that_does_not_come_back_is_one_open_row(azure: AzureSubscription) -> None:
+    def fails(call: Call) -> None:
+        if call.path == SKUS:
+            raise NoConnection("connection reset")
+
+    azure.wire.faults.append(fails)
+    assert states(azure.rows()) == {"offerings": "unknown"}
 
 
 @pytest.mark.parametrize(

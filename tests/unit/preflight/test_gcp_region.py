@@ -14,7 +14,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from spillway.preflight.clouds import preflight_of
 from spillway.preflight.gcp_region.account_checks import RIGHTS
 from spillway.preflight.model import Unreachable
-from tests.unit.function.wire import Answer
+from tests.unit.function.wire import Answer, Call
 from tests.unit.preflight.fake_account import states
 from tests.unit.preflight.fake_gcp import (
     ADDRESSES,
@@ -104,7 +104,7 @@ def test_without_resource_manager_compute_engine_tells_that_the_project_is_there
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (NoConnection("Name or service not known"), "Google Cloud is out of reach: "),
+        (NoConnection("Name or service not known"), "googleapis.com is out of reach: "),
         (RefreshError("Reauthentication is needed."), "gcloud auth application-default login"),  # type: ignore[no-untyped-call]
         (error(401, "Request had invalid authentication credentials."), "gcloud auth application-default login"),
     ],
@@ -328,6 +328,17 @@ def test_secrets_that_may_not_be_read_are_notes_and_missing_ones_are_told(gcp: G
 # Questions that stay open
 
 
+def test_an_api_that_a_network_does_not_let_out_is_one_open_row(gcp: GcpProject) -> None:
+    def fails(call: Call) -> None:
+        if call.host == "serviceusage.googleapis.com":
+            raise NoConnection("refused by proxy")
+
+    gcp.wire.faults.append(fails)
+    found = gcp.rows()
+    assert states(found) == {"services": "unknown"}
+    assert found["services"].found.startswith("serviceusage.googleapis.com is out of reach: ")
+
+
 @pytest.mark.parametrize(
     ("path", "open_rows"),
     [
@@ -376,6 +387,13 @@ def test_obtainability_is_a_note(gcp: GcpProject, answer: Answer, words: str) ->
     assert asked.size == 2
     assert asked.instance_properties.scheduling.provisioning_model == "SPOT"
     assert len(asked.distribution_policy.zones) == len(ZONES)
+
+
+def test_a_denied_question_names_the_permission_that_the_api_names(gcp: GcpProject) -> None:
+    gcp.answers[ADVICE] = error(403, "Required 'compute.advice.capacity' permission for 'projects/spillway-test'")
+    assert gcp.rows()["placement"].action == "allow compute.advice.capacity to whoever runs preflight"
+    gcp.answers[ADVICE] = error(403, "no")
+    assert gcp.rows()["placement"].action == "allow roles/compute.viewer to whoever runs preflight"
 
 
 def test_advice_is_asked_for_once(gcp: GcpProject) -> None:
