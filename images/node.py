@@ -88,8 +88,8 @@ class Serving(Part):
     """Host name in certificate and SNI."""
     port: int = Field(default=443, ge=1, le=65535)
     probe_port: int | None = Field(default=None, ge=1, le=65535)
-    """Where the readiness gate answers without TLS as well, for a balancer that cannot check through TLS; None: nowhere.
-    Only that balancer's probes reach it."""
+    """Where the readiness gate answers without TLS as well, for a balancer that cannot check through TLS, and whose
+    probes alone reach it; None: nowhere."""
     ready_path: str = "/readyz"
     live_path: str = "/livez"
 
