@@ -119,7 +119,7 @@ def test_another_engine_has_to_make_a_token_again(made: Node, monkeypatch: pytes
         async with serving() as (gate, client):
             await client.until("ready")
             await complete(first, 5)
-            await asyncio.sleep(0.1)
+            await client.looked()
             port = first.port
             await first.stop()
             if not listens:
@@ -167,7 +167,7 @@ def test_draining_is_told_at_once_and_takes_requests_until_the_engine_is_stopped
                 made.put("drain", state="draining", cause="spot", deadline=1_800_000_000)
                 began = time.monotonic()
                 found = await client.until("draining")
-                assert time.monotonic() - began < 0.25
+                assert time.monotonic() - began < 1  # four looks a second; machines that run tests are busy
                 assert '"cause": "spot"' in found.text
                 assert '"deadline": 1800000000' in found.text
                 assert (await client.admit()).status == 204  # the balancer still sends
@@ -217,10 +217,10 @@ def test_a_queue_over_its_limit_goes_elsewhere_but_a_fleet_does_not_go_away(
                 assert 1 <= int(refused.headers["X-Spillway-Retry-After"]) <= 30
                 began = time.monotonic()
                 await client.until("ready")  # the guard: it has been away for long enough
-                assert time.monotonic() - began <= FAST.guard_longest + 0.2
+                assert time.monotonic() - began <= FAST.guard_longest + 1
                 assert await client.metric("spillway_gate_guard_holds") == 1
                 assert (await client.admit()).headers["X-Spillway-Refuse"] == "503"  # admission protects it
-                await client.stays("ready", FAST.guard_rest - 0.2)
+                await client.stays("ready", FAST.guard_rest / 2)
                 await client.until("overloaded")
                 engine.behaviour.waiting = int(limit * 0.8)  # between the limits nothing changes
                 await client.stays("overloaded", 0.4)
@@ -242,12 +242,12 @@ def test_three_failures_open_the_circuit_and_one_token_closes_it(made: Node, mon
 
             async with serving(prepare=quick) as (gate, client):
                 await client.until("ready")
-                await asyncio.sleep(0.1)  # until the warm-up's own success is in the figures
+                await client.looked()  # until the warm-up's own success is in the figures
                 engine.behaviour.tokens = "error"
                 await complete(engine, 2)
                 await client.stays("ready", 0.2)
                 await complete(engine, 1)
-                assert "5xx" in (await client.until("failing")).detail
+                await client.until("failing", "errors of the engine")
                 assert (await client.admit()).headers["X-Spillway-Refuse"] == "503"
                 assert await client.live() == "live"
                 await asyncio.sleep(1.0)
@@ -270,10 +270,10 @@ def test_a_success_between_failures_keeps_the_circuit_closed(made: Node, monkeyp
                 for _ in range(3):
                     engine.behaviour.tokens = "error"
                     await complete(engine, 2)
-                    await asyncio.sleep(0.1)
+                    await client.looked()
                     engine.behaviour.tokens = "ok"
                     await complete(engine, 1)
-                    await asyncio.sleep(0.1)
+                    await client.looked()
                 assert gate.node.engine.breaker.opened == 0
 
     asyncio.run(mixed())
@@ -324,12 +324,12 @@ def test_slow_first_tokens_and_errors_pass_the_limits_of_the_stack_file(
                 for tokens, number in (("ok", 40), ("error", 2), ("ok", 40), ("error", 2), ("ok", 2)):
                     engine.behaviour.tokens = tokens  # type: ignore[assignment]
                     await complete(engine, number)
-                    await asyncio.sleep(0.1)
+                    await client.looked()
                 assert await client.ready() == "ready"  # 4 of 86
                 for tokens, number in (("error", 2), ("ok", 1), ("error", 2), ("ok", 1)) * 2:
                     engine.behaviour.tokens = tokens  # type: ignore[assignment]
                     await complete(engine, number)
-                    await asyncio.sleep(0.1)
+                    await client.looked()
                 assert "of requests fail" in (await client.until("errors")).detail
 
     asyncio.run(slow())

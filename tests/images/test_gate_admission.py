@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from images import node
 from images.programs.gating.admission import Bucket, Key, Keyring, parse_keys
-from tests.support.node.gate import KEY, Node, key_entry, serving
+from tests.support.node.gate import FAST, KEY, Node, key_entry, serving
 from tests.support.node.vllm_stand_in import StandIn
 
 OTHER = "o" * 40
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 10_000), st.lists(st.floats(0, 90), max_size=200))
 def test_no_minute_sees_more_than_twice_the_limit_and_no_hour_more_than_its_minutes(
     limit: float, gaps: list[float]
@@ -35,6 +38,7 @@ def test_no_minute_sees_more_than_twice_the_limit_and_no_hour_more_than_its_minu
     assert len(taken) <= most + limit * now / 60 + 1e-6
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 10_000), st.integers(0, 300))
 def test_who_waits_as_long_as_told_is_let_in(limit: float, number: int) -> None:
     bucket, now = Bucket.full(limit, 0.0), 0.0
@@ -46,6 +50,7 @@ def test_who_waits_as_long_as_told_is_let_in(limit: float, number: int) -> None:
             assert bucket.take(now) == 0
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1000), st.floats(-1e6, 1e6))
 def test_a_clock_that_goes_back_gives_and_takes_nothing(limit: float, jump: float) -> None:
     bucket = Bucket.full(limit, 1e6)
@@ -130,6 +135,7 @@ def test_an_empty_key_is_nobodys_even_when_its_hash_is_in_the_list() -> None:
     assert keyring.find("") is None
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_whatever_is_sent_as_a_key_is_answered(header: str) -> None:
     keyring = Keyring()
@@ -166,8 +172,6 @@ def test_nginx_hears_who_it_is_or_what_to_tell_the_client(tmp_path: Path, monkey
 def test_a_burst_between_two_looks_at_the_queue_is_counted_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images import node
-
     async def burst() -> None:
         async with StandIn() as engine:
             made = Node.make(tmp_path, engine.url, monkeypatch)
@@ -175,8 +179,9 @@ def test_a_burst_between_two_looks_at_the_queue_is_counted_here(
             made.configure(limits=node.Limits(queue=20, ttft_p50_ms=10_000, error_rate=0.05))
             async with serving() as (gate, client):
                 await client.until("ready")
-                await asyncio.sleep(0.1)
-                engine.behaviour.metrics = "hang"  # the figures stay as they are for a moment
+                await client.looked()
+                gate.node.engine.pace = dataclasses.replace(FAST, stale=60, metrics_timeout=60)
+                engine.behaviour.metrics = "hang"  # the figures stay as they are
                 await asyncio.sleep(0.1)
                 found = [(await client.admit()).status for _ in range(60)]
                 admitted = found.count(204)

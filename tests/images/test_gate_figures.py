@@ -7,7 +7,7 @@ import math
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from images.programs.gating.figures import (
@@ -78,6 +78,7 @@ def test_garbage_is_no_figure(change: tuple[str, str], told: str) -> None:
         parse(TEXT.replace(*change))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_either_figures_or_garbage(text: str) -> None:
     for content in (text, TEXT + text, f"vllm:num_requests_waiting{text}", f"http_requests_total{{{text}}} 1"):
@@ -100,6 +101,7 @@ def cumulative(values: list[float], bounds: list[float]) -> dict[float, float]:
     return {bound: float(sum(value <= bound for value in values)) for bound in [*bounds, math.inf]}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 3000), min_size=1, max_size=200),
     st.lists(st.floats(0.001, 2560), min_size=1, max_size=20, unique=True),
@@ -114,6 +116,7 @@ def test_the_median_is_in_the_bucket_where_the_median_is(values: list[float], bo
     assert ends[index - 1] <= found <= upper
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.011, 100), min_size=50, max_size=200))
 def test_the_median_of_fine_buckets_is_close_to_the_median(values: list[float]) -> None:
     bounds = [0.01 * 1.1**power for power in range(110)]
@@ -138,6 +141,7 @@ def scrape(
     return Scrape(0, 0, {OK: ok, FAILED: failed, DONE: 0, BROKEN: 0, TOKENS: 0}, ttft or {}, started)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=40))
 def test_nothing_is_lost_or_counted_twice_over_restarts(steps: list[tuple[int, bool]]) -> None:
     before: Scrape | None = scrape()
@@ -204,6 +208,7 @@ def test_the_median_is_of_the_last_minute() -> None:
     assert window.ttft_p50(165) is None  # fewer than 20 left
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 9), st.integers(0, 9)), max_size=60))
 def test_a_rate_is_a_share_and_memory_is_bounded(steps: list[tuple[float, int, int]]) -> None:
     window, now = Window(), 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from images.programs.gating.breaker import Breaker
@@ -12,6 +12,7 @@ GAPS = st.floats(0, 20, allow_nan=False)
 LOADS = st.lists(st.tuples(GAPS, st.none() | st.floats(0, 200, allow_nan=False)), max_size=80)
 
 
+@settings(deadline=None)
 @given(LOADS, st.floats(0, 10), st.floats(0, 10))
 def test_a_limit_is_passed_only_by_a_load_that_stayed_over_it(
     steps: list[tuple[float, float | None]], rise: float, fall: float
@@ -37,6 +38,7 @@ def test_a_limit_is_passed_only_by_a_load_that_stayed_over_it(
         assert now - start >= (rise if after else fall)
 
 
+@settings(deadline=None)
 @given(LOADS)
 def test_a_load_between_the_limits_changes_nothing_that_was_settled(steps: list[tuple[float, float | None]]) -> None:
     limit = Hysteresis(100, 70, 0, 0)
@@ -57,6 +59,7 @@ def test_a_queue_that_admission_holds_just_under_the_limit_is_over_it() -> None:
     assert found == [False] * 5 + [True] * 5
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.01, 30), st.booleans()), max_size=200), st.floats(10, 120), st.floats(10, 60))
 def test_a_load_makes_a_node_unready_for_a_bounded_time_and_then_it_stays_ready(
     steps: list[tuple[float, bool]], longest: float, rest: float
@@ -77,6 +80,7 @@ def test_a_load_makes_a_node_unready_for_a_bounded_time_and_then_it_stays_ready(
             forced, since = (now if loaded else forced), None
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_jitter_is_the_nodes_own_and_within_a_tenth(identity: str, what: str) -> None:
     found = jitter(identity, what)
@@ -95,6 +99,7 @@ def test_siblings_do_not_reach_their_limits_together() -> None:
 EVENTS = st.lists(st.tuples(st.floats(0, 40), st.sampled_from(["fail", "succeed", "well", "badly"])), max_size=120)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_only_three_failures_in_a_row_open_the_circuit_and_only_a_probe_closes_it(
     events: list[tuple[float, str]],

@@ -18,7 +18,7 @@ import aiohttp
 
 from images.programs.gating.ask import METRICS_MOST, Ask, said
 from images.programs.gating.breaker import Breaker
-from images.programs.gating.figures import FAILED, OK, TOKENS, Garbage, Scrape, Window, increments, parse
+from images.programs.gating.figures import BROKEN, FAILED, OK, TOKENS, Garbage, Scrape, Window, increments, parse
 from images.programs.gating.pace import Pace
 from images.programs.journal import Journal
 
@@ -222,30 +222,30 @@ class Engine:
         if self.warm and self.warm_identity is None:
             self.warm_identity = found.started
             self.changed()
+        elif not self.warm and found.started is not None and found.started == self._kept:
+            self._warmed("the gate began anew, the engine did not")
+            if self._probe:
+                self._probe.cancel()  # it may wait behind a long queue
+        self._kept = None
         if came.totals[TOKENS] > 0 or came.totals[OK] > 0:
             self._evidence = now
-        failed = max(0.0, came.totals[FAILED] - own)
         self._own_failures = max(0, self._own_failures - own)
+        # A stream that breaks was answered with 200 before; other generations that break are answered with 5xx.
+        cut = max(0.0, came.totals[BROKEN] - came.totals[FAILED])
+        failed = max(0.0, came.totals[FAILED] + cut - own)
         if self.warm and self.health == "up":
-            if came.totals[OK] > 0:
+            if came.totals[OK] > cut:
                 self.breaker.success()
             elif failed:
-                self._count_failure("requests were answered with 5xx", int(failed))
+                self._count_failure("requests ended in errors of the engine", int(failed))
 
     def keep_warm(self, identity: float) -> None:
         """The gate starts anew; the engine that started at `identity` has made tokens for the gate before it."""
         self.was_warm, self._kept = True, identity
 
-    def _recognise(self) -> None:
-        if self._kept is not None and self.scrape is not None and not self.warm:
-            if self.scrape.started == self._kept:
-                self._warmed("the gate began anew, the engine did not")
-            self._kept = None
-
     # -- does it make tokens
 
     async def _probe_if_due(self) -> None:
-        self._recognise()
         kind = self._due(time.monotonic())
         if kind is None:
             return

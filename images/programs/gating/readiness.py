@@ -29,6 +29,8 @@ BAND: Final = 0.7
 """A load is over when it falls below this share of its limit."""
 STALE: Final = 5.0
 """Seconds after which an answer from memory is none any more: the gate itself hangs."""
+STATUS_SECONDS: Final = 5.0
+"""Between two statuses that differ in figures only: each is a message on the system's bus."""
 PATIENCE: Final = 15.0
 """Minutes, or twice the boot where that is longer, after which an engine that was ready once is taken for lost."""
 
@@ -71,6 +73,7 @@ class Readiness:
         directory = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
         self.latch = (Path(directory) if directory else run) / "gate.json"
         self.latch_fault = ""
+        self._status_at, self._status_told = -math.inf, ""
         self.answer = self._encoded()
 
     # -- the latch of /livez, and which engine is warm, survive the gate but not the boot
@@ -128,6 +131,7 @@ class Readiness:
         elif self.draining_since is None:
             self.draining_since = self._began(now)
         self._transition(self._judge(now), now)
+        self._tell_systemd(now)
         if self.verdict.ready and not self.first_ready:
             self.first_ready = True
             self.journal.tell("ready for the first time", "notice")
@@ -228,13 +232,8 @@ class Readiness:
         if not over:
             return None
         reason, value, limit = over[0], values[over[0]], self.limits[over[0]]
-        shown = {
-            "overloaded": lambda x: f"{x:.0f} requests wait",
-            "slow": lambda x: f"the median time to the first token is {1000 * x:.0f} ms",
-            "errors": lambda x: f"{x:.1%} of requests fail",
-        }[reason](value) if value is not None else "not known just now"  # fmt: skip
-        allowed = {"overloaded": f"{limit:.0f}", "slow": f"{1000 * limit:.0f} ms", "errors": f"{limit:.1%}"}[reason]
-        return Verdict(reason, f"{shown}, the limit is {allowed}", extra={"value": value, "limit": round(limit, 4)})
+        detail = _over(reason, value, limit)
+        return Verdict(reason, detail, extra={"value": value, "limit": round(limit, 4)})
 
     def _transition(self, found: Verdict, now: float) -> None:
         before = self.verdict
@@ -254,8 +253,14 @@ class Readiness:
                 fields = {"reason": found.reason, "detail": found.detail, "was": was, "seconds": lasted}
                 self.journal.tell("not ready", level, **fields)
             self.transitions[found.reason or "ready"] += 1
+            self._status_at = -math.inf
         self.answer = self._encoded()
-        notify(STATUS=self.status())
+
+    def _tell_systemd(self, now: float) -> None:
+        status = self.status()
+        if status != self._status_told and now - self._status_at >= STATUS_SECONDS:
+            self._status_at, self._status_told = now, status
+            notify(STATUS=status)
 
     def status(self) -> str:
         return "ready" if self.verdict.ready else f"not ready, {self.verdict.reason}: {self.verdict.detail}"
@@ -295,3 +300,16 @@ class Readiness:
                 detail = f"no token for {(now - self._broken_since) / 60:.0f} minutes: {self.verdict.detail}"
                 return self._refusal(self.verdict.reason or "engine", detail)
         return 200, b"live\n", "text/plain"
+
+
+def _over(reason: Reason, value: float | None, limit: float) -> str:
+    match reason:
+        case "overloaded":
+            shown = "?" if value is None else f"{value:.0f}"
+            return f"{shown} requests wait, the limit is {limit:.0f}"
+        case "slow":
+            shown = "?" if value is None else f"{1000 * value:.0f}"
+            return f"the median time to the first token is {shown} ms, the limit is {1000 * limit:.0f} ms"
+        case _:
+            shown = "?" if value is None else f"{value:.1%}"
+            return f"{shown} of requests fail, the limit is {limit:.1%}"

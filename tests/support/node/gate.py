@@ -25,7 +25,7 @@ KEY = "k" * 40
 FAST = Pace(
     tick=0.02, health=0.03, health_timeout=0.4, metrics=0.03, metrics_timeout=0.4, stale=0.6, warm_retry=0.05,
     warm_timeout=2, probe_timeout=2, check_timeout=0.4, idle=60, stuck=60, doubt=0.02, unit=0.1, rise=0.15,
-    guard_longest=1.0, guard_rest=0.6,
+    guard_longest=1.2, guard_rest=1.5,
 )  # fmt: skip
 """A node's minutes in seconds."""
 
@@ -163,6 +163,15 @@ class Client:
             if answer.reason == reason and detail in answer.text:
                 return answer
             assert time.monotonic() < end, f"{path} says {answer.text.strip()}, not {reason} {detail}"
+            await asyncio.sleep(0.01)
+
+    async def looked(self, times: int = 2) -> None:
+        """Returns when the gate has read the engine's figures so many times more."""
+        name = 'spillway_gate_engine_polls_total{what="metrics",result="ok"}'
+        before = await self.metric(name) or 0
+        end = time.monotonic() + 8
+        while (await self.metric(name) or 0) < before + times:
+            assert time.monotonic() < end, "the gate does not look at the engine's figures"
             await asyncio.sleep(0.01)
 
     async def stays(self, reason: str, seconds: float) -> None:
