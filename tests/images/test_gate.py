@@ -279,6 +279,21 @@ def test_a_success_between_failures_keeps_the_circuit_closed(made: Node, monkeyp
     asyncio.run(mixed())
 
 
+def test_what_keeps_an_engine_from_starting_is_told_in_its_own_words(
+    made: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        async with serving() as (_, client):
+            await client.until("starting")
+            made.put("engine", state="failed", reason="driver 535.183.01 is older than 580.65 that CUDA 13.0 needs")
+            await client.until("engine", "driver 535.183.01 is older")
+            assert await client.live() == "engine"
+            (made.run / "engine.json").unlink()
+            await client.until("starting")
+
+    asyncio.run(fail())
+
+
 async def idle_check(client: Client, engine: StandIn) -> None:
     await client.until("ready")
     engine.behaviour.tokens = "hang"

@@ -176,7 +176,8 @@ class Readiness:
         """When draining began; a gate that began anew in the middle asks the file, and believes no jump of the
         clock.
         """
-        since = judge.unix((self.files["drain"] or {}).get("since"))
+        drain = self.files["drain"] or {}
+        since = judge.unix(drain.get("begun", drain.get("since")))
         ago = time.time() - since if since is not None else 0.0
         return now - ago if 0 <= ago <= 3600 else now
 
