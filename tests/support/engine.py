@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from rich.console import Console
 
@@ -93,9 +94,14 @@ class EngineSandbox:
 
     @staticmethod
     def kill(process: subprocess.Popen[str]) -> None:
-        """kill -9 of the whole session."""
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        """kill -9 of the whole session, and of the language hosts, which have groups of their own and would stay."""
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(process.pid).children(recursive=True)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            for child in started:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
         process.communicate()
 
     def up(self, stack: str, *arguments: str) -> Result:
