@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -85,7 +86,8 @@ async def load(engine: str) -> None:
 
     async with aiohttp.ClientSession() as session:
         print("listening to nobody", flush=True)
-        await asyncio.gather(*(client(session) for _ in range(CLIENTS)))
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):  # the engine is killed in the end
+            await asyncio.gather(*(client(session) for _ in range(CLIENTS)))
 
 
 async def floor() -> None:
@@ -136,14 +138,16 @@ def summary(values: list[float]) -> dict[str, float]:
     }
 
 
-async def until_ready(gate: str) -> None:
+async def until(gate: str, status: int) -> float:
+    """Milliseconds until /readyz has this status."""
+    began = time.perf_counter()
     async with aiohttp.ClientSession() as session:
-        for _ in range(600):
+        while time.perf_counter() - began < 60:
             async with session.get(f"{gate}/readyz") as answer:
-                if answer.status == 200:
-                    return
-            await asyncio.sleep(0.05)
-    raise RuntimeError("the gate did not become ready")
+                if answer.status == status:
+                    return round(1000 * (time.perf_counter() - began), 1)
+            await asyncio.sleep(0.005)
+    raise RuntimeError(f"/readyz did not become {status}")
 
 
 async def _measure(gate: Program, nothing: str, seconds: float) -> dict[str, Any]:
@@ -162,7 +166,7 @@ async def _measure(gate: Program, nothing: str, seconds: float) -> dict[str, Any
 
 
 def measure(seconds: float = 10.0) -> dict[str, Any]:
-    """Latency of /readyz and of /admit, each over so many seconds."""
+    """Latency of /readyz and of /admit, each over so many seconds; then how soon a drain and a dead engine are told."""
     slow = ("--port", "0", "--token-ms", "40", "--first-token-ms", "300", "--model", "m")
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.ExitStack() as stack:
@@ -175,11 +179,20 @@ def measure(seconds: float = 10.0) -> dict[str, Any]:
         made.configure(limits=node.Limits(queue=1_000_000, ttft_p50_ms=600_000, error_rate=1.0))
         gate = stack.enter_context(process("images.programs.gate", "--port", "0", **made.environment))
         nothing = stack.enter_context(process("tests.bench.gate", "--floor"))
-        asyncio.run(until_ready(f"http://127.0.0.1:{json.loads(gate.line)['port']}"))
+        door = f"http://127.0.0.1:{json.loads(gate.line)['port']}"
+        asyncio.run(until(door, 200))
         stack.enter_context(process("tests.bench.gate", "--load", url))
         nice = all([prefer(gate.pid), prefer(nothing.pid), prefer(os.getpid())])
         stack.callback(os.setpriority, os.PRIO_PROCESS, os.getpid(), before)
         found = asyncio.run(_measure(gate, nothing.line.removeprefix("listening on ").strip(), seconds))
+        found["drain_to_503_ms"] = []
+        for _ in range(5):
+            made.put("drain", state="draining", cause="manual", deadline=None)
+            found["drain_to_503_ms"].append(asyncio.run(until(door, 503)))
+            (made.run / "drain.json").unlink()
+            asyncio.run(until(door, 200))
+        os.kill(engine.pid, signal.SIGKILL)
+        found["engine_killed_to_503_ms"] = asyncio.run(until(door, 503))
         return found | {"nice": nice}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -292,6 +294,31 @@ def test_what_keeps_an_engine_from_starting_is_told_in_its_own_words(
             await client.until("starting")
 
     asyncio.run(fail())
+
+
+@pytest.mark.parametrize(("version", "reason"), [("0.32", "failing"), ("0.26", "engine")])
+def test_an_engine_that_is_stopped_without_a_drain_is_out_before_it_is_gone(
+    made: Node, monkeypatch: pytest.MonkeyPatch, version: Any, reason: str
+) -> None:
+    async def stop() -> None:
+        async with StandIn(drain=version, shutdown_timeout=60, token_ms=50) as engine:
+            engine_at(engine, monkeypatch)
+            async with serving() as (_, client):
+                await client.until("ready")
+                await client.looked()
+                flying = asyncio.create_task(complete(engine, 2, tokens=200))
+                await asyncio.sleep(0.2)
+                engine.terminate()
+                await asyncio.sleep(0.05)
+                if version == "0.32":
+                    await complete(engine, 3)  # /health is 200 all the time
+                await client.until(reason)
+                assert not engine.exit.done()
+                flying.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await flying
+
+    asyncio.run(stop())
 
 
 async def idle_check(client: Client, engine: StandIn) -> None:

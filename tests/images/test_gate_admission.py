@@ -209,6 +209,7 @@ def test_a_broken_list_keeps_the_keys_and_is_told(
                 await asyncio.sleep(0.1)
                 assert (await client.admit()).status == 204
                 assert await client.ready() == "ready"
+                assert await client.metric('spillway_gate_file_unusable{file="keys.json"}') == 1
                 made.keys(key_entry("batch", OTHER))
                 await asyncio.sleep(0.1)
                 assert (await client.admit()).status == 401
