@@ -1,0 +1,1 @@
+"""How a node leaves: notices of the clouds, the time that is left, drain.json, and what the cloud is told."""
