@@ -26,20 +26,49 @@ class Journal:
         self.program = program
         self.dropped = 0
         """Lines that the journal did not take."""
-        self._prefix = bool(os.environ.get("JOURNAL_STREAM"))
-        if self._prefix:
+        self._fd = _journal()
+        self._rest = b""
+        if self._fd is not None:
             # A journal that does not read would stop the program in the middle of its work: rather lose the line.
-            os.set_blocking(sys.stdout.fileno(), False)
+            os.set_blocking(self._fd, False)
 
     def tell(self, event: str, level: Level = "info", /, **fields: Any) -> None:
         """Writes one line; values are shortened and kept on it. Never raises, never waits."""
         line = json.dumps({"program": self.program, "event": event, **{k: _short(v) for k, v in fields.items()}})
-        prefix = f"<{PRIORITIES[level]}>" if self._prefix else ""
         try:
-            sys.stdout.write(f"{prefix}{line}\n")
-            sys.stdout.flush()
+            if self._fd is not None:
+                self._send(self._fd, f"<{PRIORITIES[level]}>{line}\n".encode())
+            else:
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
         except (OSError, ValueError):
             self.dropped += 1
+
+    def _send(self, fd: int, line: bytes) -> None:
+        """Writes what fits; of a line that fits in part the rest goes before the next, so that no two become one."""
+        rest = len(self._rest)
+        content = self._rest + line
+        try:
+            sent = os.write(fd, content)
+        except BlockingIOError:
+            sent = 0
+        if sent <= rest:
+            self.dropped += 1
+            content = content[:rest]
+        self._rest = content[sent:]
+
+
+def _journal() -> int | None:
+    """Standard output where it leads to the journal, else None: the variable alone says nothing, children inherit it.
+
+    https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#%24JOURNAL_STREAM
+    """
+    try:
+        fd = sys.stdout.fileno()
+        status = os.fstat(fd)
+    except (OSError, ValueError):
+        return None
+    return fd if os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}" else None
 
 
 def _short(value: Any) -> Any:

@@ -7,6 +7,10 @@ import multiprocessing
 import os
 import socket
 import stat
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,8 @@ import pytest
 from images.programs import settings, state
 from images.programs.journal import Journal
 from images.programs.notify import notify, watchdog_seconds
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +112,50 @@ def test_a_journal_line_is_json_on_one_line(capsys: pytest.CaptureFixture[str]) 
     found = json.loads(line)
     assert (found["program"], found["event"], found["detail"], found["seconds"]) == ("gate", "not ready", "a b", 1.5)
     assert len(found["long"]) == 500
+
+
+def _tell(program: str, writer: socket.socket, inode: int) -> int:
+    environment = {**os.environ, "JOURNAL_STREAM": f"{os.fstat(writer.fileno()).st_dev}:{inode}"}
+    command = [sys.executable, "-c", f"from images.programs.journal import Journal; j = Journal('gate'); {program}"]
+    return subprocess.run(
+        command, stdout=writer.fileno(), env=environment, cwd=ROOT, timeout=60, check=False
+    ).returncode
+
+
+@pytest.mark.parametrize("led", [True, False])
+def test_a_line_has_its_priority_where_the_journal_reads_it(led: bool) -> None:
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        inode = os.fstat(writer.fileno()).st_ino if led else 1
+        assert _tell("j.tell('x', 'warning')", writer, inode) == 0
+        assert reader.recv(4096).decode() == "<4>" * led + '{"program": "gate", "event": "x"}\n'
+
+
+def test_a_journal_that_does_not_read_stops_nobody_and_gets_whole_lines_later() -> None:
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        reader.settimeout(10)
+        inode = os.fstat(writer.fileno()).st_ino
+        heard: list[bytes] = []
+
+        def listen() -> None:
+            time.sleep(1.5)
+            while part := reader.recv(4096):
+                heard.append(part)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        lost = (
+            "[j.tell(str(n) * 50) for n in range(900)]; import os, time; assert j.dropped; time.sleep(3); j.tell('end')"
+        )
+        assert _tell(lost, writer, inode) == 0
+        writer.shutdown(socket.SHUT_WR)
+        thread.join()
+    lines = b"".join(heard).decode().splitlines()
+    assert 0 < len(lines) < 900
+    events = [json.loads(line.removeprefix("<6>"))["event"] for line in lines]
+    assert events[-1] == "end"
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
