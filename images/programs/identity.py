@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,6 +24,7 @@ from images.node import Cloud
 
 METADATA: Final = "SPILLWAY_METADATA"
 TENCENT: Final = "http://metadata.tencentyun.com"
+GOOGLE: Final = "http://metadata.google.internal"
 RENEW_SECONDS: Final = 300
 """Before the end of temporary keys: a clock may be off by as much and signatures are still taken.
 https://www.tencentcloud.com/document/product/1078/38593 (request structure, X-TC-Timestamp)"""
@@ -52,16 +54,16 @@ def point_sdks(cloud: Cloud) -> None:
         os.environ.setdefault("GCE_METADATA_HOST", urlsplit(base).netloc)
 
 
-def _metadata_get(path: str) -> str:
-    base = (os.environ.get(METADATA) or TENCENT).rstrip("/")
+def _metadata_get(path: str, default: str = TENCENT, headers: Mapping[str, str] | None = None) -> str:
+    base = (os.environ.get(METADATA) or default).rstrip("/")
     # No proxy: the service answers on the link only.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{base}{path}", timeout=5) as answer:
+        with opener.open(urllib.request.Request(f"{base}{path}", headers=dict(headers or {})), timeout=5) as answer:
             return str(answer.read(65536).decode("utf-8", "replace")).strip()
     except (OSError, ValueError) as error:
         code = error.code if isinstance(error, urllib.error.HTTPError) else type(error).__name__
-        raise NoIdentity(f"the metadata service gives no credentials ({code})") from None
+        raise NoIdentity(f"the metadata service does not answer ({code})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,14 @@ def google_credentials() -> Any:
     from google.auth import compute_engine
 
     return compute_engine.Credentials()  # type: ignore[no-untyped-call]
+
+
+def google_project() -> str:
+    """The project of the instance. Raises NoIdentity.
+
+    https://docs.cloud.google.com/compute/docs/metadata/predefined-metadata-keys
+    """
+    return _metadata_get("/computeMetadata/v1/project/project-id", GOOGLE, {"Metadata-Flavor": "Google"})
 
 
 def azure_credential() -> Any:

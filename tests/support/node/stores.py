@@ -226,10 +226,10 @@ class Metadata:
                 body = {"access_token": TOKEN, "expires_in": self.seconds, "token_type": "Bearer"}
                 return _plain(start, 200, body, **flavor)
             if path.endswith("/project/project-id"):
-                return _plain(start, 200, "project-1", **flavor)
+                return _plain(start, 200, "project-1", Content_Type="application/text", **flavor)
             if "/service-accounts/" in path:
                 account = {"email": "node@project-1.iam.gserviceaccount.com", "aliases": ["default"], "scopes": []}
-                return _plain(start, 200, account, Content_Type="application/json", **flavor)
+                return _plain(start, 200, account, **flavor)
             return _plain(start, 200, "", **flavor)
         return _plain(start, 404)
 

@@ -1,0 +1,1 @@
+"""Where secrets come from: one module per cloud's store, and what makes a certificate or a list of keys good."""
