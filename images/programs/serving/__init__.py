@@ -1,0 +1,1 @@
+"""The engine's start: its command, its environment, and what can be known before it is tried."""
