@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -356,3 +357,20 @@ def test_as_root_the_copy_belongs_to_the_owner_of_scratch(world: World) -> None:
     assert code == 0, journal
     assert (world.machine.folder / SHARD).stat().st_uid == 12345
     assert world.machine.folder.stat().st_uid == 12345
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(world: World) -> None:
+    world.put(weights(6_000_000))
+    scratch = world.machine.tmp / "scratch"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(scratch)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounts are not allowed here")
+    try:
+        code, journal = world.machine.run()
+        assert code == 1
+        assert world.machine.state()["reason"] == f"{scratch}/models: needs 0.28 GB, has 0.01 GB"
+        assert journal.splitlines()[-1] == world.machine.state()["reason"]
+        assert world.s3.bytes(".safetensors") == 0
+    finally:
+        subprocess.run(["umount", str(scratch)], check=True)

@@ -191,6 +191,7 @@ class Metadata:
     def __init__(self) -> None:
         self.seconds = 3600
         self.down = False
+        self.token = TOKEN
         self.resources: list[str] = []
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
@@ -218,12 +219,17 @@ class Metadata:
                 return _plain(start, 400, {"error": "invalid_request"})
             self.resources += query["resource"]
             end = str(int(until.timestamp()))
-            body = {"access_token": TOKEN, "expires_on": end, "expires_in": str(self.seconds), "token_type": "Bearer"}
+            body = {
+                "access_token": self.token,
+                "expires_on": end,
+                "expires_in": str(self.seconds),
+                "token_type": "Bearer",
+            }
             return _plain(start, 200, {**body, "resource": query["resource"][0]})
         if headers.get("metadata-flavor") == "Google":
             flavor = {"Metadata_Flavor": "Google"}
             if path.endswith("/token"):
-                body = {"access_token": TOKEN, "expires_in": self.seconds, "token_type": "Bearer"}
+                body = {"access_token": self.token, "expires_in": self.seconds, "token_type": "Bearer"}
                 return _plain(start, 200, body, **flavor)
             if path.endswith("/project/project-id"):
                 return _plain(start, 200, "project-1", Content_Type="application/text", **flavor)
