@@ -97,7 +97,7 @@ class World:
             "AWS_EC2_METADATA_DISABLED": "false",
             **self.environment,
         }
-        await asyncio.to_thread(subprocess.run, [systemctl, "start", "vllm.service"], env=self.environment, check=True)
+        subprocess.run([systemctl, "start", "vllm.service"], env=self.environment, check=True)
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         await self.start("gate", "--port", "0")
         url = await self.listening("gate")
