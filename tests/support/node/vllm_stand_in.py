@@ -111,6 +111,15 @@ class Behaviour:
     """From the core's death to the exit; /health is 503 meanwhile."""
     hang_on_term: bool = False
     model: str = "m"
+    first_use: float = 0.0
+    """Seconds more for the first token of the first request: graphs that are captured, caches that are empty."""
+    eos_after: int = 0
+    """The model ends here unless the request says ignore_eos or min_tokens; 0: never."""
+    refuses: str = ""
+    """Parameters, with commas between them, for which it says 400."""
+    count_usage: bool = True
+    """What stream_options.include_usage asks for."""
+    tokens_per_word: int = 1
 
 
 @dataclass
@@ -304,8 +313,14 @@ class StandIn:
         try:
             body = json.loads(await request.text())
             number = int(body.get("max_tokens") or body.get("max_completion_tokens") or 16)
+            asked = Asked.of(body, self.behaviour.tokens_per_word)
         except (ValueError, TypeError, AttributeError):
             return self._error(handler, 400, "body is not a completion request")
+        for name in filter(None, self.behaviour.refuses.split(",")):
+            if name in body:
+                return self._error(handler, 400, f"Unrecognized request argument supplied: {name}")
+        if self.behaviour.eos_after and not asked.ignore_eos:
+            number = min(number, max(self.behaviour.eos_after, asked.min_tokens))
         if body.get("model") not in (self.behaviour.model, None):
             return self._error(handler, 404, f"The model `{body['model']}` does not exist.")
         if self.draining:
@@ -314,18 +329,18 @@ class StandIn:
         if self.dead or self.behaviour.tokens == "error" or random.random() < self.behaviour.error_rate:
             self.counts["failed"] += 1
             return self._error(handler, 500, "EngineCore encountered an issue.")
-        return await self._generate(request, handler, number, bool(body.get("stream")))
+        return await self._generate(request, handler, number, asked)
 
-    async def _generate(self, request: web.Request, handler: str, number: int, stream: bool) -> web.StreamResponse:
+    async def _generate(self, request: web.Request, handler: str, number: int, asked: Asked) -> web.StreamResponse:
         chat = handler.endswith("/chat/completions")
         identity = f"cmpl-{os.urandom(8).hex()}"
         words: list[str] = []
         reason = "length"
         answer: web.StreamResponse | None = None
         try:
-            async for word in self._tokens(number):
+            async for word in self._tokens(number, asked.prompt):
                 words.append(word)
-                if stream:
+                if asked.stream:
                     if answer is None:
                         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
                         await answer.prepare(request)
@@ -343,20 +358,27 @@ class StandIn:
         self.counts["cut" if reason == "abort" else "finished"] += 1
         self.finished[reason] += 1
         self.http[(handler, "2xx")] += 1
+        usage = {"prompt_tokens": asked.prompt, "completion_tokens": len(words)}
+        usage["total_tokens"] = sum(usage.values())
+        if answer is None and asked.stream:
+            answer = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+            await answer.prepare(request)
         if answer is not None:
             with contextlib.suppress(ConnectionError):
                 await answer.write(event(chunk(identity, self.behaviour.model, chat, "", reason)))
+                if asked.usage and self.behaviour.count_usage:
+                    last = chunk(identity, self.behaviour.model, chat, "", None)
+                    await answer.write(event(last | {"choices": [], "usage": usage}))
                 await answer.write(b"data: [DONE]\n\n")
                 await answer.write_eof()
             return answer
         text = "".join(words)
         choice: dict[str, Any] = {"index": 0, "finish_reason": reason}
         choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-        usage = {"prompt_tokens": 4, "completion_tokens": len(words), "total_tokens": 4 + len(words)}
         body = {"id": identity, "model": self.behaviour.model, "choices": [choice], "usage": usage}
         return web.json_response(body | {"object": "chat.completion" if chat else "text_completion"})
 
-    async def _tokens(self, number: int) -> AsyncIterator[str]:
+    async def _tokens(self, number: int, prompt: int) -> AsyncIterator[str]:
         arrived = time.monotonic()
         async with self._slot():
             self.histograms["request_queue_time_seconds"].observe(time.monotonic() - arrived)
@@ -366,8 +388,9 @@ class StandIn:
                 self.die()
             if self.behaviour.tokens == "none":
                 return
-            await self._pause(self.behaviour.first_token_ms / 1000)
-            self.counts["prompt"] += 4
+            first_use = 0.0 if self.counts["tokens"] else self.behaviour.first_use
+            await self._pause(self.behaviour.first_token_ms / 1000 + first_use)
+            self.counts["prompt"] += prompt
             self.histograms["time_to_first_token_seconds"].observe(time.monotonic() - arrived)
             for index in range(number):
                 if index:
@@ -419,6 +442,29 @@ class StandIn:
     async def _die(self, _: web.Request) -> web.Response:
         self.die()
         return web.Response(status=204)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request says beside its number of tokens."""
+
+    stream: bool
+    usage: bool
+    ignore_eos: bool
+    min_tokens: int
+    prompt: int
+    """Tokens: words, and one for the beginning."""
+
+    @classmethod
+    def of(cls, body: dict[str, Any], tokens_per_word: int) -> Asked:
+        text = body.get("prompt") or " ".join(str(one.get("content")) for one in body.get("messages") or ())
+        return cls(
+            stream=bool(body.get("stream")),
+            usage=bool((body.get("stream_options") or {}).get("include_usage")),
+            ignore_eos=bool(body.get("ignore_eos")),
+            min_tokens=int(body.get("min_tokens") or 0),
+            prompt=1 + sum(tokens_per_word if len(word) > 1 else 1 for word in str(text).split()),
+        )
 
 
 def event(body: dict[str, Any]) -> bytes:
