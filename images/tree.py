@@ -4,6 +4,7 @@ and modes for the same source.
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ from typing import Final, get_args
 
 from jinja2 import Environment, StrictUndefined
 
+from images import versions
 from images.node import Cloud
 
 ROOTFS: Final = Path(__file__).resolve().parent / "rootfs"
+INSTALL: Final = Path(__file__).resolve().parent / "install"
+REQUIREMENTS: Final = Path(__file__).resolve().parent / "requirements"
 PROGRAMS: Final = Path(__file__).resolve().parent / "programs"
 APP: Final = Path("opt/spillway/app/images")
 CLOUDS: Final[tuple[Cloud, ...]] = get_args(Cloud)
@@ -55,8 +59,20 @@ def _environment() -> Environment:
 
 
 def render_file(source: Path, cloud: Cloud) -> str:
-    """A template of rootfs for a cloud. Raises jinja2.UndefinedError for a name that no template has."""
-    return _environment().from_string(source.read_text()).render(cloud=cloud, datasource=DATASOURCES[cloud])
+    """A template for a cloud. Raises jinja2.UndefinedError for a name or component that there is none of."""
+    pinned = versions.load()
+    return (
+        _environment()
+        .from_string(source.read_text())
+        .render(
+            cloud=cloud,
+            datasource=DATASOURCES[cloud],
+            components=versions.components(cloud),
+            keys=pinned["keys"],
+            os=pinned["os"],
+            versions_json=json.dumps(versions.node_document(), indent=1),
+        )
+    )
 
 
 def sources() -> Iterator[tuple[Path, Path]]:
@@ -98,6 +114,21 @@ def render(cloud: Cloud, target: Path) -> None:
         _folder(link.parent)
         link.unlink(missing_ok=True)
         link.symlink_to(to)
+
+
+def render_install(cloud: Cloud, target: Path) -> None:
+    """Writes the bake scripts of a cloud and the locks that they install from into `target`.
+
+    Scripts are numbered NN-name.sh and run in that order as root, in this folder, with the tree in ../rootfs.
+    """
+    if cloud not in CLOUDS:
+        raise ValueError(f"cloud: {cloud!r}, expected one of {', '.join(CLOUDS)}")
+    for source in sorted(INSTALL.iterdir()):
+        if source.name.endswith((".sh", ".sh.j2")):
+            content = render_file(source, cloud) if source.suffix == ".j2" else source.read_text()
+            _write(target / source.name.removesuffix(".j2"), content, 0o755 if source.name[0].isdigit() else 0o644)
+    for name in ("vllm", "node"):
+        _write(target / f"{name}.txt", (REQUIREMENTS / f"{name}.txt").read_text(), 0o644)
 
 
 def _folder(path: Path) -> None:
