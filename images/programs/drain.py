@@ -267,6 +267,9 @@ async def turn() -> AsyncIterator[None]:
 
 async def drain(cause: mark.Cause, deadline: float | None, journal: Journal) -> int:
     """Exit code: 0 when the node has left, or serves again because somebody took the drain back."""
+    if deadline is None and cause != "manual" and not mark.exists() and announced():
+        journal.tell("drain taken back", "notice", cause=cause)
+        return 0
     mark.begin(cause, deadline)
     config: NodeConfig | None = None
     try:
@@ -284,6 +287,14 @@ async def drain(cause: mark.Cause, deadline: float | None, journal: Journal) -> 
     finally:
         await leaving.close()
     return 0
+
+
+def announced() -> bool:
+    """Whether spot watcher or lifecycle have begun a drain on this machine. They write drain.json before they start
+    this program, so where it is missing now, somebody has taken it back meanwhile.
+    """
+    handled = (state.read("notice") or {}).get("handled")
+    return bool(handled) or (state.read("lifecycle") or {}).get("state") == "leaving"
 
 
 async def undo(journal: Journal) -> int:
