@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "catalog": Lazy("spillway.catalog_cli:catalog", "Machine types, where they are offered, and which models fit."),
     "dns": Lazy("spillway.dns_cli:app", "Global DNS: how fast failover is, who answers now, draining a region."),
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
+    "image": Lazy("spillway.image_cli:app", "The serving image: render, check, bake, test, measure."),
     "models": Lazy("spillway.models.command:app", "Revisions of weights, in every region's model bucket."),
     "preflight": Lazy("spillway.preflight.command:command", "What an account will refuse, before `pulumi up`."),
     "recover": Lazy(

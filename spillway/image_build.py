@@ -1,0 +1,192 @@
+"""`spillway image build`: Packer found, started, listened to; what it made goes into the manifest.
+
+Packer has the credentials of its own accord (the environment, `az login`, application default credentials): none
+passes through here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from images import bake as source
+from images import manifest
+from spillway.errors import SpillwayError
+from spillway.subprocesses import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from images.bake import Bake
+    from images.manifest import Baked
+
+PACKER: Final = "SPILLWAY_PACKER"
+"""Path of the packer to use instead of the one on PATH."""
+INIT_SECONDS: Final = 600.0
+BUILD_SECONDS: Final = 3 * 3600.0
+"""An image with its copies takes 30 to 60 minutes; after this Packer is asked to end, and cleans up."""
+PACKER_MANIFEST: Final = "packer-manifest.json"
+TOLD: Final = 6
+"""Lines of Packer's end that an error repeats."""
+# With -color=false: `==> amazon-ebs.node: ...`, and errors as `Error: ...` or `==> amazon-ebs.node: ...error...`.
+_FAULT: Final = re.compile(r"^(Error|\* |Build '.*' errored|==> .*(?i:error|denied|unauthori|quota|not found))")
+VERSION: Final = re.compile(r"v?([0-9]+)\.([0-9]+)\.([0-9]+)")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Packer:
+    """The program and its version."""
+
+    path: str
+    version: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return ".".join(str(part) for part in self.version)
+
+
+def find() -> Packer:
+    """The packer of SPILLWAY_PACKER or PATH. Raises SpillwayError for none, or one without a version."""
+    wanted = os.environ.get(PACKER)
+    path = shutil.which(wanted or "packer")
+    pinned = source.pins()["core"]
+    if path is None:
+        where = f"{PACKER} = {wanted}: there is no such program" if wanted else "packer is not on PATH"
+        raise SpillwayError(f"{where}; Packer {pinned['version']} is at {pinned['source']}")
+    finished = run([path, "version"], timeout=60)
+    match = next((found for line in finished.tail if (found := VERSION.search(line))), None)
+    if not finished.ok or match is None:
+        raise SpillwayError(f"{path}: `version` says no version of Packer: {_last(finished.tail)}")
+    major, minor, patch = (int(part) for part in match.groups())
+    return Packer(path, (major, minor, patch))
+
+
+def check_version(packer: Packer) -> None:
+    """Refuses a packer that cannot install the pinned plugins. Raises SpillwayError."""
+    least = source.pins()["core"]["least"]
+    if packer.version < tuple(int(part) for part in least.split(".")):
+        raise SpillwayError(
+            f"{packer.path} is Packer {packer}: the pinned plugins need {least} or newer "
+            f"({source.pins()['core']['source']})"
+        )
+
+
+def refuse_existing(bake: Bake, baked: Sequence[Baked], checksum: str) -> None:
+    """A version is baked once: stack files that name it would otherwise mean another image. Raises SpillwayError."""
+    for one in baked:
+        if (one.account, one.family, one.version) == (bake.account, bake.family, bake.version):
+            same = "from this very source" if one.source == checksum else "from another source"
+            raise SpillwayError(
+                f"{bake.cloud}: {bake.family} {bake.version} is baked already, {same}; "
+                "give the new image a version of its own (--image-version)"
+            )
+
+
+def check_account(bake: Bake) -> None:
+    """Refuses credentials of another AWS account than the stack files'; on the others the template names it.
+
+    Raises SpillwayError.
+    """
+    if bake.cloud != "aws":
+        return
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = boto3.client("sts", region_name=bake.region).get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise SpillwayError(f"aws: cannot tell whose credentials these are: {' '.join(str(error).split())}") from None
+    if found != bake.account:
+        raise SpillwayError(f"aws: the credentials are of account {found}, the stack files say {bake.account}")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One build of a cloud at a time: two would write the same manifest. Raises SpillwayError."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise SpillwayError(f"{folder}: another `spillway image build` works here") from None
+
+
+def build(
+    bake: Bake, work: Path, manifests: Path, packer: Packer, *, variables: Sequence[str], say: Say
+) -> tuple[Baked, Path]:
+    """Bakes one image: `packer init`, `packer build`, and the entry in the manifest. Returns the entry and its file.
+
+    work: folder for what is rendered. variables: `name=value` for Packer. say: gets each line of progress. Raises
+    SpillwayError; Packer has then taken its builder away.
+    """
+    baked = _loaded(manifests, bake)
+    try:
+        rendered = source.write(bake, work)
+    except ValueError as error:
+        raise SpillwayError(f"{bake.cloud}: {error}") from None
+    refuse_existing(bake, baked, rendered.checksum)
+    folder = work / "packer"
+    say(f"source {rendered.checksum[:12]}, archive of {len(rendered.archive) / 1e6:.1f} MB")
+    _packer(packer, ["init", "."], folder, bake, INIT_SECONDS, say)
+    words = [word for one in variables for word in ("-var", one)]
+    _packer(packer, ["build", "-color=false", "-on-error=cleanup", *words, "."], folder, bake, BUILD_SECONDS, say)
+    try:
+        when, ids = manifest.from_packer(folder / PACKER_MANIFEST, bake.cloud, bake.regions)
+    except manifest.Unreadable as error:
+        raise SpillwayError(f"{bake.cloud}: {error}") from None
+    entry = manifest.Baked(
+        bake.family, bake.version, bake.account, rendered.checksum, when, ids,
+        manifest.components(rendered.components, folder / source.COMPONENTS),
+    )  # fmt: skip
+    path = manifest.save(manifests, bake.cloud, manifest.add(baked, entry))
+    missing = [region for region in bake.regions if "global" not in ids and region not in ids]
+    if missing:
+        raise SpillwayError(f"{bake.cloud}: {bake.version} is baked, but not in {', '.join(missing)} (see {path})")
+    return entry, path
+
+
+def _loaded(manifests: Path, bake: Bake) -> list[Baked]:
+    try:
+        return manifest.load(manifests, bake.cloud)
+    except manifest.Unreadable as error:
+        raise SpillwayError(str(error)) from None
+
+
+def _packer(packer: Packer, words: Sequence[str], folder: Path, bake: Bake, seconds: float, say: Say) -> None:
+    env = {
+        **os.environ,
+        "CHECKPOINT_DISABLE": "1",  # no call home: https://developer.hashicorp.com/packer/docs/configure
+        "PACKER_NO_COLOR": "1",
+    }
+    faults: list[str] = []
+
+    def hear(line: str) -> None:
+        if line.strip():
+            say(line)
+            if _FAULT.search(line):
+                faults.append(line.strip())
+
+    finished = run([packer.path, *words], env=env, cwd=folder, on_line=hear, timeout=seconds)
+    if finished.ok:
+        return
+    with suppress(OSError):
+        (folder / PACKER_MANIFEST).unlink(missing_ok=True)
+    what = f"{bake.cloud}: `packer {words[0]}`"
+    if finished.timed_out:
+        raise SpillwayError(f"{what} was not done after {seconds / 60:.0f} minutes and has been ended")
+    told = [*dict.fromkeys(faults)][-TOLD:] or [_last(finished.tail)]
+    raise SpillwayError(f"{what} ended with {finished.code}:", *(f"  {line}" for line in told))
+
+
+def _last(tail: Sequence[str]) -> str:
+    said = [line.strip() for line in tail if line.strip()]
+    return said[-1] if said else "it said nothing"
