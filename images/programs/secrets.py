@@ -237,7 +237,11 @@ def main() -> int:
     failures = 0
     while True:
         wake.clear()
-        good = refresher.once()
+        try:
+            good = refresher.once()
+        except OSError as error:  # systemd starts it again
+            LOG.error("%s", error)
+            return 1
         failures = 0 if good else failures + 1
         wake.wait(pause(good, failures))
 
