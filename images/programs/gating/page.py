@@ -6,7 +6,7 @@ import time
 
 from images.programs.gating.door import Door
 from images.programs.gating.exposition import Exposition
-from images.programs.gating.judge import REASONS
+from images.programs.gating.judge import REASONS, unix
 from images.programs.gating.readiness import Readiness
 
 
@@ -78,5 +78,22 @@ def page(node: Readiness, door: Door) -> str:
         "1 while the gate's own state cannot be kept.",
         int(bool(node.latch_fault)),
     )
+    secrets, stage = node.files["secrets"] or {}, node.files["stage"] or {}
+    found.one(
+        f"{name}certificate_expiry_timestamp_seconds", "gauge", "When the certificate ends (unix).",
+        unix(secrets.get("notAfter")),
+    )  # fmt: skip
+    found.one(f"{name}staged_bytes", "gauge", "Weights on scratch.", _number(stage.get("bytes")))
+    found.one(f"{name}stage_bytes", "gauge", "Weights that there are to stage.", _number(stage.get("total")))
+    drain = node.files["drain"] or {}
+    cause = str(drain.get("cause", "unknown"))
+    found.add(
+        f"{name}draining", "gauge", "1 while the node leaves, by the cause.",
+        [({"cause": cause}, 1)] if node.files.exists("drain") else [({"cause": "none"}, 0)],
+    )  # fmt: skip
     found.one(f"{name}journal_dropped_total", "counter", "Lines that the journal did not take.", node.journal.dropped)
     return found.text()
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
