@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 from images.node import NodeConfig
-from images.programs import identity, settings
+from images.programs import settings
+from images.programs.leaving import sdk
 from images.programs.leaving.notices import (
     AZURE_API,
     AZURE_EVENTS,
@@ -109,7 +110,7 @@ class AutoScaling:
                 if code == "ValidationError" and "No active Lifecycle Action found" in message:
                     raise NoAction(message) from None
                 raise Untold(f"{code}: {message}") from None
-            except BotoCoreError as error:
+            except (BotoCoreError, sdk.NoCredentials) as error:
                 raise Untold(" ".join(str(error).split())) from None
 
         try:
@@ -120,15 +121,7 @@ class AutoScaling:
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
-                import boto3
-                from botocore.config import Config
-
-                identity.quiet()
-                identity.point_sdks("aws")
-                config = Config(
-                    connect_timeout=3, read_timeout=CALL_SECONDS, retries={"mode": "standard", "total_max_attempts": 2}
-                )
-                self._made = boto3.client("autoscaling", region_name=self._config.region, config=config)
+                self._made = sdk.client("autoscaling", self._config.region, attempts=2)
             return self._made
 
 

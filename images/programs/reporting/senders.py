@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 
 from images.node import NodeConfig
-from images.programs import identity
+from images.programs.leaving import sdk
 from images.programs.leaving.service import Service, Unavailable
 
 ENDPOINT: Final = "SPILLWAY_METRICS_ENDPOINT"
@@ -68,23 +68,14 @@ class CloudWatch:
         ]
         try:
             if self._client is None:
-                self._client = self._make()
+                # One attempt: the next minute has newer figures.
+                self._client = sdk.client("cloudwatch", config.region, attempts=1)
             self._client.put_metric_data(Namespace=config.metrics_namespace, MetricData=data)
         except ClientError as error:
             found = error.response.get("Error", {})
             raise Dropped(f"{found.get('Code')}: {found.get('Message')}") from None
-        except BotoCoreError as error:
+        except (BotoCoreError, sdk.NoCredentials) as error:
             raise Dropped(" ".join(str(error).split())) from None
-
-    def _make(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        identity.quiet()
-        identity.point_sdks("aws")
-        # One attempt: the next minute has newer figures.
-        once = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
-        return boto3.client("cloudwatch", region_name=self._config.region, config=once)
 
 
 class Rest:
