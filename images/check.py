@@ -45,6 +45,7 @@ EXPOSURE: Final = {
     "spillway-gate.service": 1.3,
     "spillway-gpu-exporter.service": 2.0,
     "spillway-lifecycle.service": 1.8,
+    "spillway-logs.service": 1.5,
     "spillway-node-exporter.service": 1.5,
     "spillway-ray-head.service": 2.4,
     "spillway-ray-worker.service": 2.4,
