@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +18,8 @@ from spillway.subprocesses import run
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SECONDS: Final = 3600.0
+NOTHING_COLLECTED: Final = 5
+"""pytest's exit code when every module said that it cannot run here, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def _climb(rung: Rung, files: Sequence[Path], quiet: bool) -> Climbed:
             _count(result, report)
     if done.timed_out:
         result.reasons.append(f"ended after {SECONDS / 60:.0f} minutes")
-    if result.failed or not done.ok:
+    if result.failed or done.timed_out or done.code not in (0, NOTHING_COLLECTED):
         result.state = "failed"
         result.reasons = result.reasons or [f"pytest ended with {done.code}"]
     elif result.passed:
@@ -109,7 +112,9 @@ def _count(result: Climbed, report: Path) -> None:
             result.reasons.append(f"{case.get('name')}: {(bad[0].get('message') or '').splitlines()[0][:200]}")
         elif skipped is not None:
             result.skipped += 1
-            why = (skipped.get("message") or "").strip()
+            # A module that skips itself has its reason in the text alone: ('path', line, 'Skipped: reason').
+            told = re.search(r"'Skipped: (.*)'\)", skipped.text or "")
+            why = told[1] if told else (skipped.get("message") or "").strip()
             if why and why not in result.reasons:
                 result.reasons.append(why)
         else:
