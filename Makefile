@@ -8,10 +8,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 CODE := $(wildcard spillway infra images sandbox cost tests)
 
-.PHONY: help setup demo test lint format typecheck bench clean distclean
+.PHONY: help setup demo test test-boot lint format typecheck bench clean distclean
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Virtual environment from uv.lock and the Pulumi engine; instant when nothing changed
 	@tools/setup.sh
@@ -20,7 +20,11 @@ demo: setup ## Deploy a region per cloud and DNS with `pulumi up` on stand-in cl
 	@$(BIN)/python -m sandbox.demo
 
 test: setup lint typecheck ## Everything that can be checked offline
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not boot" tests
+	@$(BIN)/python -m pytest -q tests/boot/test_nspawn.py
+
+test-boot: setup ## The serving image booted in a container and in a machine; says what it lacks here
+	@$(BIN)/python -m pytest -q tests/boot
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check --quiet .

@@ -98,7 +98,7 @@ class Container:
 
     @staticmethod
     def _inside(pid: int) -> bool:
-        return os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+        return Path(f"/proc/{pid}/ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
 
     def run(self, command: str, timeout: float = 60) -> tuple[int, str]:
         """See guest.Guest."""

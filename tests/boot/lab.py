@@ -224,9 +224,7 @@ class Lab:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         return context
 
-    def _ask(
-        self, method: str, path: str, body: Any, headers: dict[str, str], timeout: float, trust: bool
-    ) -> Answer:
+    def _ask(self, method: str, path: str, body: Any, headers: dict[str, str], timeout: float, trust: bool) -> Answer:
         began = time.monotonic()
         context = self.context() if trust else ssl._create_unverified_context()
         with (
@@ -286,7 +284,6 @@ class Lab:
                 return Readiness(time.monotonic() - began, seen)
             time.sleep(max(every, 0.0))
         raise AssertionError(f"/readyz is not {status} after {now:.0f} s: {seen}")
-
 
     def until_gone(self, within: float = 120) -> None:
         """Waits until nobody answers any more."""

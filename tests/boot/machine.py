@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import time
-from pathlib import Path
 from typing import Final, Self
 
 from tests.boot import rootfs
@@ -26,8 +25,8 @@ ROOT_BYTES: Final = 3 << 30
 NVME_BYTES: Final = 1 << 30
 NVMES: Final = 2
 MEMORY_MIB: Final = 2048
-# QEMU's user network as the link to the metadata service: what the guest sends to 169.254.169.254 arrives at 127.0.0.1 of
-# the network that QEMU runs in (https://www.qemu.org/docs/master/system/devices/net.html).
+# QEMU's user network as the link to the metadata service: what the guest sends to 169.254.169.254 arrives at 127.0.0.1
+# of the network that QEMU runs in (https://www.qemu.org/docs/master/system/devices/net.html).
 NETWORK: Final = "user,id=net,net=169.254.169.0/24,host=169.254.169.254,dns=169.254.169.3,dhcpstart=169.254.169.20"
 
 
@@ -103,7 +102,9 @@ class Machine:
 
     def console(self) -> str:
         """What the machine and QEMU have said last."""
-        texts = [place.read_text(errors="replace") for place in (self.lab.folder / "qemu.log", self.log) if place.exists()]
+        texts = [
+            place.read_text(errors="replace") for place in (self.lab.folder / "qemu.log", self.log) if place.exists()
+        ]
         return "\n".join(texts)[-4000:]
 
     # -- the shell on the serial line

@@ -33,10 +33,12 @@ def node(world: Lab, report: list[str]) -> Iterator[Container]:
             ready = world.until(200, READY_SECONDS)
             seconds = time.monotonic() - made.started
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{guest.troubles(made)}\n{made.log.read_text(errors='replace')[-2000:]}") from None
+            console = made.log.read_text(errors="replace")[-2000:]
+            raise AssertionError(f"{error}\n{guest.troubles(made)}\n{console}") from None
         steps = guest.timeline(made)
         report.append(f"rung 3: ready {seconds:.1f} s after the start: {timeline.line(steps)}")
-        report.append(f"rung 3: /readyz said {', '.join(reason or 'ready' for _, status, reason in ready.seen if status)}")
+        said = [reason or "ready" for _, status, reason in ready.seen if status]
+        report.append(f"rung 3: /readyz said {', '.join(said)}")
         timeline.keep("nspawn", seconds, steps)
         yield made
 

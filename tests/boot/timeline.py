@@ -117,7 +117,8 @@ def picture(found: dict[str, Any]) -> str:
             panels.append(text)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}">'
     label = "<title>From the start of a node to ready, step by step</title>"
-    return "\n".join([head, label, STYLE, f'<rect width="{WIDTH}" height="{top}" fill="#fff"/>', *panels, "</svg>"]) + "\n"
+    ground = f'<rect width="{WIDTH}" height="{top}" fill="#fff"/>'
+    return "\n".join([head, label, STYLE, ground, *panels, "</svg>"]) + "\n"
 
 
 def main() -> int:
