@@ -6,9 +6,10 @@ What depends on machines and models is in `infra/machine_checks.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infra import catalog, cidr
 from infra.fallback import MAX_STEPS
@@ -218,7 +219,7 @@ def _tags(region: AwsRegion) -> Iterator[Fault]:
 
 @check("network")
 def _addresses(region: RegionConfig) -> Iterator[Fault]:
-    why = cidr.fault(region.network.cidr)
+    why = cidr.fault(region.network.cidr, region.CLOUD)
     if why:
         yield Fault(("network", "cidr"), why, region.network.cidr)
     for number, client in enumerate(region.network.clients):
@@ -271,6 +272,53 @@ def _volumes(region: AwsRegion) -> Iterator[Fault]:
             yield Fault(("storage", name, "throughputMbps"), why, disk.throughput_mbps)
 
 
+ACCOUNT_WIDE_SECRETS: Final = ("gcp",)
+"""Clouds on which a name of `secrets` is there once in the whole account. Secret Manager's are a project's
+(https://docs.cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets), with replicas in regions.
+Elsewhere a name is a region's own, and no two stacks of an account are in one region: Secrets Manager's
+(https://docs.aws.amazon.com/general/latest/gr/asm.html) and SSM's of Tencent Cloud are kept by region; on Azure each
+stack has a vault."""
+
+
+def secret_faults(region: RegionConfig, others: Mapping[str, Mapping[str, Any]]) -> list[Fault]:
+    """Faults for every other stack (by name, with its object) of the same account that makes a secret of the same name:
+    the second `up` would fail half done."""
+    if region.CLOUD not in ACCOUNT_WIDE_SECRETS:
+        return []
+    own = {"certificate": region.secrets.certificate, "apiKeys": region.secrets.api_keys}
+    faults = []
+    for stack, other in sorted(others.items()):
+        if (other.get("cloud"), other.get("account")) != (region.CLOUD, region.account):
+            continue
+        theirs = other.get("secrets")
+        for key, name in own.items():
+            for their_key, taken in theirs.items() if isinstance(theirs, dict) else ():
+                if their_key in own and taken == name:
+                    why = (
+                        f"is secrets.{their_key} of stacks/Pulumi.{stack}.yaml, too: a project has one secret of a "
+                        f"name, so that each stack of {region.account} has names of its own, such as "
+                        f"{_own_name(key, region.region)}"
+                    )
+                    faults.append(Fault(("secrets", key), why, HIDDEN))
+    return faults
+
+
+def _own_name(key: str, place: str) -> str:
+    return f"spillway-{'certificate' if key == 'certificate' else 'api-keys'}-{place}"
+
+
+def faults_beside(region: RegionConfig, path: Path) -> list[Fault]:
+    """The faults that a region (or what is sound of it) has because of the other region stacks in its folder."""
+    present = region.__dict__.keys()
+    others = neighbours(path)
+    faults: list[Fault] = []
+    if "network" in present and cidr.fault(region.network.cidr) is None:
+        faults += overlap_faults(region.network.cidr, others.networks)
+    if {"account", "secrets"} <= present:
+        faults += secret_faults(region, others.regions)
+    return faults
+
+
 def overlap_faults(network: str, others: dict[str, str]) -> list[Fault]:
     """Faults for every other stack (by name, with its network) that shares addresses with this one."""
     faults = []
@@ -281,21 +329,57 @@ def overlap_faults(network: str, others: dict[str, str]) -> list[Fault]:
     return faults
 
 
-def networks_beside(path: Path) -> dict[str, str]:
-    """Stack name -> network of every other region stack in the same folder; files at fault speak for themselves."""
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The other region stacks of a folder. unread: the names of files that YAML itself cannot be read from, or whose
+    network is none, so that nothing could be compared with them."""
+
+    regions: dict[str, dict[str, Any]]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Stack name -> its network."""
+        return {stack: data["network"]["cidr"] for stack, data in self.regions.items() if _has_network(data)}
+
+
+def _has_network(data: dict[str, Any]) -> bool:
+    network = data.get("network")
+    text = network.get("cidr") if isinstance(network, dict) else None
+    return isinstance(text, str) and cidr.fault(text) is None
+
+
+def neighbours(path: Path) -> Neighbours:
+    """Every other region stack in the same folder, as far as its file can be read: its other faults are told when it
+    is read itself."""
     from infra import stackfile
     from infra.faults import ConfigError
 
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, Any]] = {}
+    unread = []
     for other in sorted(path.parent.glob("Pulumi.*.yaml")):
-        if other.name == path.name:
+        stack = stackfile.stack_of(other)
+        if other.name == path.name or stackfile.is_global(stack):
             continue
         try:
-            data = stackfile.read(other).get(stackfile.REGION_KEY)
+            config, _ = stackfile.read_with_faults(other)
         except ConfigError:
+            unread.append(stack)
             continue
-        network = data.get("network") if isinstance(data, dict) else None
-        text = network.get("cidr") if isinstance(network, dict) else None
-        if isinstance(text, str) and cidr.fault(text) is None:
-            found[stackfile.stack_of(other)] = text
-    return found
+        data = config.get(stackfile.REGION_KEY)
+        if isinstance(data, dict):
+            found[stack] = data
+            if not _has_network(data):
+                unread.append(stack)
+        elif stackfile.holds_region(config):
+            unread.append(stack)
+    return Neighbours(found, tuple(unread))
+
+
+def not_compared(path: Path) -> tuple[str, ...]:
+    """Advice for a stack file with neighbours that it could not be compared with, one line each."""
+    return tuple(
+        f"network.cidr: not compared with stacks/Pulumi.{stack}.yaml, whose network cannot be read: "
+        f"`spillway preflight {stack}` says why"
+        for stack in neighbours(path).unread
+    )

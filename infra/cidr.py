@@ -25,7 +25,16 @@ def hosts_per_subnet(cidr: str) -> int:
     return IPv4Network(cidr).num_addresses // PARTS - RESERVED
 
 
-def fault(cidr: str) -> str | None:
+_PARTS: Final = {
+    "aws": "it holds a private and a public subnet for each zone",
+    "azure": "half of it is the nodes' subnet, the other half stays free for private endpoints",
+    "gcp": "it is the one subnetwork of the nodes in all zones",
+    "tencent": "it holds a subnet of the nodes and one of balancers for each zone",
+}
+"""Why the size is limited, by cloud; the limits are the same, so that a plan of addresses holds on every one."""
+
+
+def fault(cidr: str, cloud: str = "aws") -> str | None:
     """What is wrong with a region's network, or None: its address, its place, its size."""
     try:
         network = IPv4Network(cidr)
@@ -34,7 +43,7 @@ def fault(cidr: str) -> str | None:
     if not any(network.subnet_of(block) for block in PRIVATE):
         return "has to lie in a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
     if not LARGEST <= network.prefixlen <= SMALLEST:
-        return f"has to be a /{LARGEST} to /{SMALLEST}: it holds a private and a public subnet for each zone"
+        return f"has to be a /{LARGEST} to /{SMALLEST}: {_PARTS[cloud]}"
     return None
 
 

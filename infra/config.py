@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from infra import catalog, cidr, stackfile
+from infra import catalog, stackfile
 from infra.azure.sections import (
     AzureImage,
     AzureNetwork,
@@ -281,8 +281,8 @@ def _parse(data: object, stack: str, file: str, path: Path | None) -> RegionConf
     region, faults = _validate(data, stack)
     if region is not None:
         faults += checks.region_faults(region, stack)
-        if path is not None and "network" in region.__dict__ and cidr.fault(region.network.cidr) is None:
-            faults += checks.overlap_faults(region.network.cidr, checks.networks_beside(path))
+        if path is not None:
+            faults += checks.faults_beside(region, path)
     if faults or region is None:
         lines = dict.fromkeys(fault.below(REGION_KEY).line(file) for fault in faults)
         raise ConfigError(lines)
@@ -314,6 +314,14 @@ def _cloud_fault(data: dict[Any, Any]) -> Fault:
 
 def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
     """Every region stack of a folder by stack name; other stacks (global, ci) are left out."""
+    regions, lines = load_each(stacks_dir)
+    if lines:
+        raise ConfigError(lines)
+    return regions
+
+
+def load_each(stacks_dir: Path) -> tuple[dict[str, RegionConfig], list[str]]:
+    """Every sound region stack of a folder by stack name, and a line for each fault of the other files."""
     regions: dict[str, RegionConfig] = {}
     lines: list[str] = []
     for path in sorted(stacks_dir.glob("Pulumi.*.yaml")):
@@ -322,9 +330,7 @@ def load_all(stacks_dir: Path) -> dict[str, RegionConfig]:
                 regions[stackfile.stack_of(path)] = load_stack_file(path)
         except ConfigError as error:
             lines += error.lines
-    if lines:
-        raise ConfigError(lines)
-    return regions
+    return regions, lines
 
 
 def json_schema() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pulumi
 
 from infra import sdks
+from infra.checks import not_compared
 from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
 from infra.faults import NotFound
 from infra.machine_checks import advice
@@ -71,7 +72,8 @@ def build_stack() -> None:
         sdks.require(config.cloud, f"{STACKS}/Pulumi.{stack}.yaml", f"{REGION_KEY}.cloud", config.cloud)
     except ConfigError as error:
         refuse(error.lines)
-    for line in advice(config):  # works, but not as its author may think
+    path = root / STACKS / f"Pulumi.{stack}.yaml"
+    for line in (*advice(config), *not_compared(path)):  # works, but not as its author may think
         pulumi.log.warn(f"{STACKS}/Pulumi.{stack}.yaml: {line}")
     with no_collection():
         build_region(config)
