@@ -12,8 +12,8 @@ import typer
 
 from infra import catalog as data
 from infra import fit, gpu_support
-from infra.config import load_all
-from infra.faults import ConfigError, did_you_mean, listed
+from infra.config import load_each
+from infra.faults import did_you_mean, listed
 from spillway import tables
 from spillway.errors import SpillwayError
 
@@ -146,11 +146,11 @@ def _print(rows: Sequence[dict[str, Any]], as_json: bool, table: Any, observed: 
 
 
 def _specs(stacks: Path) -> dict[str, tuple[ModelSpec, Architecture]]:
-    """The models of all stack files, by name and type; each once. A folder that is not there has none."""
-    try:
-        regions = load_all(stacks)
-    except ConfigError as error:
-        raise SpillwayError(*error.lines) from None
+    """The models of all stack files, by name and type; each once. A folder that is not there has none, and neither has
+    a faulty file: what it lacks may be what is looked for here."""
+    regions, lines = load_each(stacks)
+    for line in lines:
+        typer.echo(f"spillway: warning: {line}", err=True)
     return {f"{one.model.name} {one.model.dtype}": (one.model, one.architecture) for one in regions.values()}
 
 
