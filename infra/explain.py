@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra.descriptions import description
-from infra.faults import HIDDEN, Fault, Path, did_you_mean, listed
+from infra.faults import HIDDEN, AsWritten, Fault, Path, did_you_mean, listed, shown
 from infra.sections import WORDS
 
 _KINDS = {
@@ -56,7 +56,10 @@ def _fault(model: type[BaseModel], error: Mapping[str, Any]) -> Fault:
         return Fault(loc, f"missing; {_about(owner, field)}")
     if "[key]" in error["loc"]:
         return Fault(loc[:-1], f"key {error['loc'][-2]!r}: {_allowed(kind, ctx, field, value, key=True)}")
-    return Fault(loc, _allowed(kind, ctx, field, value), value)
+    allowed = _allowed(kind, ctx, field, value)
+    if _KINDS.get(kind) == "a whole number" and isinstance(value, float):
+        value = AsWritten(value)  # `= 2: has to be a whole number` would be told of 2.0
+    return Fault(loc, allowed, value)
 
 
 def _about(owner: type[BaseModel] | None, field: FieldInfo | None) -> str:
@@ -78,6 +81,8 @@ def _allowed(kind: str, ctx: Mapping[str, Any], field: FieldInfo | None, value: 
     if kind == "string_pattern_mismatch":
         return f"has to be {WORDS.get(ctx['pattern'], 'text of the form ' + ctx['pattern'])}"
     if kind == "literal_error":
+        if isinstance(value, (int, float)) and f"'{shown(value)}'" in ctx["expected"]:  # 1, where "1" is wanted
+            return f"has to be {ctx['expected'].replace(chr(39), chr(34))}, with its quotes"
         expected = ctx["expected"].replace("'", "")
         options = _options(field)
         return f"has to be {expected}{did_you_mean(value, options) if len(options) > 1 else ''}"

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from spillway.errors import SpillwayError
@@ -23,6 +24,10 @@ _LOOKS_OTHER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?|true|fa
 _ABSENT: Final = object()
 HIDDEN: Final = object()
 """Stands for a value that must not be printed because it may be a secret."""
+
+
+class AsWritten(str):
+    """A value of the file in its own spelling, shown without quotes: 2.0, where a whole number is wanted."""
 
 
 class NotFound(Exception):
@@ -90,6 +95,8 @@ def shown(value: Any) -> str:
         text = "null"
     elif isinstance(value, bool):
         text = str(value).lower()
+    elif isinstance(value, (AsWritten, date)):  # a date is what YAML makes of 2025-01-20 without quotes
+        text = str(value)
     elif isinstance(value, str):
         plain = re.fullmatch(r"[!-~]+( [!-~]+)*", value) and not _LOOKS_OTHER.fullmatch(value)
         text = value if plain else json.dumps(value)

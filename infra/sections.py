@@ -82,7 +82,10 @@ HostName = Annotated[
 SecretName = Annotated[
     str,
     # The prefix keeps the instance role narrow, and a value pasted here by mistake is refused.
-    text(r"^spillway/[A-Za-z0-9/_+=.@-]{1,500}$", "the name of a secret, never its value: it begins with spillway/"),
+    text(
+        r"^spillway/[A-Za-z0-9/_+=.@-]{1,500}$",
+        "the name of a secret, never its value: spillway/ and up to 500 letters, digits and /_+=.@-",
+    ),
 ]
 Email = Annotated[
     str,

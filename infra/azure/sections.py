@@ -38,7 +38,10 @@ ImageVersionId = Annotated[
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers-and-versioning
 VaultSecretName = Annotated[
     str,
-    text(r"^spillway-[A-Za-z0-9-]{1,118}$", "the name of a secret, never its value: it begins with spillway-"),
+    text(
+        r"^spillway-[A-Za-z0-9-]{1,118}$",
+        "the name of a secret, never its value: spillway- and up to 118 letters, digits and hyphens",
+    ),
 ]
 
 

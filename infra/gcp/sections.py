@@ -33,7 +33,11 @@ GcpImageId = Annotated[
 ]
 # https://docs.cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create (secretId)
 SecretId = Annotated[
-    str, text(r"^spillway-[A-Za-z0-9_-]{1,246}$", "the id of a secret, never its value: it begins with spillway-")
+    str,
+    text(
+        r"^spillway-[A-Za-z0-9_-]{1,246}$",
+        "the id of a secret, never its value: spillway- and up to 246 letters, digits, hyphens and underscores",
+    ),
 ]
 
 

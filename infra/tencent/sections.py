@@ -47,7 +47,11 @@ TencentImageId = Annotated[str, text(r"^img-[a-z0-9]{8}$", "an image id: img- an
 # https://github.com/tencentcloudstack/terraform-provider-tencentcloud, website/docs/r/ssm_secret.html.markdown
 # (secret_name): letters, digits, _ and -, 128 bytes
 SsmSecretName = Annotated[
-    str, text(r"^spillway-[A-Za-z0-9_-]{1,118}$", "the name of a secret, never its value: it begins with spillway-")
+    str,
+    text(
+        r"^spillway-[A-Za-z0-9_-]{1,118}$",
+        "the name of a secret, never its value: spillway- and up to 118 letters, digits, hyphens and underscores",
+    ),
 ]
 
 

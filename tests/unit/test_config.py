@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from infra import fallback, machine_checks, schema
+from infra import fallback, machine_checks, schema, stackfile
 from infra.config import CLOUDS, REGION_KEY, ConfigError, json_schema, load_all, load_stack_file, parse_region
 from infra.faults import MAX_VALUE, dotted, shown
 from infra.sections import MAX_CAPACITY_BLOCKS
@@ -342,3 +343,36 @@ def test_the_schema_bounds_the_entries_of_lists_as_the_models_do() -> None:
     for where, field in lists:
         entry = field["items"]
         assert entry.get("pattern") or entry.get("enum") or entry["$ref"].startswith("#/$defs/"), where
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"pools.target": 2.0}, "pools.target = 2.0: has to be a whole number from 0 to 500"),
+        ({"model.revision": date(2025, 1, 20)}, "model.revision = 2025-01-20: has to be a commit hash"),
+        ({"secrets.certificate": "spillway/ä"}, "spillway/ and up to 500 letters, digits and /_+=.@-"),
+    ],
+)
+def test_a_value_is_shown_as_it_stands_in_the_file(changes: dict[str, Any], told: str) -> None:
+    (line,) = faults(changes)
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("stack", "path", "value", "told"),
+    [
+        ("azure-eastus", "network.zones", [1], 'zones[0] = 1: has to be "1", "2" or "3", with its quotes'),
+        ("azure-eastus", "network.cidr", "10.40.0.0/30", "/16 to /24: half of it is the nodes' subnet, the other half"),
+        ("gcp-us-central1", "network.cidr", "10.32.0.0/30", "/16 to /24: it is the one subnetwork of the nodes"),
+        ("tencent-ap-guangzhou", "network.cidr", "10.48.0.0/30", "a subnet of the nodes and one of balancers"),
+        ("azure-eastus", "secrets.certificate", "spillway-cert_a", "up to 118 letters, digits and hyphens"),
+        ("gcp-us-central1", "secrets.certificate", "spillway-" + "a" * 250, "spillway- and up to 246 letters, digits"),
+    ],
+)
+def test_every_cloud_says_what_it_allows(stack: str, path: str, value: Any, told: str) -> None:
+    data = stackfile.read(SHIPPED / f"Pulumi.{stack}.yaml")[REGION_KEY]
+    section, key = path.split(".")
+    data[section][key] = value
+    with pytest.raises(ConfigError) as error:
+        parse_region(data, stack, "x.yaml")
+    assert told in error.value.lines[0]
