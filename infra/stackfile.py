@@ -27,6 +27,12 @@ PULUMI_KEYS: Final = ("pulumi:autonaming", "pulumi:disable-default-providers", "
 MAX_BYTES: Final = 1_000_000
 DEEPEST: Final = 20
 
+_SECOND: Final = "but found another document"
+"""How libyaml and PyYAML call it."""
+SECOND_DOCUMENT: Final = (
+    "a second YAML document begins here (---): a stack file is one document, and the engine drops the others"
+)
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster; pure Python works as well
 _GLOBAL: Final = re.compile(r"global(-[a-z0-9]+)*")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+([eE][-+]?[0-9]+)?")
@@ -142,6 +148,16 @@ def load(path: Path, key: str, about: str, parse: Callable[[object, str], T]) ->
     return found
 
 
+def refuse_documents(path: Path) -> None:
+    """Raises ConfigError for a file of several YAML documents. Asked before the engine reads the file: it takes the
+    first one, and the others are gone as soon as it writes the file. Whatever else is wrong is told elsewhere."""
+    try:
+        read_with_faults(path)
+    except ConfigError as error:
+        if any(line.endswith(SECOND_DOCUMENT) for line in error.lines):
+            raise
+
+
 def _text(path: Path, name: str) -> str:
     try:
         raw = path.read_bytes()
@@ -168,6 +184,10 @@ def _parse(text: str, name: str) -> Any:
             document = loader.get_single_data()
         finally:
             loader.dispose()
+    except yaml.composer.ComposerError as error:
+        if error.problem == _SECOND and error.problem_mark:
+            raise ConfigError([f"{name}: line {error.problem_mark.line + 1}: {SECOND_DOCUMENT}"]) from None
+        raise ConfigError([f"{name}: {_yaml_fault(error, text)}"]) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError([f"{name}: {_yaml_fault(error, text)}"]) from None
     except yaml.YAMLError as error:

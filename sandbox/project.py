@@ -21,6 +21,7 @@ from urllib.parse import quote
 import yaml
 from filelock import FileLock
 
+from infra.stackfile import refuse_documents
 from sandbox.clouds import DISTRIBUTIONS, claim, write_whole
 from spillway.engine import Engine
 from spillway.errors import SpillwayError
@@ -234,5 +235,7 @@ def prepare(arguments: Sequence[str], project: Project, environment: Mapping[str
             f"pulumi config {words[1]}: the sandbox works on copies of the stack files, and this change would be lost; "
             f"edit stacks/Pulumi.{stack or 'STACK'}.yaml"
         )
+    if stack is not None and not own and not elsewhere:
+        refuse_documents(project.root / "stacks" / f"Pulumi.{stack}.yaml")
     if stack is not None and words[:2] not in (["stack", "init"], ["stack", "rm"]):
         project.ensure_stack(stack, environment)

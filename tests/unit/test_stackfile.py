@@ -70,7 +70,7 @@ def test_what_pulumi_itself_writes_into_a_stack_file_is_accepted(tmp_path: Path)
         ("a: &x 1\nb: *x\n", "line 1: YAML anchors and aliases are not allowed (x)"),
         ("a: !!python/object:os.system x\n", "line 1, column 4: not YAML: could not determine a constructor"),
         ("a: !!float x\n", "not YAML: a value does not fit its tag"),
-        ("a: 1\n---\nb: 2\n", "line 2, column 1: not YAML: but found another document"),
+        ("a: 1\n---\nb: 2\n", "line 2: a second YAML document begins here (---): a stack file is one document"),
         ("- 1\n", "the file has to be a map with the key config:"),
         ("", "the file is empty; "),
         (b"\xff\xfe\x00", "byte 0: not UTF-8 text"),

@@ -129,6 +129,15 @@ def test_a_change_of_a_copied_stack_file_is_refused_rather_than_lost(project: Pr
         prepare(line.split(), project, {})
 
 
+def test_a_stack_file_of_two_documents_is_refused_before_the_engine_drops_the_second(project: Project) -> None:
+    path = project.root / "stacks" / "Pulumi.one.yaml"
+    path.write_text(path.read_text().rstrip() + "\n---\nconfig: {}\n")
+    project.sync()
+    for line in ("preview -s one", "stack init -s one"):
+        with pytest.raises(SpillwayError, match=r"stacks/Pulumi\.one\.yaml: line \d+: a second YAML document"):
+            prepare(line.split(), project, {})
+
+
 def test_a_stack_without_a_stack_file_is_refused(project: Project) -> None:
     project.sync()
     with pytest.raises(SpillwayError, match=r"stacks/Pulumi\.two\.yaml: no such stack file; there are one"):
