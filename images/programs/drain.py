@@ -112,7 +112,7 @@ class Leaving:
         self.journal.tell("drain", "notice", **told, left=left)
         early = asyncio.create_task(self._tell_early())
         try:
-            await self._wait_for_balancers()
+            await self.wait_for_balancers()
             await self._stop_engine()
         finally:
             if not early.done():
@@ -121,7 +121,9 @@ class Leaving:
         await self._tell_cloud()
         self.journal.tell("drained", "notice", **told, seconds=round(self.age(), 1))
 
-    async def _wait_for_balancers(self) -> None:
+    async def wait_for_balancers(self) -> None:
+        """Ends when nobody is admitted any more. Raises TakenBack."""
+        self.look()
         while not self.ended() and self.age() < self.look().stop - DOOR:
             await asyncio.sleep(TICK)
         if not self.ended():
@@ -297,6 +299,30 @@ def announced() -> bool:
     return bool(handled) or (state.read("lifecycle") or {}).get("state") == "leaving"
 
 
+async def shutdown(seconds: float, journal: Journal) -> int:
+    """The machine goes down without a notice, as groups without hooks have it: ACPI and nothing else.
+
+    For ExecStop= of a unit that is ordered after engine, gate and nginx, and so is stopped before them: systemd stops
+    the engine as soon as this ends, and would wait for this if it were asked to do so from here. Where the machine does
+    not go down, or the drain has got that far already, nothing happens.
+    """
+    try:
+        if not await units.stopping():
+            return 0
+    except units.Refused as error:
+        journal.tell("shutdown not known", "error", detail=str(error))
+        return 0
+    mark.begin("terminate", time.time() + seconds, why="the machine shuts down")
+    with contextlib.suppress(settings.ConfigFault):
+        leaving = Leaving(settings.load(), journal)
+        try:
+            journal.tell("drain", "notice", cause="terminate", left=seconds, detail="the machine shuts down")
+            await leaving.wait_for_balancers()
+        finally:
+            await leaving.close()
+    return 0
+
+
 async def undo(journal: Journal) -> int:
     """The node serves again; the engine is started if it was stopped."""
     if not mark.exists():
@@ -322,11 +348,23 @@ def main() -> int:
     parser.add_argument("cause", nargs="?", choices=mark.CAUSES, default="manual")
     parser.add_argument("--deadline", type=unix_time, default=None, help="unix seconds at which the machine is gone")
     parser.add_argument("--undo", action="store_true", help="take a drain back, and start the engine")
+    parser.add_argument(
+        "--shutdown",
+        type=unix_time,
+        default=None,
+        metavar="SECONDS",
+        help="only if the machine shuts down: until then, at the latest, the engine has to have ended",
+    )
     arguments = parser.parse_args()
     journal = Journal("drain")
-    work = undo(journal) if arguments.undo else drain(arguments.cause, arguments.deadline, journal)
+    if arguments.shutdown is not None:
+        work = shutdown(arguments.shutdown, journal)
+    else:
+        work = undo(journal) if arguments.undo else drain(arguments.cause, arguments.deadline, journal)
     try:
         return asyncio.run(work)
+    except TakenBack:
+        return 0
     except (OSError, units.Refused) as error:
         journal.tell("drain failed", "error", detail=str(error))
         return 1

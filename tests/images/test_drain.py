@@ -232,6 +232,32 @@ def test_a_notice_that_somebody_overrules_is_left_alone(tmp_path: Path) -> None:
     asyncio.run(operate())
 
 
+# --- A machine that shuts down without a notice
+
+
+def test_a_shutdown_keeps_the_engine_until_nobody_is_sent_to_it_and_does_nothing_otherwise(tmp_path: Path) -> None:
+    async def leave() -> None:
+        async with leaving(tmp_path, "gcp") as (world, _, _group):
+            assert world.client
+            unit = await world.start("drain", "--shutdown", "30")  # a restart of the unit, not a shutdown
+            assert await finished(unit) == 0
+            assert world.document() is None
+            (tmp_path / "shutdown").touch()
+            begun = time.monotonic()
+            unit = await world.start("drain", "--shutdown", "30")
+            await world.client.until("draining")
+            assert await world.request(3) == ("finished", 3)  # what the balancer still sends is served
+            assert await finished(unit) == 0
+            assert time.monotonic() - begun >= 1
+            found = world.document() or {}
+            assert (found["state"], found["cause"]) == ("stopping", "terminate")
+            assert await world.request(3) == ("refused", 0)
+            assert not await world.engine_gone()  # that is systemd's part, next
+            assert not [call for call in world.calls() if call.startswith(("stop", "kill"))]
+
+    asyncio.run(leave())
+
+
 # --- What else is broken
 
 

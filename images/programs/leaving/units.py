@@ -19,7 +19,8 @@ def drain_unit(cause: str) -> str:
     return f"spillway-drain@{cause}.service"
 
 
-async def _systemctl(*arguments: str) -> str:
+async def _systemctl(*arguments: str, failing: bool = False) -> str:
+    """What it prints. failing: an exit code other than 0 is an answer too. Raises Refused."""
     command = os.environ.get("SPILLWAY_SYSTEMCTL", "systemctl")
     if not command:
         return ""
@@ -39,7 +40,7 @@ async def _systemctl(*arguments: str) -> str:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    if process.returncode != 0:
+    if process.returncode != 0 and not failing:
         said = " ".join(errors.decode("utf-8", "replace").split())
         raise Refused(f"systemctl {' '.join(arguments)}: {said or f'exit code {process.returncode}'}")
     return output.decode("utf-8", "replace")
@@ -65,3 +66,8 @@ async def gone(unit: str) -> bool:
     output = await _systemctl("show", unit, "--property=LoadState,ActiveState")
     found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     return not found or found.get("LoadState") != "loaded" or found.get("ActiveState") in ("inactive", "failed")
+
+
+async def stopping() -> bool:
+    """Whether the machine shuts down. Raises Refused."""
+    return (await _systemctl("is-system-running", failing=True)).strip() == "stopping"

@@ -49,6 +49,7 @@ start)
     esac ;;
 stop) alive vllm && kill -TERM "$(<"$folder/vllm.pid")"; exit 0 ;;
 kill) alive vllm && kill -KILL "$(<"$folder/vllm.pid")"; exit 0 ;;
+is-system-running) if [[ -f $folder/shutdown ]]; then echo stopping; else echo running; fi; exit 1 ;;
 show) if alive vllm; then at=active; else at=inactive; fi; printf 'LoadState=loaded\nActiveState=%s\n' $at ;;
 esac
 """

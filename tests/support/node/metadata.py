@@ -286,6 +286,8 @@ class Metadata:
             return web.Response(body=self.user_data) if self.user_data else web.Response(status=404)
         if path == "dynamic/instance-identity/document":
             return web.Response(text=json.dumps(self._identity_document()))
+        if path.rstrip("/") == "dynamic/instance-identity":  # cloud-init reads folders before their leaves
+            return web.Response(text="document")
         if path != root and not path.startswith(f"{root}/"):
             return web.Response(status=404)
         path = path.removeprefix(root).strip("/")
@@ -483,6 +485,16 @@ def _tree(cloud: Cloud) -> dict[str, str]:
             "local-hostname": "ip-10-0-0-7.ec2.internal",
             "local-ipv4": "10.0.0.7",
             "mac": "0e:00:00:00:00:01",
+            **{
+                f"network/interfaces/macs/0e:00:00:00:00:01/{name}": value
+                for name, value in (
+                    ("device-number", "0"),
+                    ("local-ipv4s", "10.0.0.7"),
+                    ("mac", "0e:00:00:00:00:01"),
+                    ("subnet-ipv4-cidr-block", "10.0.0.0/24"),
+                    ("vpc-id", "vpc-0123456789abcdef0"),
+                )
+            },
             "placement/availability-zone": "us-east-1a",
             "placement/region": "us-east-1",
             "services/domain": "amazonaws.com",
