@@ -278,6 +278,7 @@ def main() -> int:
     try:
         config = settings.load()
         if config.cloud != "aws" or config.hooks is None:
+            notify(READY=1)  # or systemd takes the end of a Type=notify service for a failure
             journal.tell("nothing to do", "info", detail=f"groups on {config.cloud} have no lifecycle hooks")
             return 0
         asyncio.run(run(config, config.hooks))

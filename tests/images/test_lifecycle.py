@@ -283,8 +283,10 @@ def test_a_node_that_its_group_gives_up_finishes_and_then_lets_go(tmp_path: Path
     asyncio.run(leave())
 
 
-@pytest.mark.parametrize("cloud", ["azure", "gcp", "tencent"])
-@pytest.mark.parametrize("program", ["lifecycle"])
+@pytest.mark.parametrize(
+    ("cloud", "program"),
+    [("azure", "lifecycle"), ("gcp", "lifecycle"), ("tencent", "lifecycle"), ("tencent", "telemetry")],
+)
 def test_elsewhere_there_is_nothing_to_do(tmp_path: Path, cloud: Any, program: str) -> None:
     made = Node.make(tmp_path, "http://127.0.0.1:1")
     made.configure(cloud=cloud)
