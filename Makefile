@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 CODE := $(wildcard spillway infra images sandbox cost tests)
 
-.PHONY: help setup demo test test-boot lint format typecheck bench clean distclean
+.PHONY: help setup demo test test-boot test-vllm lint format typecheck bench clean distclean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,11 +20,14 @@ demo: setup ## Deploy a region per cloud and DNS with `pulumi up` on stand-in cl
 	@$(BIN)/python -m sandbox.demo
 
 test: setup lint typecheck ## Everything that can be checked offline
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not boot" tests
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not boot and not vllm" tests
 	@$(BIN)/python -m pytest -q tests/boot/test_nspawn.py
 
 test-boot: setup ## The serving image booted in a container and in a machine; says what it lacks here
 	@$(BIN)/python -m pytest -q tests/boot
+
+test-vllm: setup ## The real vLLM behind the real gate and nginx; without a GPU a build for CPUs, 6 GB the first time
+	@$(BIN)/python -m pytest -q tests/vllm
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check --quiet .
