@@ -24,6 +24,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from images import sbom, tree
 from images.node import Cloud
+from infra.naming import partition
 
 HERE: Final = Path(__file__).resolve().parent
 TEMPLATES: Final = HERE / "packer"
@@ -205,6 +206,7 @@ def render_hcl(
         "packer": pinned["core"],
         "plugin": pinned["plugins"][bake.cloud],
         "base": pinned["base"][bake.cloud],
+        "partition": partition(bake.region) if bake.cloud == "aws" else "",
         "disk_gib": pinned["diskGib"],
         "modern": modern,
         "family": bake.family,

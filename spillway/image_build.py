@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from images import bake as source
 from images import manifest
 from spillway.errors import SpillwayError
-from spillway.subprocesses import run
+from spillway.subprocesses import end_group, run, terminate_as_exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +35,7 @@ PACKER: Final = "SPILLWAY_PACKER"
 INIT_SECONDS: Final = 600.0
 BUILD_SECONDS: Final = 3 * 3600.0
 """An image with its copies takes 30 to 60 minutes; after this Packer is asked to end, and cleans up."""
+CLEANUP_SECONDS: Final = 900.0
 PACKER_MANIFEST: Final = "packer-manifest.json"
 TOLD: Final = 6
 """Lines of Packer's end that an error repeats."""
@@ -168,23 +173,83 @@ def _packer(packer: Packer, words: Sequence[str], folder: Path, bake: Bake, seco
         "PACKER_NO_COLOR": "1",
     }
     faults: list[str] = []
+    tail: deque[str] = deque(maxlen=TOLD)
 
     def hear(line: str) -> None:
         if line.strip():
             say(line)
+            tail.append(line)
             if _FAULT.search(line):
                 faults.append(line.strip())
 
-    finished = run([packer.path, *words], env=env, cwd=folder, on_line=hear, timeout=seconds)
-    if finished.ok:
+    code, timed_out = _listen([packer.path, *words], env, folder, seconds, hear)
+    if code == 0 and not timed_out:
         return
     with suppress(OSError):
         (folder / PACKER_MANIFEST).unlink(missing_ok=True)
     what = f"{bake.cloud}: `packer {words[0]}`"
-    if finished.timed_out:
+    if timed_out:
         raise SpillwayError(f"{what} was not done after {seconds / 60:.0f} minutes and has been ended")
-    told = [*dict.fromkeys(faults)][-TOLD:] or [_last(finished.tail)]
-    raise SpillwayError(f"{what} ended with {finished.code}:", *(f"  {line}" for line in told))
+    told = [*dict.fromkeys(faults)][-TOLD:] or [_last(tuple(tail))]
+    raise SpillwayError(f"{what} ended with {code}:", *(f"  {line}" for line in told))
+
+
+def _listen(argv: Sequence[str], env: Mapping[str, str], cwd: Path, seconds: float, hear: Say) -> tuple[int, bool]:
+    """(exit code, whether it took longer than `seconds`) of a child, its output line by line.
+
+    Not `spillway.subprocesses.run`, which ends a child within seconds: an interrupted Packer needs minutes to take its
+    builder away, and that costs money as long as it is there. So whatever interrupts this (Ctrl-C, SIGTERM, the time
+    limit) is one SIGINT to Packer alone, which then has CLEANUP_SECONDS; a second interrupt ends it at once.
+    """
+    with terminate_as_exit():
+        process = subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # Ctrl-C of the terminal is ours to hand on, once
+        )
+        expired, ended = threading.Event(), threading.Event()
+
+        def limit() -> None:
+            if not ended.wait(seconds):
+                expired.set()
+                process.send_signal(signal.SIGINT)
+                if not ended.wait(CLEANUP_SECONDS):
+                    end_group(process)
+
+        threading.Thread(target=limit, daemon=True).start()
+        assert process.stdout is not None
+        try:
+            _drain(process, hear)
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            hear("interrupted: Packer takes its builder away (once more ends it at once, and may leave the builder)")
+            late = threading.Timer(CLEANUP_SECONDS, end_group, [process])
+            late.daemon = True
+            late.start()
+            try:
+                _drain(process, hear)
+            finally:
+                late.cancel()
+                end_group(process)
+            raise
+        finally:
+            ended.set()
+            process.stdout.close()
+        return process.returncode, expired.is_set()
+
+
+def _drain(process: subprocess.Popen[str], hear: Say) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        hear(line.rstrip())
+    process.wait()
 
 
 def _last(tail: Sequence[str]) -> str:

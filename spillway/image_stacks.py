@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from images.bake import Bake, pins
 from images.manifest import Wanted
@@ -23,6 +24,9 @@ EXAMPLES: dict[Cloud, tuple[str, str, str]] = {
     "tencent": ("100000000000", "ap-guangzhou", "ap-guangzhou-6"),
 }
 """Account, region and zone for a rendering where no stack file names any; `build` takes none of these."""
+VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}")
+"""The only form that an Azure gallery takes (https://learn.microsoft.com/azure/virtual-machines/azure-compute-gallery),
+so that a version is the same on every cloud."""
 
 
 def regions(stacks: Path) -> Mapping[str, RegionConfig]:
@@ -64,6 +68,10 @@ def bake_of(
     a cloud without stack files is rendered with made-up names. Raises SpillwayError.
     """
     family, version = pins()["image"]["family"], version or pins()["image"]["version"]
+    if not VERSION.fullmatch(version):
+        raise SpillwayError(
+            f"--image-version {version}: expected three numbers such as 2026.11.2, as galleries have them"
+        )
     mine = [one for _, one in sorted(configs.items()) if one.cloud == cloud and one.image.id is None]
     if not mine and example:
         owner, region, zone = EXAMPLES[cloud]

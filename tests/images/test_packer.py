@@ -282,6 +282,16 @@ def test_a_tag_that_is_too_long_is_refused() -> None:
         source.tags(BAKES["gcp"], CHECKSUM, {"Part": "1"})
 
 
+@pytest.mark.parametrize(
+    ("region", "owner"),
+    [("us-east-1", "099720109477"), ("cn-north-1", "837727238323"), ("us-gov-west-1", "513442679011")],
+)
+def test_the_source_image_is_its_makers_in_every_partition(region: str, owner: str) -> None:
+    bake = dataclasses.replace(BAKES["aws"], regions=(region,))
+    _, body = hcl.source(hcl.merged(source.prepare(bake).hcl))
+    assert body["source_ami_filter"][0]["owners"] == [owner]
+
+
 def test_a_text_of_hcl_cannot_break_out() -> None:
     environment = source._environment()
     text = environment.from_string("x = {{ value | hcl }}").render(value='a"\n${file("/etc/passwd")} %{ if true }')

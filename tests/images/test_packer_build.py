@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -302,6 +304,36 @@ def test_a_packer_that_does_not_end_is_ended(
     assert code == 1
     assert "has been ended" in err
     assert time.monotonic() - began < 30
+    assert packers.calls(bin_folder)[-1]["argv"] == ["cleaned"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_packer_takes_its_builder_away(number: signal.Signals, bin_folder: Path, tmp_path: Path) -> None:
+    packers.pretend(bin_folder, build={"seconds": 60})
+    words = [
+        sys.executable,
+        "-m",
+        "spillway.cli",
+        "image",
+        "build",
+        "--cloud",
+        "gcp",
+        "--manifests",
+        str(tmp_path / "m"),
+    ]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Creating temporary keypair" in line and packers.calls(bin_folder)[-1]["argv"][0] == "build":
+            break
+    time.sleep(0.5)
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[0]
+    assert "Terminating the source AWS instance" in told
+    assert "Traceback" not in told
+    assert packers.calls(bin_folder)[-1]["argv"] == ["cleaned"]
+    assert process.returncode == 128 + number
+    assert not (tmp_path / "m/manifest-gcp.json").exists()
 
 
 def test_credentials_of_another_account_are_refused_before_anything_costs(

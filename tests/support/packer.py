@@ -23,6 +23,16 @@ if command == "version":
     sys.exit(0)
 for line in wanted.get(command, {{}}).get("says", ["==> amazon-ebs.node: Creating temporary keypair..."]):
     print(line, flush=True)
+
+def interrupted(number, frame):
+    print("Cancelling build after receiving interrupt", flush=True)
+    time.sleep(6)  # longer than others give a child
+    print("==> amazon-ebs.node: Terminating the source AWS instance...", flush=True)
+    with open({log!r}, "a") as log:
+        log.write(json.dumps({{"argv": ["cleaned"], "files": []}}) + "\n")
+    sys.exit(1)
+
+signal.signal(signal.SIGINT, interrupted)
 time.sleep(wanted.get(command, {{}}).get("seconds", 0))
 if command == "build":
     manifest = wanted.get("manifest", {{"artifact_id": "us-east-1:ami-00000000000000001"}})
