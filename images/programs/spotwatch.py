@@ -262,13 +262,19 @@ def main() -> int:
     parser.add_argument(
         "--rebalance",
         choices=("wait", "drain"),
-        default=os.environ.get("SPILLWAY_REBALANCE") or "wait",
-        help="what AWS' rebalance recommendation does",
+        default=None,
+        help="what AWS' rebalance recommendation does (SPILLWAY_REBALANCE, else wait)",
     )
     arguments = parser.parse_args()
+    wanted = arguments.rebalance or os.environ.get("SPILLWAY_REBALANCE") or "wait"
+    if wanted not in ("wait", "drain"):
+        # No reason not to watch: of the two this is the one that does nothing.
+        detail = f"SPILLWAY_REBALANCE={wanted}: expected wait or drain; taken for wait"
+        Journal("spotwatch").tell("bad setting", "error", detail=detail)
+    chosen: Rebalance = "drain" if wanted == "drain" else "wait"
     try:
         config = settings.load()
-        asyncio.run(run(config, arguments.rebalance))
+        asyncio.run(run(config, chosen))
     except (settings.ConfigFault, OSError) as error:
         Journal("spotwatch").tell("does not run", "error", detail=str(error))
         return 1

@@ -277,3 +277,19 @@ def test_a_rebalance_that_is_followed_has_the_group_send_a_replacement_first(tmp
                 assert told["ShouldRespectGracePeriod"] == "false"
 
     asyncio.run(leave())
+
+
+def test_a_setting_that_is_none_is_told_and_nobody_leaves_for_it(tmp_path: Path) -> None:
+    async def hear() -> None:
+        async with Metadata("aws") as metadata:
+            world = World(tmp_path, metadata)
+            world.environment = {"SPILLWAY_REBALANCE": "yes"}
+            async with world:
+                metadata.rebalance()
+                await world.start("spotwatch")
+                assert "expected wait or drain" in (await world.said("spotwatch", "bad setting"))["detail"]
+                await world.said("spotwatch", "notice")
+                await asyncio.sleep(0.5)
+                assert world.document() is None
+
+    asyncio.run(hear())
