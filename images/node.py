@@ -6,6 +6,7 @@ the node reads (weights, vLLM's unit, readiness gate, spot watcher).
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -109,6 +110,49 @@ class Staging(Part):
     part_mib: int | None = Field(default=None, ge=1, le=256)
 
 
+class Logs(Part):
+    """Where access and audit logs go beyond what images/programs/logs.py finds by itself: only Azure needs more.
+
+    https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
+    """
+
+    endpoint: str | None = Field(default=None, pattern=r"^https://[a-z0-9.-]+\.ingest\.monitor\.azure\.com$")
+    """Data collection endpoint."""
+    rule: str | None = Field(default=None, pattern=r"^dcr-[0-9a-f]{32}$")
+    """Immutable id of the data collection rule."""
+    table: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,44}_CL$")
+    identity: str = Field(default="system", pattern=r"^(system|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
+    """Client id of the node's user-assigned identity, where it has one."""
+
+
+class Cluster(Part):
+    """One of the nodes that hold one model together (a replica of several nodes)."""
+
+    role: Literal["head", "worker"]
+    """The head has the API, and is the one that is routed to."""
+    rank: int = Field(ge=0)
+    """0 is the head."""
+    head_address: str
+    """Private IP address: what nodes say to each other is not encrypted."""
+    nodes: int = Field(ge=2, le=64)
+    executor: Literal["ray", "native"] = "ray"
+    """ray: Ray's processes run on all nodes, and vLLM on the head. native: vLLM on all of them (`--nnodes`)."""
+
+    @model_validator(mode="after")
+    def _one_head(self) -> Cluster:
+        if (self.role == "head") != (self.rank == 0):
+            raise ValueError(f"the {self.role} has rank {self.rank}; the head has 0, and a worker 1 or more")
+        if self.rank >= self.nodes:
+            raise ValueError(f"rank {self.rank} of {self.nodes} nodes, the last one is {self.nodes - 1}")
+        try:
+            private = ipaddress.ip_address(self.head_address).is_private
+        except ValueError:
+            raise ValueError(f"headAddress: {self.head_address!r} is no IP address") from None
+        if not private:
+            raise ValueError(f"headAddress: {self.head_address} is no private address")
+        return self
+
+
 class NodeConfig(Part):
     """Everything a node needs to know about itself."""
 
@@ -131,3 +175,14 @@ class NodeConfig(Part):
     metrics_namespace: str = "Spillway"
     disks: Disks = Disks()
     staging: Staging = Staging()
+    logs: Logs | None = None
+    """None: access and audit logs stay in the node's journal."""
+    cluster: Cluster | None = None
+    """None: the node is a replica by itself."""
+
+    @model_validator(mode="after")
+    def _gpus_divide(self) -> NodeConfig:
+        gpus = self.model.tensor_parallel * self.model.pipeline_parallel
+        if self.cluster and gpus % self.cluster.nodes:
+            raise ValueError(f"cluster: {gpus} GPUs (tensor x pipeline parallel) over {self.cluster.nodes} nodes")
+        return self

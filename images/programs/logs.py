@@ -1,0 +1,86 @@
+"""Whether and where access and audit logs leave the node. `python -m images.programs.logs`, before the agent starts.
+
+Writes the agent's environment to /run/spillway-logs/environment. Exit code 1, and the agent does not start, where
+node.json names no destination: then logs stay in the journal. docs/observability.md has what leaves and what does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from images.node import NodeConfig
+from images.programs import settings, state
+from images.programs.journal import Journal
+
+DIRECTORY: Final = "/run/spillway-logs"
+VARIABLES: Final = {
+    "aws": ("LOGS_GROUP",),
+    "azure": ("LOGS_ENDPOINT", "LOGS_RULE", "LOGS_TABLE", "LOGS_IDENTITY"),
+    "gcp": (),
+}
+"""What fluent-bit.yaml of each cloud takes from the environment, beside what every one does."""
+
+
+class NoDestination(Exception):
+    """One line: why logs stay here."""
+
+
+def group(stack: str) -> str:
+    """The CloudWatch log group of a region stack, which the stack makes: the agent must not, retention costs money."""
+    return f"/spillway/{stack}/nodes"
+
+
+def environment(config: NodeConfig, instance: str) -> dict[str, str]:
+    """Variables of the agent. Raises NoDestination."""
+    if config.logs is None:
+        raise NoDestination("node.json names no logs; they stay in the journal")
+    found = {
+        "LOGS_CLOUD": config.cloud,
+        "LOGS_REGION": config.region,
+        "LOGS_STACK": config.stack,
+        "LOGS_POOL": config.pool,
+        "LOGS_NODE": instance,
+    }
+    if config.cloud == "aws":
+        return found | {"LOGS_GROUP": group(config.stack)}
+    if config.cloud == "gcp":
+        return found
+    if config.cloud == "azure":
+        logs = config.logs
+        if not (logs.endpoint and logs.rule and logs.table):
+            raise NoDestination("node.json: logs needs endpoint, rule and table on Azure")
+        return found | {
+            "LOGS_ENDPOINT": logs.endpoint,
+            "LOGS_RULE": logs.rule,
+            "LOGS_TABLE": logs.table,
+            "LOGS_IDENTITY": logs.identity,
+        }
+    raise NoDestination(f"no log service is known on {config.cloud}; logs stay in the journal")
+
+
+def main() -> int:
+    argparse.ArgumentParser(prog="logs", description=(__doc__ or "").splitlines()[0]).parse_args()
+    journal = Journal("logs")
+    try:
+        found = environment(settings.load(), settings.identity())
+    except settings.ConfigFault as error:
+        journal.tell("does not run", "error", detail=str(error))
+        return 1
+    except NoDestination as error:
+        journal.tell("stay here", detail=str(error))
+        return 1
+    path = Path(os.environ.get("SPILLWAY_LOGS_RUN", DIRECTORY)) / "environment"
+    # systemd's own quoting; the values are names, identifiers and one URL, checked by node.json's schema.
+    state.replace(path, "".join(f'{key}="{value}"\n' for key, value in found.items()).encode())
+    journal.tell(
+        "leave", detail=f"{found['LOGS_CLOUD']}: {found.get('LOGS_GROUP') or found.get('LOGS_TABLE') or 'log'}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
