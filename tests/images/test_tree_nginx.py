@@ -173,7 +173,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
             (f"listen {front.METRICS_PORT} ", f"listen {metrics_port} "),
             (log, f"{folder}/access.log"),
             ("user www-data;", "user root;" if os.geteuid() == 0 else ""),
-            ("worker_processes auto;", "worker_processes 1;"),
+            ("worker_processes 8;", "worker_processes 1;"),
         ],
     )
     process = subprocess.Popen(
