@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from infra.azure.region import Region
     from infra.config import AzureRegion
 
+VAULT_DELETED: Final = "already exists in deleted state"
+"""What a vault is refused with whose name a deleted one keeps."""
 SPREADING: Final = ("RoleDefinitionDoesNotExist", "PrincipalNotFound")
 """What an assignment is refused with while its role or its principal is not known everywhere yet."""
 SPREADING_TRIES: Final = 30
@@ -30,13 +32,18 @@ def build(config: AzureRegion) -> Region:
     """The region, registered. Raises NotFound, before anything but the provider is registered."""
     account = provider(config)  # the provider starts while the rest of the SDK is imported
     from infra.azure import names
-    from infra.azure.lookups import find_capacity, find_image, find_tenant
+    from infra.azure.lookups import check_network, check_zones, find_image, find_pool, find_tenant
     from infra.azure.region import Hooks, Region, RegionArgs
     from infra.function import package
 
     group = names.resource_group(config.stack_name)
     tenant = find_tenant(config.account, account)
     image = find_image(config, account)
+    check_network(config, account)
+    spot, on_demand = (names.scale_set(config.stack_name, pool) for pool in ("spot", "on-demand"))
+    spot_pool, on_demand_pool = find_pool(spot, group, account), find_pool(on_demand, group, account)
+    check_zones(config, spot_pool, spot, config.pools.types[0])
+    check_zones(config, on_demand_pool, on_demand, config.on_demand_types[0])
     archive = package.archive("azure")
     return Region(
         config.stack_name,
@@ -44,11 +51,11 @@ def build(config: AzureRegion) -> Region:
             config=config,
             image=image,
             tenant=tenant,
-            spot_capacity=find_capacity(names.scale_set(config.stack_name, "spot"), group, account),
-            on_demand_capacity=find_capacity(names.scale_set(config.stack_name, "on-demand"), group, account),
+            spot_capacity=spot_pool.capacity if spot_pool else 0,
+            on_demand_capacity=on_demand_pool.capacity if on_demand_pool else 0,
             package=archive,
             today=datetime.now(UTC).date(),
-            hooks=Hooks(publishing(config, archive), spreading),
+            hooks=Hooks(publishing(config, archive), spreading, vault_refused(config)),
         ),
         pulumi.ResourceOptions(providers={"azure-native": account}),
     )
@@ -90,3 +97,27 @@ async def spreading(args: pulumi.ErrorHookArgs) -> bool:
     first, longest = SPREADING_SECONDS
     await asyncio.sleep(min(first * tries, longest))
     return True
+
+
+def vault_refused(config: AzureRegion) -> Callable[[pulumi.ErrorHookArgs], Awaitable[bool]]:
+    """What is said when the name of the vault is taken, which is made before everything else of the region.
+
+    A deleted vault keeps its name, and there is no data source of deleted ones. It is not recovered unasked, as that
+    brings back its secrets and whoever may read them, nor purged, as they are gone then:
+    https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
+    """
+
+    async def say(args: pulumi.ErrorHookArgs) -> bool:
+        from infra.azure import names
+
+        if VAULT_DELETED in args.errors[0]:
+            vault, stack = names.vault(config.stack_name, config.account), config.stack_name
+            where = f"--name {vault} --location {config.region}"
+            pulumi.log.error(
+                f"spillway:region: the vault {vault} of an earlier {stack} is deleted and keeps its name for 7 days; "
+                f"nothing but the resource group was made. Without its secrets: `az keyvault purge {where}`, then `up`."
+                f" With them: `az keyvault recover {where}`, `spillway recover {stack}`, then `up`"
+            )
+        return False
+
+    return say

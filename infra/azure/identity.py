@@ -1,4 +1,4 @@
-"""Who a node is: one managed identity with exactly the rights it uses, and the vault for its secrets."""
+"""The vault for the nodes' secrets, and who a node is: one managed identity with exactly the rights it uses."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ _BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs
 class IdentityArgs:
     """What a node may touch.
 
-    group: the resource group's name, known once it stands. tenant: of the subscription. vault: its fixed name.
-    container_id: the container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write
-    it. patience: asked when a role assignment is refused; None where there is no engine to ask.
+    group: the resource group's name, known once it stands. vault: of its secrets (`secrets_vault`). container_id: the
+    container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write it. patience: asked
+    when a role assignment is refused; None where there is no engine to ask.
     """
 
     scope: Scope
     group: pulumi.Input[str]
-    tenant: str
-    vault: str
+    vault: azure.keyvault.Vault
     container_id: pulumi.Input[str]
     model_prefix: str
     patience: pulumi.ErrorHook | None = None
@@ -64,8 +63,44 @@ def path_condition(model_prefix: str) -> str:
     )
 
 
+def secrets_vault(
+    name: str,
+    scope: Scope,
+    group: pulumi.Input[str],
+    tenant: str,
+    vault: str,
+    parent: pulumi.Resource,
+    refused: pulumi.ErrorHook | None = None,
+) -> azure.keyvault.Vault:
+    """The vault of the region's secrets. vault: its fixed name. refused: asked when Azure refuses to make it.
+
+    The containers of the secrets are in it once `spillway secrets push` has filled them: Key Vault has no empty
+    secrets, and a value that the stack wrote would be in the stack's state.
+    """
+    return azure.keyvault.Vault(
+        f"{name}-secrets",
+        vault_name=vault,
+        resource_group_name=group,
+        location=scope.region,
+        properties=azure.keyvault.VaultPropertiesArgs(
+            tenant_id=tenant,
+            sku=azure.keyvault.SkuArgs(family="A", name="standard"),
+            enable_rbac_authorization=True,
+            enable_soft_delete=True,
+            # Purge protection is left out, as it can never be taken back and would hold the name through a rebuild.
+            soft_delete_retention_in_days=SOFT_DELETE_DAYS,
+            public_network_access="Enabled",  # rights say who gets in, wherever they push secrets from
+        ),
+        tags=scope.tags("identity", most=names.VAULT_TAGS_MAX),
+        opts=ResourceOptions(
+            parent=parent,
+            hooks=None if refused is None else pulumi.ResourceHookBinding(on_error=[refused]),
+        ),
+    )
+
+
 class Identity(pulumi.ComponentResource):
-    """Managed identity, role assignments and vault of the region's nodes."""
+    """Managed identity and role assignments of the region's nodes."""
 
     identity_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
@@ -85,25 +120,7 @@ class Identity(pulumi.ComponentResource):
             tags=scope.tags("identity"),
             opts=child,
         )
-        # The containers of the secrets are in it once `spillway secrets push` has filled them: Key Vault has no empty
-        # secrets, and a value that the stack wrote would be in the stack's state.
-        vault = azure.keyvault.Vault(
-            f"{name}-secrets",
-            vault_name=args.vault,
-            resource_group_name=args.group,
-            location=scope.region,
-            properties=azure.keyvault.VaultPropertiesArgs(
-                tenant_id=args.tenant,
-                sku=azure.keyvault.SkuArgs(family="A", name="standard"),
-                enable_rbac_authorization=True,
-                enable_soft_delete=True,
-                # Purge protection is left out, as it can never be taken back and would hold the name through a rebuild.
-                soft_delete_retention_in_days=SOFT_DELETE_DAYS,
-                public_network_access="Enabled",  # rights say who gets in, wherever they push secrets from
-            ),
-            tags=scope.tags("identity", most=names.VAULT_TAGS_MAX),
-            opts=child,
-        )
+        vault = args.vault
         told: list[tuple[str, pulumi.Input[str], str, str, str, str | None]] = [
             (
                 "models",

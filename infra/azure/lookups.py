@@ -1,5 +1,5 @@
-"""What a region needs to know of the subscription before it builds: the tenant, the baked image, and how many
-nodes the pools have by now.
+"""What a region needs to know of the subscription before it builds: the tenant, the baked image, and what
+of the region stands by now.
 
 Looked up first and waited for, so that what is missing is one clear line while nothing is registered yet, and so that
 every answer is a plain value that a preview can show.
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_azure_native as azure
 
+from infra import naming, standing
 from infra.azure import names
+from infra.azure.zones import pool_zones
 from infra.faults import NotFound, reason
 
 if TYPE_CHECKING:
@@ -99,9 +101,16 @@ def _find_definition(resource_group: str, gallery: str, family: str, provider: p
     return MachineImage(found.id)
 
 
-def find_capacity(scale_set: str, group: str, provider: pulumi.ProviderResource) -> int:
-    """How many machines a scale set is set to have now, 0 where there is no set yet. Raises NotFound when nobody can
-    tell.
+@dataclass(frozen=True, slots=True)
+class StandingPool:
+    """A scale set as it is now. capacity: how many machines it is set to have. zones: fixed when it was made."""
+
+    capacity: int
+    zones: tuple[str, ...]
+
+
+def find_pool(scale_set: str, group: str, provider: pulumi.ProviderResource) -> StandingPool | None:
+    """A scale set as it is now, None where there is no set yet. Raises NotFound when nobody can tell.
 
     An update of a scale set sends all of its SKU, and Azure neither takes one without a capacity nor keeps the one it
     has (https://github.com/Azure/vm-scale-sets/issues/70). What the state remembers is not what the fallback function
@@ -113,10 +122,46 @@ def find_capacity(scale_set: str, group: str, provider: pulumi.ProviderResource)
             resource_group_name=group, vm_scale_set_name=scale_set, opts=pulumi.InvokeOptions(provider=provider)
         )
     except Exception as error:  # as above
-        if re.search(r"\b(ResourceGroupNotFound|ResourceNotFound|NotFound)\b", str(error)):
-            return 0
+        if _is_absent(error):
+            return None
         raise NotFound(f"{POOLS_KEY}: cannot see how many nodes {scale_set} has: {reason(error)}") from None
-    return int(found.sku.capacity or 0) if found.sku else 0
+    return StandingPool(int(found.sku.capacity or 0) if found.sku else 0, tuple(found.zones or ()))
+
+
+def check_zones(config: AzureRegion, pool: StandingPool | None, scale_set: str, machine_type: str) -> None:
+    """Refuse zones that a scale set cannot have any more. Raises NotFound.
+
+    More zones may be added to some, as far as the plan goes; a set without any keeps its disks and its balance, which
+    zones change, and none can be taken away:
+    https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-use-availability-zones
+    """
+    if pool is not None:
+        standing.keep_zones(pool_zones(config, machine_type), pool.zones, f"the scale set {scale_set}", grows=True)
+
+
+def check_network(config: AzureRegion, provider: pulumi.ProviderResource) -> None:
+    """Refuse another CIDR than the standing network has. Raises NotFound.
+
+    The address space could be changed, the subnet with nodes in it cannot:
+    https://learn.microsoft.com/azure/virtual-network/virtual-network-manage-subnet#change-subnet-settings
+    """
+    network = naming.name(config.stack_name, "vnet")
+    try:
+        found = azure.network.get_virtual_network(
+            resource_group_name=names.resource_group(config.stack_name),
+            virtual_network_name=network,
+            opts=pulumi.InvokeOptions(provider=provider),
+        )
+    except Exception as error:  # as above
+        if _is_absent(error):
+            return
+        raise NotFound(f"{standing.CIDR_KEY}: cannot see the network {network}: {reason(error)}") from None
+    there = found.address_space.address_prefixes if found.address_space else None
+    standing.keep_cidr(config.network.cidr, there or (), f"the network {network}")
+
+
+def _is_absent(error: Exception) -> bool:
+    return re.search(r"\b(ResourceGroupNotFound|ResourceNotFound|NotFound)\b", str(error)) is not None
 
 
 def find_tenant(subscription: str, provider: pulumi.ProviderResource) -> str:

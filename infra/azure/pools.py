@@ -3,7 +3,7 @@
 No cloud falls back from spot to on-demand inside one group: a mix of priorities is a ratio only
 (https://learn.microsoft.com/azure/virtual-machine-scale-sets/spot-priority-mix), so there are two. Both are made empty;
 the fallback function alone sets how many nodes they have, by the stack file's target, floor and max. An update sends
-back the number that was found before it (`lookups.find_capacity`), as it cannot send none: a plan may show a change of
+back the number that was found before it (`lookups.find_pool`), as it cannot send none: a plan may show a change of
 the capacity that is only the state catching up.
 
 A new model of a scale set reaches the nodes that come after it, never those that serve: an upgrade that an `up` starts
@@ -50,7 +50,7 @@ class PoolsArgs:
 
     group: the resource group's name, known once it stands. spot, on_demand: their nodes. grace_seconds: from launch
     until a node that is not alive is replaced; longer than a boot, 10 to 90 minutes. spot_capacity, on_demand_capacity:
-    how many nodes they have now (`lookups.find_capacity`), 0 at first. after: what has to stand before a node boots.
+    how many nodes they have now (`lookups.find_pool`), 0 at first. after: what has to stand before a node boots.
     """
 
     scope: Scope

@@ -15,7 +15,7 @@ from infra.azure import names
 from infra.azure.balancer import Balancer, BalancerArgs
 from infra.azure.common import Scope, resource_group
 from infra.azure.events import Events, EventsArgs
-from infra.azure.identity import Identity, IdentityArgs
+from infra.azure.identity import Identity, IdentityArgs, secrets_vault
 from infra.azure.lookups import MachineImage
 from infra.azure.network import Network, NetworkArgs
 from infra.azure.node import Node, NodeArgs, PoolKind, node_config
@@ -36,10 +36,11 @@ TRAFFIC_MANAGER: Final = "AzureTrafficManager"
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What the engine calls on the way. publish: see ScalingArgs. spreading: whether a role assignment that was refused
-    is tried again."""
+    is tried again. vault: hears that the vault was refused."""
 
     publish: Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
     spreading: Callable[[pulumi.ErrorHookArgs], Awaitable[bool]]
+    vault: Callable[[pulumi.ErrorHookArgs], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,12 @@ class Region(pulumi.ComponentResource):
         self._account = names.storage_account(stack, config.account)
         self._vault = names.vault(stack, config.account)
         zones = region_zones(config.region)
-        group = resource_group(f"{name}-group", scope, self).name
+        refused = None if args.hooks is None else pulumi.ErrorHook(f"{name}-vault", args.hooks.vault)
+        alone = resource_group(f"{name}-group", scope, self).name
+        vault = secrets_vault(f"{name}-identity", scope, alone, args.tenant, self._vault, self, refused)
+        # All else waits for the vault: its name may be that of a deleted one, which keeps it for a week, and a region
+        # that cannot be finished is not begun.
+        group = pulumi.Output.all(alone, vault.name).apply(lambda names: str(names[0]))
         # A role or principal that was just made is not known everywhere:
         # https://github.com/Azure/azure-rest-api-specs/issues/2135
         patience = None if args.hooks is None else pulumi.ErrorHook(f"{name}-spreading", args.hooks.spreading)
@@ -106,8 +112,7 @@ class Region(pulumi.ComponentResource):
             IdentityArgs(
                 scope=scope,
                 group=group,
-                tenant=args.tenant,
-                vault=self._vault,
+                vault=vault,
                 container_id=storage.container_id,
                 model_prefix=model_prefix(config),
                 patience=patience,

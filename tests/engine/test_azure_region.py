@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.azure_native import tokens
-from sandbox.drift import change
+from sandbox.drift import change, delete
 from sandbox.kinds import Resource
 from sandbox.store import Store
 from tests.support.engine import EngineSandbox, changes
@@ -22,9 +22,13 @@ SPOT = f"spillway-{STACK}-spot"
 APP = f"{STACK}-scaling-fallback"
 
 
-def held(sandbox: EngineSandbox, token: str | None = None) -> list[Resource]:
+def everything(sandbox: EngineSandbox, token: str | None = None) -> list[Resource]:
     with Store(sandbox.directory).transaction(write=False) as tx:
-        return [r for r in tx.all("azure-native", token) if r.urn]
+        return tx.all("azure-native", token)
+
+
+def held(sandbox: EngineSandbox, token: str | None = None) -> list[Resource]:
+    return [r for r in everything(sandbox, token) if r.urn]
 
 
 def one(sandbox: EngineSandbox, token: str, name: str) -> Resource:
@@ -88,6 +92,29 @@ def test_a_region_lives_from_first_up_to_destroy(sandbox: EngineSandbox) -> None
     assert held(sandbox, tokens.SCALE_SET), "a refused destroy destroyed nothing"
     sandbox.pulumi("destroy", "--yes", "--ignore-protect", stack=STACK).ok()
     assert held(sandbox) == []
+
+    (left,) = [r for r in everything(sandbox) if r.token == tokens.DELETED_VAULT]
+    refused = sandbox.up(STACK).failed()
+    assert f"spillway:region: the vault {left['name']} of an earlier {STACK} is deleted" in refused.text
+    assert f"az keyvault purge --name {left['name']} --location eastus" in refused.text
+    assert [r.token for r in held(sandbox)] == [tokens.RESOURCE_GROUP], "what cannot be finished is not begun"
+    delete(sandbox.directory, left.id)  # purged
+    sandbox.up(STACK).ok()
+    assert len(held(sandbox, tokens.SCALE_SET)) == 2
+
+
+def test_what_a_live_region_has_for_good_is_one_clear_line_and_changes_nothing(editable: EngineSandbox) -> None:
+    editable.up(STACK).ok()
+    before = {r.id: r.inputs for r in held(editable)}
+    editable.edit_stack(STACK, "cidr: 10.40.0.0/16", "cidr: 10.41.0.0/16")
+    failed = editable.up(STACK).failed()
+    assert "spillway:region.network.cidr = 10.41.0.0/16: the network spillway-azure-eastus-vnet stands" in failed.text
+    editable.edit_stack(STACK, "cidr: 10.41.0.0/16", 'cidr: 10.40.0.0/16\n      zones: ["1", "2"]')
+    failed = editable.up(STACK).failed()
+    assert f"the scale set {SPOT} stands without zones: zones are fixed" in failed.text
+    assert "protect" not in failed.text
+    assert "Traceback" not in failed.text
+    assert {r.id: r.inputs for r in held(editable)} == before
 
 
 def test_a_live_region_keeps_its_nodes_through_every_change(editable: EngineSandbox) -> None:

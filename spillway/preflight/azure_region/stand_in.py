@@ -224,7 +224,9 @@ class StandInSubscription(StandInAsker, StoreReader):
 
     @once
     def deleted_vault(self, name: str) -> DeletedVault | None:
-        for left in self._all(tokens.DELETED_VAULT):
+        with self._cloud() as cloud:  # the name is one for all regions, and the stand-in keeps it under none
+            known = cloud.all(tokens.DELETED_VAULT)
+        for left in known:
             until = datetime.fromisoformat(left["until"])
             if str(left["name"]).lower() == name.lower() and until > datetime.now(UTC):
                 return DeletedVault(normal(str(left["location"])), until)
