@@ -1,7 +1,8 @@
 """Whether and where access and audit logs leave the node. `python -m images.programs.logs`, before the agent starts.
 
-Writes the agent's environment to /run/spillway-logs/environment. Exit code 1, and the agent does not start, where
-node.json names no destination: then logs stay in the journal. docs/observability.md has what leaves and what does not.
+Writes the agent's environment to /run/spillway-logs/environment. It is the unit's ExecCondition: exit code 1 where
+node.json names no destination, and the agent does not start; 255 where node.json cannot be read, which is tried again.
+docs/observability.md has what leaves and what does not.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def main() -> int:
         found = environment(settings.load(), settings.identity())
     except settings.ConfigFault as error:
         journal.tell("does not run", "error", detail=str(error))
-        return 1
+        return 255
     except NoDestination as error:
         journal.tell("stay here", detail=str(error))
         return 1

@@ -275,3 +275,9 @@ def test_without_a_destination_logs_stay(
     monkeypatch.setattr("sys.argv", ["logs"])
     assert logs.main() == 1
     assert not (tmp_path / "environment").exists()
+
+
+def test_a_node_json_that_cannot_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPILLWAY_NODE", str(tmp_path / "node.json"))
+    monkeypatch.setattr("sys.argv", ["logs"])
+    assert logs.main() == 255, "systemd skips a unit by 1 to 254, and starts it again after 255"
