@@ -156,13 +156,16 @@ def test_rebalance_leaves_the_node_to_its_group_unless_it_is_told_otherwise(
         async with watching(tmp_path, monkeypatch, "aws", rebalance) as seen:
             seen.metadata.rebalance()
             await seen.until(lambda: (state.read("notice") or {}).get("seen"))
+            if rebalance == "drain":
+                await seen.until(seen.calls)
+                assert seen.calls()[0] == "start --no-block spillway-drain@rebalance.service"
             await asyncio.sleep(0.6)
             found = mark.read()
             assert found is None or (found["cause"], found["deadline"]) == ("rebalance", None)
-            assert seen.calls()[:1] == (["start --no-block spillway-drain@rebalance.service"] if found else [])
+            assert bool(seen.calls()) == bool(found)
             seen.metadata.notice(100)  # and then the interruption comes all the same
             await seen.until(lambda: (mark.read() or {}).get("cause") == "spot")
-            assert mark.deadline(mark.read()) == pytest.approx(time.time() + 100, abs=5)
+            assert mark.deadline(mark.read()) == pytest.approx(time.time() + 100, abs=10)
             return found is not None
 
     assert asyncio.run(hear("wait")) is False
