@@ -1,42 +1,175 @@
-"""Amazon's side of a boot, as one process on loopback: metadata service, S3, Secrets Manager and CloudWatch (moto), and
-the autoscaling API with a launch hook that waits.
+"""A cloud's side of a boot, as one process on loopback: metadata service, object store, secret store, metrics; on AWS
+the autoscaling API as well, with a launch hook that waits.
 
-`python -m tests.boot.cloud --folder DIR --metadata-host HOST --metadata-port 80 --user-data FILE` puts weights and
-secrets in place and prints one line of JSON: the ports. `GET /state` on the control port tells what it was asked,
-`POST /notice {"seconds": 120}` and `/terminate` are what the cloud does to the node.
+`python -m tests.boot.cloud --cloud aws --folder DIR --metadata-host HOST --metadata-port 80 --user-data FILE` puts
+weights and secrets in place and prints one line of JSON: the control port, and the variables that lead a node's
+programs here, with `{host}` for this machine. `GET /state` on the control port tells what the cloud was asked,
+`POST /notice {"seconds": 120}` and `/terminate` are what it does to the node.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
+import contextlib
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
 from aiohttp import web
 
 from tests.support.node import staged, stores
 from tests.support.node.leaving import AutoScaling, api
 from tests.support.node.metadata import Metadata
 
+CLOUDS: Final = ("aws", "azure", "gcp")
 LAUNCHING, TERMINATING = "spillway-launching", "spillway-terminating"
-SHARD_BYTES: Final = 24 << 20
+SHARD_BYTES: Final = 8 << 20
 SHARDS: Final = 3
+VAULT: Final = "spillway-eastus.vault.azure.net"
+PROJECT: Final = "project"
+"""As the stand-in metadata service has it."""
+URIS: Final = {
+    "aws": f"s3://{staged.BUCKET}/{staged.FOLDER}",
+    "azure": f"az://spillwayweights/models/{staged.FOLDER}",
+    "gcp": f"gs://spillway-models/{staged.FOLDER}",
+}
+SECRETS: Final = {
+    "aws": ("spillway/tls", "spillway/api-keys"),
+    "azure": ("spillway-tls", "spillway-api-keys"),
+    "gcp": ("spillway-tls", "spillway-api-keys"),
+}
+"""Certificate and keys, by their names in the cloud's store."""
 
 
-def fill(url: str, folder: Path) -> None:
-    """The bucket and the two secrets, from the files in `folder`."""
-    staged.put_s3(url, staged.weights(SHARD_BYTES, SHARDS))
-    client = boto3.client(
-        "secretsmanager", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
-    client.create_secret(Name="spillway/tls", SecretString=(folder / "tls.pem").read_text())
-    client.create_secret(Name="spillway/api-keys", SecretString=(folder / "keys.json").read_text())
+def secrets(cloud: str, folder: Path) -> dict[str, str]:
+    """Name in the cloud's store -> value, from the files in `folder`."""
+    certificate, keys = SECRETS[cloud]
+    return {certificate: (folder / "tls.pem").read_text(), keys: (folder / "keys.json").read_text()}
+
+
+def revision() -> dict[str, bytes]:
+    """The weights with their manifest."""
+    files = staged.weights(SHARD_BYTES, SHARDS)
+    return {**files, "manifest.json": staged.manifest(files)}
+
+
+Found = tuple[dict[str, str], stores.Watched]
+"""Variables for the node, and what the object store was asked."""
+
+
+@contextlib.contextmanager
+def aws(folder: Path) -> Iterator[Found]:
+    import boto3
+
+    os.environ |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    with stores.moto() as (url, watched):
+        staged.put_s3(url, staged.weights(SHARD_BYTES, SHARDS))
+        who = {"aws_access_key_id": stores.KEY_ID, "aws_secret_access_key": stores.KEY_SECRET}
+        client = boto3.client("secretsmanager", endpoint_url=url, region_name="us-east-1", **who)
+        for name, value in secrets("aws", folder).items():
+            client.create_secret(Name=name, SecretString=value)
+        yield {"AWS_ENDPOINT_URL": url}, watched
+
+
+def _json(start: Callable[..., Any], status: int, body: Any, **headers: str) -> list[bytes]:
+    data = json.dumps(body).encode()
+    pairs = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+    start(f"{status} Told", pairs + [(name.replace("_", "-"), value) for name, value in headers.items()])
+    return [data]
+
+
+def key_vault(values: dict[str, str]) -> stores.App:
+    """Key Vault's GET of a secret: a challenge first, then by the token of the challenge's resource.
+
+    https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
+    """
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        name = environ["PATH_INFO"].removeprefix("/secrets/").strip("/")
+        if environ.get("HTTP_AUTHORIZATION") != f"Bearer {stores.TOKEN}":
+            # A name of its own port, so that the client takes the challenge for this vault's.
+            port = environ["HTTP_HOST"].rpartition(":")[2]
+            where = f'authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net:{port}"'
+            return _json(start, 401, {"error": {"code": "Unauthorized"}}, WWW_Authenticate=f"Bearer {where}")
+        if name not in values:
+            return _json(start, 404, {"error": {"code": "SecretNotFound", "message": name}})
+        identity = f"https://{environ['HTTP_HOST']}/secrets/{name}/1"
+        return _json(start, 200, {"value": values[name], "id": identity, "attributes": {"enabled": True}})
+
+    return app
+
+
+def secret_manager(values: dict[str, str]) -> stores.App:
+    """https://docs.cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access"""
+    paths = {f"/v1/projects/{PROJECT}/secrets/{name}/versions/latest:access": text for name, text in values.items()}
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        if environ.get("HTTP_AUTHORIZATION") != f"Bearer {stores.TOKEN}":
+            return _json(start, 401, {"error": {"status": "UNAUTHENTICATED"}})
+        if environ["PATH_INFO"] not in paths:
+            return _json(start, 404, {"error": {"status": "NOT_FOUND"}})
+        data = base64.b64encode(paths[environ["PATH_INFO"]].encode()).decode()
+        return _json(start, 200, {"payload": {"data": data}})
+
+    return app
+
+
+def metrics(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    """Takes every point."""
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return _json(start, 200, {})
+
+
+@contextlib.contextmanager
+def azure(folder: Path) -> Iterator[Found]:
+    objects = stores.Objects("blob")
+    objects.objects = {f"models/{staged.FOLDER}{path}": data for path, data in revision().items()}
+    watched = stores.Watched(objects)
+    pair = str(folder / "vault.pem")
+    with (
+        stores.serve(watched) as blobs,
+        stores.serve(key_vault(secrets("azure", folder)), (pair, pair)) as vault,
+        stores.serve(metrics) as points,
+    ):
+        port = vault.rsplit(":", 1)[1]
+        yield (
+            {
+                "SPILLWAY_BLOB_ENDPOINT": blobs,
+                "SPILLWAY_METRICS_ENDPOINT": points,
+                "REQUESTS_CA_BUNDLE": "/etc/spillway/authority.pem",
+                "VAULT": f"https://{VAULT}:{port}",
+            },
+            watched,
+        )
+
+
+@contextlib.contextmanager
+def gcp(folder: Path) -> Iterator[Found]:
+    objects = stores.Objects("gcs")
+    objects.objects = {f"spillway-models/{staged.FOLDER}{path}": data for path, data in revision().items()}
+    watched = stores.Watched(objects)
+    with (
+        stores.serve(watched) as buckets,
+        stores.serve(secret_manager(secrets("gcp", folder))) as manager,
+        stores.serve(metrics) as points,
+    ):
+        yield (
+            {
+                "STORAGE_EMULATOR_HOST": buckets,
+                "SPILLWAY_SECRETS_ENDPOINT": manager,
+                "SPILLWAY_METRICS_ENDPOINT": points,
+            },
+            watched,
+        )
+
+
+OPEN: Final = {"aws": aws, "azure": azure, "gcp": gcp}
 
 
 class Control:
@@ -52,17 +185,16 @@ class Control:
             return web.json_response(
                 {
                     "metadata": [[one.method, one.path, one.status] for one in self.metadata.asked],
+                    "approved": self.metadata.approved,
                     "scaling": self.scaling.asked,
                     "waiting": sorted(self.scaling.waiting),
-                    "storeBytes": self.watched.bytes(staged.FOLDER),
-                    "store": [[one.method, one.path, one.status] for one in self.watched.seen],
+                    "storeBytes": self.watched.bytes("safetensors"),
                 }
             )
         if what in ("notice", "rebalance", "terminate", "clear"):
             getattr(self.metadata, what)(**body)
-        elif what == "fresh":  # another instance of the group, as the cloud sees it
+        elif what == "fresh":  # nothing stands against the node, nothing was asked
             self.metadata.clear()
-            self.metadata.tree |= body
             self.scaling.waiting = {LAUNCHING, TERMINATING}
             self.scaling.asked.clear()
             self.watched.seen.clear()
@@ -77,24 +209,26 @@ async def run(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    os.environ |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
     scaling = AutoScaling()
     scaling.waiting = {LAUNCHING, TERMINATING}
-    with stores.moto() as (url, watched):
-        await asyncio.to_thread(fill, url, arguments.folder)
+    data = arguments.user_data.read_bytes() if arguments.user_data else b""
+    metadata = Metadata(arguments.cloud, user_data=data)
+    with OPEN[arguments.cloud](arguments.folder) as (variables, watched):
         watched.seen.clear()
-        metadata = Metadata("aws", user_data=arguments.user_data.read_bytes() if arguments.user_data else b"")
         control = Control(metadata, scaling, watched)
         await metadata.start(arguments.metadata_port, arguments.metadata_host)
         async with metadata, api(scaling.handle) as groups, api(control.handle) as told:
-            ports = {"moto": url, "scaling": groups, "control": told, "metadata": metadata.url}
-            print(json.dumps({name: int(value.rsplit(":", 1)[1]) for name, value in ports.items()}), flush=True)
+            if arguments.cloud == "aws":
+                variables["AWS_ENDPOINT_URL_AUTO_SCALING"] = groups
+            found = {name: value.replace("//127.0.0.1:", "//{host}:") for name, value in variables.items()}
+            print(json.dumps({"control": int(told.rsplit(":", 1)[1]), "environment": found}), flush=True)
             await stop.wait()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="cloud", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="with tls.pem and keys.json")
+    parser.add_argument("--cloud", choices=CLOUDS, default="aws")
+    parser.add_argument("--folder", type=Path, required=True, help="with tls.pem, keys.json and vault.pem")
     parser.add_argument("--metadata-host", default="127.0.0.1")
     parser.add_argument("--metadata-port", type=int, default=0)
     parser.add_argument("--user-data", type=Path, default=None)

@@ -24,7 +24,7 @@ def report(pytestconfig: pytest.Config) -> list[str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for rung in RUNGS:
-        mine = [item for item in items if item.path.name == f"test_{rung}.py"]
+        mine = [item for item in items if f"tests/boot/test_{rung}" in item.nodeid]
         if mine and (lacking := needs.lacks(rung)):
             for item in mine:
                 item.add_marker(pytest.mark.skip(reason=f"{RUNGS[rung]}: {lacking}"))
@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for outcome in ("passed", "failed", "error", "skipped"):
         for one in terminalreporter.stats.get(outcome, []):
             for rung in RUNGS:
-                if f"tests/boot/test_{rung}.py" in one.nodeid:
+                if f"tests/boot/test_{rung}" in one.nodeid:
                     counts[rung][outcome] = counts[rung].get(outcome, 0) + 1
     if not any(counts.values()):
         return

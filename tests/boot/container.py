@@ -58,7 +58,7 @@ class Container:
         lab = self.lab
         instance = "instance-id: i-0123456789abcdef0\nlocal-hostname: node\n"
         seed = {"meta-data": instance, "user-data": (lab.folder / "user-data").read_text()}
-        rootfs.make(self.root, "aws", environment=lab.environment, seed=seed)
+        rootfs.make(self.root, lab.cloud, environment=lab.environment, seed=seed, files=lab.files)
         for name in MASKED:
             rootfs.link(self.root / "etc/systemd/system" / name, "/dev/null")
         self.start()

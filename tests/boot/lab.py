@@ -19,14 +19,14 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from images.node import NodeConfig
+from images.node import Cloud, NodeConfig
 from images.render import render_user_data
 from tests.boot import cloud, rootfs
 from tests.support.node import staged
@@ -57,22 +57,26 @@ class Answer:
         return self.body.rstrip().endswith("data: [DONE]")
 
 
-def config() -> NodeConfig:
-    """The node of these boots. Its drain is short: a test waits for it."""
+def config(name: Cloud = "aws", vault: str = "") -> NodeConfig:
+    """The node of these boots. Its drain is short: a test waits for it. vault: URL of the Key Vault."""
+    certificate, keys = (f"{vault}/secrets/{one}" if vault else one for one in cloud.SECRETS[name])
+    hooks = {"hooks": {"launching": cloud.LAUNCHING, "terminating": cloud.TERMINATING}} if name == "aws" else {}
     return staged.node(
         Path("/"),
-        f"s3://{staged.BUCKET}/{staged.FOLDER}",
-        group="spillway-aws-us-east-1-spot",
+        cloud.URIS[name],
+        name,
+        group=f"spillway-{name}-spot",
         serving={"name": NAME},
-        hooks={"launching": cloud.LAUNCHING, "terminating": cloud.TERMINATING},
         drain={"noticeSeconds": 60, "deregisterSeconds": 3, "drainSeconds": 30},
         disks={"scratch": "/mnt/scratch", "data": "/var/lib/spillway"},
         staging={"connections": 4, "partMib": 8},
+        secrets={"certificate": certificate, "apiKeys": keys},
+        **hooks,
     )
 
 
-def certificate() -> tuple[str, str]:
-    """(authority, leaf with its key) as PEM, for NAME."""
+def certificates(*names: str) -> list[str]:
+    """PEM of an authority, then of a leaf with its key for each name."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -81,19 +85,23 @@ def certificate() -> tuple[str, str]:
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
     now = datetime.now(UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    authority = ec.generate_private_key(ec.SECP256R1())
 
-    def build(subject: str, key: Any) -> x509.CertificateBuilder:
+    def sign(subject: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, critical: bool) -> str:
         builder = x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named("boot test authority"))
         builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
-        return builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=30))
+        builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=30))
+        signed = builder.add_extension(extension, critical).sign(authority, hashes.SHA256())
+        return signed.public_bytes(serialization.Encoding.PEM).decode()
 
-    root = build("boot test authority", keys[0]).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-    leaf = build(NAME, keys[1]).add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), False)
-    pem = serialization.Encoding.PEM
-    form = (pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    signed = [one.sign(keys[0], hashes.SHA256()).public_bytes(pem).decode() for one in (root, leaf)]
-    return signed[0], signed[1] + keys[1].private_bytes(*form).decode()
+    root = x509.BasicConstraints(ca=True, path_length=0)
+    found = [sign("boot test authority", authority, root, True)]
+    for name in names:
+        key = ec.generate_private_key(ec.SECP256R1())
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        leaf = sign(name, key, x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+        found.append(leaf + key.private_bytes(*form).decode())
+    return found
 
 
 def _enter(namespace: str) -> None:
@@ -108,37 +116,33 @@ def _enter(namespace: str) -> None:
 
 
 class Lab:
-    """folder: of this boot, made here and removed at the end.
+    """A folder of this boot, a network and a cloud: made on entry, gone at the end.
 
-    outside: the node is a container of this network, so that metadata are at their real address in it; otherwise a
-    machine that reaches 127.0.0.1 here as 169.254.169.254.
+    machine: the node is one that reaches 127.0.0.1 of this network as 169.254.169.254; otherwise it is a container in
+    this network, where metadata are at their real address.
     """
 
-    def __init__(self, name: str, *, machine: bool) -> None:
+    def __init__(self, name: str, *, machine: bool, cloud: Cloud = "aws") -> None:
         self.name = f"spillway-{name}-{os.getpid()}"
         self.folder = rootfs.WORK / self.name
         self.machine = machine
-        self.config = config()
-        self.ports: dict[str, int] = {}
+        self.cloud: Cloud = cloud
+        self.config = config(cloud)
         self.https = 443
+        self.environment: dict[str, str] = {}
+        """/etc/spillway/environment."""
+        self._control = 0
         self._cloud: subprocess.Popen[str] | None = None
         self._threads: ThreadPoolExecutor | None = None
 
     @property
-    def host(self) -> str:
-        """Where the node finds the cloud."""
-        return "169.254.169.254" if self.machine else "127.0.0.1"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """/etc/spillway/environment."""
-        moto, scaling = (f"http://{self.host}:{self.ports[name]}" for name in ("moto", "scaling"))
+    def files(self) -> dict[str, str]:
+        """What the node has beside the image: the authority of the stand-ins, and their names."""
+        names = f"169.254.169.254 metadata.google.internal\n127.0.0.1 {cloud.VAULT}\n"
         return {
-            "AWS_ENDPOINT_URL": moto,
-            "AWS_ENDPOINT_URL_AUTO_SCALING": scaling,
-            "SPILLWAY_ENGINE_DEVICE": "cpu",
-            "SPILLWAY_ENGINE_ARGS": '"--start-seconds 1 --first-token-ms 20 --token-ms 40 --teardown-seconds 1"',
-            **({"SPILLWAY_LOCAL_DISKS": "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_*"} if self.machine else {}),
+            "etc/spillway/authority.pem": (self.folder / "authority.pem").read_text(),
+            # cloud-init writes /etc/hosts from this.
+            "etc/cloud/templates/hosts.debian.tmpl": f"## template:jinja\n127.0.0.1 localhost\n{names}",
         }
 
     def __enter__(self) -> Self:
@@ -152,9 +156,8 @@ class Lab:
         return self
 
     def _start(self) -> None:
-        authority, leaf = certificate()
-        (self.folder / "authority.pem").write_text(authority)
-        (self.folder / "tls.pem").write_text(leaf)
+        for name, pem in zip(("authority", "tls", "vault"), certificates(NAME, cloud.VAULT), strict=True):
+            (self.folder / f"{name}.pem").write_text(pem)
         key = {"name": "tester", "hash": f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", "limit": None}
         (self.folder / "keys.json").write_text(json.dumps([key]))
         (self.folder / "user-data").write_text(render_user_data(self.config))
@@ -165,7 +168,7 @@ class Lab:
             subprocess.run(address, check=True, timeout=20)
         self._threads = ThreadPoolExecutor(12, initializer=_enter, initargs=(self.name,))
         command = [
-            *self.inside, sys.executable, "-m", "tests.boot.cloud", "--folder", str(self.folder),
+            *self.inside, sys.executable, "-m", "tests.boot.cloud", "--cloud", self.cloud, "--folder", str(self.folder),
             "--metadata-host", "127.0.0.1" if self.machine else "169.254.169.254", "--metadata-port", "80",
             "--user-data", str(self.folder / "user-data"),
         ]  # fmt: skip
@@ -177,7 +180,18 @@ class Lab:
         line = self._cloud.stdout.readline()
         if not line:
             raise RuntimeError(f"the stand-in cloud does not start:\n{(self.folder / 'cloud.log').read_text()[-2000:]}")
-        self.ports = json.loads(line)
+        told = json.loads(line)
+        self._control = told["control"]
+        host = "169.254.169.254" if self.machine else "127.0.0.1"
+        found = {name: value.replace("{host}", host) for name, value in told["environment"].items()}
+        if vault := found.pop("VAULT", ""):
+            self.config = config(self.cloud, vault)
+            (self.folder / "user-data").write_text(render_user_data(self.config))
+        engine = "--start-seconds 1 --first-token-ms 20 --token-ms 40 --teardown-seconds 1"
+        found |= {"SPILLWAY_ENGINE_DEVICE": "cpu", "SPILLWAY_ENGINE_ARGS": f'"{engine}"'}
+        if self.machine:  # QEMU's model of a disk is another than Amazon's
+            found["SPILLWAY_LOCAL_DISKS"] = "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_*"
+        self.environment = found
 
     def __exit__(self, *_: object) -> None:
         if self._threads:
@@ -203,7 +217,7 @@ class Lab:
         """Says something to the stand-in cloud, or asks it for its `state`."""
 
         def work() -> dict[str, Any]:
-            connection = http.client.HTTPConnection("127.0.0.1", self.ports["control"], timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", self._control, timeout=20)
             with contextlib.closing(connection):
                 method, data = ("GET", None) if what == "state" else ("POST", json.dumps(body))
                 connection.request(method, f"/{what}", data, {"Content-Type": "application/json"})
@@ -313,9 +327,3 @@ def end(process: subprocess.Popen[Any], seconds: float = 10) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
             pipe.close()
-
-
-@contextlib.contextmanager
-def lab(name: str, *, machine: bool) -> Iterator[Lab]:
-    with Lab(name, machine=machine) as made:
-        yield made

@@ -96,7 +96,7 @@ RestartSec=1
 """
 MASKED: Final = (
     "getty.target", "serial-getty@.service", "systemd-firstboot.service", "apt-daily.timer", "apt-daily-upgrade.timer",
-    "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
+    "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "networking.service",
 )  # fmt: skip
 """Nothing of the image's: what only takes time in a machine that lives for a minute."""
 
@@ -202,12 +202,13 @@ def make(
     *,
     environment: dict[str, str] | None = None,
     seed: dict[str, str] | None = None,
+    files: dict[str, str] | None = None,
     agent: bool = False,
 ) -> Path:
     """A bootable root in `target`, which must not exist; the path again.
 
     environment: /etc/spillway/environment, where stand-ins are. seed: files of a NoCloud seed, without which the
-    cloud's own data source is asked. agent: the shell on /dev/ttyS1.
+    cloud's own data source is asked. files: more of them, by path. agent: the shell on /dev/ttyS1.
     """
     debian, python = base(), packages()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -223,6 +224,8 @@ def make(
     write(target, "etc/machine-id", "")
     write(target, "etc/resolv.conf", "")
     write(target, "etc/fstab", "")
+    for name, text in (files or {}).items():
+        write(target, name, text)
     if seed is not None:
         write(target, "etc/cloud/cloud.cfg.d/99-seed.cfg", "datasource_list: [NoCloud, None]\n")
         for name, text in seed.items():
