@@ -34,6 +34,8 @@ COMPONENTS: Final = "components.txt"
 ARCHIVE: Final = "spillway-image.tar"
 FOLDER: Final = "/var/tmp/spillway-image"
 """On the builder, where the archive is unpacked; gone at the end. Not /tmp, which may be memory."""
+RENDERED: Final = ".spillway-rendered"
+"""Marks a folder whose content a rendering may replace."""
 BUILDERS: Final[dict[Cloud, str]] = {
     "aws": "amazon-ebs",
     "azure": "azure-arm",
@@ -311,8 +313,14 @@ def _rendered(bake: Bake, archive: bytes, scripts: Sequence[Step], modern: bool)
 def write(bake: Bake, out: Path, *, modern: bool = True) -> Rendered:
     """Writes source/ (the files that go to the builder, to read) and packer/ (HCL and the archive) into `out`.
 
-    What is there of an earlier rendering is replaced. Raises ValueError as `prepare` does, OSError.
+    What is there of an earlier rendering is replaced, and nothing else: a folder `packer` may be somebody's own. Raises
+    ValueError as `prepare` does and for such a folder, OSError.
     """
+    for part in ("source", "packer"):
+        if (out / part).exists() and not (out / RENDERED).exists():
+            raise ValueError(f"{out}: has a {part} that is not of an earlier rendering; choose another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RENDERED).touch()
     for part in ("source", "packer"):
         shutil.rmtree(out / part, ignore_errors=True)
     source, packer = out / "source", out / "packer"

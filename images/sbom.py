@@ -131,8 +131,9 @@ def _pinned(cloud: Cloud, known: dict[str, str]) -> Iterator[Component]:
 def _purl(name: str, version: str, entry: Mapping[str, Any]) -> str:
     at = f"@{quote(version, safe='.-_~')}" if version else ""
     if "package" in entry:  # of Debian's kind, in the repository whose key is checked
-        vendor = str(entry["verify"]).split("'", 1)[0].lower()
         system = versions.load()["os"]
+        owner = re.match(r"(.+?)'s? repository key", str(entry["verify"]))
+        vendor = re.sub(r"[^a-z0-9]+", "-", owner[1].lower()) if owner else system["name"]
         return f"pkg:deb/{vendor}/{entry['package']}{at}?distro={system['name']}-{system['version']}"
     if f"https://pypi.org/project/{name}/" in entry["source"]:
         return pypi(name, version)

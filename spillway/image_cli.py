@@ -69,7 +69,9 @@ def render(
         raise SpillwayError(f"{name}: {error}") from None
     (out / "user-data.yaml").write_text(render_user_data(sample(name)))
     if as_json:
-        files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
+        files = sorted(
+            str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir() and path.name != source.RENDERED
+        )
         told = {"cloud": name, "family": bake.family, "version": bake.version, "regions": list(bake.regions)}
         typer.echo(json.dumps({**told, "source": rendered.checksum, "components": rendered.components, "files": files}))
         return

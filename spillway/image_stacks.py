@@ -67,7 +67,8 @@ def bake_of(
     account: needed when stack files name several: an image belongs to one. version: instead of the pinned one. example:
     a cloud without stack files is rendered with made-up names. Raises SpillwayError.
     """
-    family, version = pins()["image"]["family"], version or pins()["image"]["version"]
+    family = pins()["image"]["family"]
+    version = pins()["image"]["version"] if version is None else version
     if not VERSION.fullmatch(version):
         raise SpillwayError(
             f"--image-version {version}: expected three numbers such as 2026.11.2, as galleries have them"
