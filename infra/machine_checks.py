@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from infra.config import AwsRegion, RegionConfig
     from infra.sections import Architecture
 
+FAR_KM: Final = 1000
+"""So much farther than the nearest AWS region is no choice between neighbours (about 10 ms there and back in fibre)."""
 MIB_PER_MB: Final = (1 << 20) / 1e6
 
 
@@ -295,4 +297,23 @@ def advice(region: RegionConfig) -> tuple[str, ...]:
     if region.SPOT and region.CLOUD != "azure" and len(region.pools.types) < 3:  # a scale set has one size
         count = "one machine type" if len(region.pools.types) == 1 else "two machine types"
         lines.append(f"pools.types: {count}; spot capacity is found far more often with three")
-    return (*lines, *storage_checks.advice(region))
+    return (*lines, *_far(region), *storage_checks.advice(region))
+
+
+def _far(region: RegionConfig) -> Iterator[str]:
+    """A nearestAwsRegion that is not the nearest by far: latency records then send clients to other continents."""
+    named = region.nearest_aws_region
+    if region.CLOUD == "aws" or named is None:
+        return
+    from infra.dns import places
+
+    own, theirs = places.coordinates(region.CLOUD, region.region), places.coordinates("aws", named)
+    if own is None or theirs is None:
+        return
+    near, distance = places.nearest_aws(own, catalog.regions("aws"))
+    far = places.kilometres(own, theirs)
+    if far - distance > FAR_KM:
+        yield (
+            f"nearestAwsRegion: {named} is {far:,.0f} km from {region.region}, and {near} {distance:,.0f} km: latency "
+            f"records would send it clients that are near {named}"
+        )
