@@ -24,7 +24,7 @@ from filelock import FileLock
 from infra.stackfile import refuse_documents
 from sandbox.clouds import DISTRIBUTIONS, claim, write_whole
 from spillway.engine import Engine
-from spillway.errors import SpillwayError
+from spillway.errors import NoSuchCommand, SpillwayError
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSPHRASE = "sandbox"
@@ -181,7 +181,7 @@ def command_line(arguments: Sequence[str], project: Project, engine: Engine) -> 
         line = pulumi_command(line[1:], project)
     program = shutil.which(line[0], path=environment["PATH"])
     if program is None:
-        raise SpillwayError(f"{line[0]}: no such command")
+        raise NoSuchCommand(f"{line[0]}: no such command")
     return program, line, environment
 
 

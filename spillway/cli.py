@@ -123,7 +123,8 @@ def spillway(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (without the program's name) and returns the exit code.
 
-    0: done. 1: it could not be done, plain lines on standard error say why. 2: wrong usage. 130: Ctrl-C.
+    0: done. 1: it could not be done, plain lines on standard error say why. 2: wrong usage. 127: `sandbox run` of a
+    command that is not there. 130: Ctrl-C.
     SPILLWAY_TRACEBACK=1 adds the Python traceback.
     """
     try:
@@ -137,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 130
     except SpillwayError as error:
-        return _fail(error, *error.lines)
+        _fail(error, *error.lines)
+        return error.CODE
     except BrokenPipeError:  # `spillway ... | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -29,8 +29,13 @@ def region_stacks(folder: Path) -> list[str]:
     names = []
     for path in sorted(folder.glob("Pulumi.*.yaml")):
         name = stackfile.stack_of(path)
-        config, _ = stackfile.read_with_faults(path)
-        if not stackfile.is_global(name) and stackfile.holds_region(config):
+        if stackfile.is_global(name):
+            continue
+        try:
+            config, _ = stackfile.read_with_faults(path)
+        except ConfigError:  # told when it is loaded: one broken file keeps no other region from being asked
+            config = {}
+        if stackfile.holds_region(config):
             names.append(name)
     return names
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spillway.errors import SpillwayError
+from spillway.errors import SpillwayError, WrongUsage
 from spillway.options import Json, Profile, Stacks
 from spillway.preflight.clouds import NotCovered, preflight_of
 from spillway.preflight.context import MAX_IMAGE_AGE_DAYS
@@ -48,8 +48,10 @@ def command(
     Only asks, never changes anything. Exit code 0: nothing known speaks against `up`; 1: `up` or the fallback would
     fail, or nothing could be asked. Warnings and open questions do not fail.
     """
-    if (stack is None) == (not all_):
-        raise SpillwayError("preflight: name one stack, or --all for every region stack")
+    if stack is None and not all_:
+        raise WrongUsage("preflight: name one stack, or --all for every region stack")
+    if stack is not None and all_:
+        raise WrongUsage(f"preflight: {stack} and --all do not go together: one stack, or every region stack")
     from spillway.regions import every_region_stack, refuse_profile
 
     refuse_profile("preflight", sandbox, profile)

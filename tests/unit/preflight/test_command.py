@@ -183,8 +183,6 @@ def test_a_stack_with_a_faulty_file_does_not_keep_the_others_from_being_checked(
     ("arguments", "told"),
     [
         (["aws-eu-west-9"], f"{STACKS}/Pulumi.aws-eu-west-9.yaml: no such stack file; there are aws-us-east-1, "),
-        ([], "preflight: name one stack, or --all for every region stack"),
-        (["aws-us-east-1", "--all"], "preflight: name one stack, or --all for every region stack"),
         (["aws-us-east-1", "--sandbox", "--profile", "x"], "preflight: --profile x goes without --sandbox: "),
         (["global-cloudflare", "--profile", "x"], "preflight: --profile x goes with AWS, and global-cloudflare says"),
         (["global-traffic-manager", "--profile", "x"], "preflight: --profile x goes with AWS, and global-traffic-"),
@@ -304,3 +302,38 @@ def test_counts_are_words(number: float, noun: str, text: str) -> None:
 
 def test_what_ends_everything_is_lines_for_a_person() -> None:
     assert Unreachable("one line").lines == ("one line",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "preflight: name one stack, or --all for every region stack"),
+        (
+            ["aws-us-east-1", "--all"],
+            "preflight: aws-us-east-1 and --all do not go together: one stack, or every region",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"spillway: {told}")
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_no_yaml_fails_alone_and_the_others_are_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    shutil.copy(STACKS / "Pulumi.aws-us-east-1.yaml", folder)
+    (folder / "Pulumi.aws-us-west-2.yaml").write_text("config: [\n")
+    code = main(["preflight", "--all", "--sandbox", "--image-age", "3650", "--stacks", str(folder)])
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert err.startswith("spillway: stacks/Pulumi.aws-us-west-2.yaml: line 2, column 1: not YAML: ")
+    assert "aws-us-east-1: ready for `up` (3 notes)" in out
+    assert out.splitlines()[-1] == "aws-us-west-2: not checked"
