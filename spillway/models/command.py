@@ -16,7 +16,7 @@ from spillway.options import Json, Profile, Stack, Stacks
 
 if TYPE_CHECKING:
     from infra.config import RegionConfig
-    from spillway.models.work import Keeping, Listed, Open
+    from spillway.models.work import Keeping, Listed, Open, Put
 
 app = typer.Typer(no_args_is_help=True, help="Revisions of weights, in every region's model bucket.")
 
@@ -76,6 +76,11 @@ class _Command:
         return Keeping(frozenset((one.model.name, one.model.revision) for one in every), prune)
 
 
+def _code(results: Sequence[Put]) -> int:
+    """0 when something was done and nothing failed."""
+    return 0 if all(one.ok for one in results) and any(not one.skipped for one in results) else 1
+
+
 def _formed(option: str, value: str, form: Any) -> str:
     """A value in the form that stack files want. Raises SpillwayError."""
     from pydantic import TypeAdapter, ValidationError
@@ -111,7 +116,8 @@ def push(
     """Upload a folder as a revision to the bucket of every region that serves the model.
 
     In parts, several at once; a push that broke off goes on where it was, and what is there already is not sent again.
-    The manifest comes last. A revision is fixed: other files need another name. Exit code 1 when a region failed.
+    The manifest comes last. A revision is fixed: other files need another name. A region that was never deployed is
+    skipped unless it is named. Exit code 1 when a region failed, or every one was skipped.
     """
     from spillway.models import folder as folders
     from spillway.models import manifest, view, work
@@ -132,11 +138,19 @@ def push(
     totals = {config.stack_name: wanted.bytes for config in targets}
     with view.progress("to", totals, json_ or dry_run) as report:
         results = work.put(
-            targets, wanted, lambda _: FolderSource(folder), command.open, parallel, keeping, report, dry_run
+            targets,
+            wanted,
+            lambda _: FolderSource(folder),
+            command.open,
+            parallel,
+            keeping,
+            report,
+            dry_run,
+            skip_absent=not stack,
         )
     told = {"model": name, "revision": found_revision, "files": len(files), "bytes": wanted.bytes, "dryRun": dry_run}
     view.puts(results, told, json_)
-    return 0 if all(result.ok for result in results) else 1
+    return _code(results)
 
 
 @app.command()
@@ -160,7 +174,8 @@ def sync(
     """Copy a revision from one region's bucket to the others, also between clouds.
 
     Parts stream through this machine's memory and are hashed on the way; the copy is visible only when the hashes are
-    those of the manifest. Exit code 1 when a region failed.
+    those of the manifest. A region that was never deployed is skipped unless it is named. Exit code 1 when a region
+    failed, or every one was skipped.
     """
     from spillway.models import revisions, view, work
     from spillway.models.transfer import StoreSource
@@ -186,10 +201,20 @@ def sync(
         )
     source = StoreSource(store, revision_prefix(name, wanted_revision))
     with view.progress("to", {one.stack_name: wanted.bytes for one in targets}, json_ or dry_run) as report:
-        results = work.put(targets, wanted, lambda _: source, command.open, parallel, keeping, report, dry_run)
+        results = work.put(
+            targets,
+            wanted,
+            lambda _: source,
+            command.open,
+            parallel,
+            keeping,
+            report,
+            dry_run,
+            skip_absent=not stack,
+        )
     told = {"from": from_, "model": name, "revision": wanted_revision, "files": len(wanted.files)}
     view.puts(results, {**told, "bytes": wanted.bytes, "dryRun": dry_run}, json_)
-    return 0 if all(result.ok for result in results) else 1
+    return _code(results)
 
 
 @app.command("list")

@@ -22,6 +22,10 @@ class BucketError(SpillwayError):
     """What a bucket refused or did not answer, on one line."""
 
 
+class Fixed(BucketError):
+    """A revision that is there with other files; the same push can never succeed."""
+
+
 class NoBucket(BucketError):
     """There is no such bucket (yet)."""
 

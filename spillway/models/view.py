@@ -68,11 +68,16 @@ def puts(found: Sequence[Put], told: Mapping[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps({**told, "ok": ok, "regions": [one.describe() for one in found]}, indent=2))
         return
     typer.echo(f"{told['model']} {told['revision']}: {told['files']} files, {size(told['bytes'])}")
+    for one in found:
+        if one.skipped:
+            typer.echo(f"spillway: {one.stack} is skipped: {one.detail}", err=True)
+    found = [one for one in found if not one.skipped]
     table = tables.plain("stack", "state", "sent", "bucket", "")
     for one in found:
         sent = f"{one.files} files, {size(one.bytes)}" if one.bytes or one.files else "-"
         tables.add(table, one.state, one.stack, one.state, sent, one.where or "-", one.detail)
-    tables.show(table)
+    if found:
+        tables.show(table)
     for one in found:
         if one.pruned:
             typer.echo(f"{one.stack}: deleted {', '.join(one.pruned)}")
@@ -81,9 +86,10 @@ def puts(found: Sequence[Put], told: Mapping[str, Any], as_json: bool) -> None:
                 f"{one.stack}: older than the last {KEPT} and named by no stack file: {', '.join(one.old)}; "
                 "--prune deletes them"
             )
-    if not ok:
-        stacks = ", ".join(one.stack for one in found if not one.ok)
-        typer.echo(f"not everywhere: {stacks} failed; the same command goes on where it left off")
+    for again, later in ((True, "the same command goes on where it left off"), (False, "say another --revision")):
+        stacks = ", ".join(one.stack for one in found if not one.ok and one.again == again)
+        if stacks:
+            typer.echo(f"not everywhere: {stacks} failed; {later}")
 
 
 def listing(found: Sequence[Listed], model: str | None, sandbox: bool, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from spillway.errors import SpillwayError
 from spillway.models import manifest, revisions
 from spillway.models.manifest import File, Manifest
 from spillway.models.revisions import Revision
-from spillway.models.store import BucketError, ModelStore, NoBucket, Taken, one_line, part_bytes
+from spillway.models.store import Fixed, ModelStore, NoBucket, Taken, one_line, part_bytes
 from spillway.models.transfer import Source, Stopped, Transfer
 from spillway.regions import side_by_side
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Open = Callable[["RegionConfig"], ModelStore]
 Report = Callable[[str, int], None]
 """(stack, bytes): that much further; a negative number takes back."""
-PutState = Literal["pushed", "unchanged", "would push", "failed"]
+PutState = Literal["pushed", "unchanged", "would push", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,17 @@ class Put:
     bytes: int = 0
     pruned: tuple[str, ...] = ()
     old: tuple[str, ...] = ()
+    again: bool = True
+    """Of a failure: whether the same command, once the cause is gone, goes on."""
 
     @property
     def ok(self) -> bool:
         return self.state != "failed"
+
+    @property
+    def skipped(self) -> bool:
+        """Whether nobody asked for this region, and its bucket is not there yet."""
+        return self.state == "skipped"
 
     def describe(self) -> dict[str, Any]:
         """For `--json`."""
@@ -80,8 +87,12 @@ def put(
     keeping: Keeping,
     report: Report,
     dry_run: bool = False,
+    skip_absent: bool = False,
 ) -> list[Put]:
-    """A revision into every region's bucket, its manifest last."""
+    """A revision into every region's bucket, its manifest last.
+
+    skip_absent: a bucket that is not there is no failure.
+    """
     each = max(1, parallel // max(1, len(regions)))
     stop = Event()
 
@@ -93,8 +104,10 @@ def put(
             store.check()
             done = _put(config, wanted, source(config), store, each, report, stop, dry_run)
             return done if dry_run else _tidied(done, wanted.model, store, keeping)
+        except NoBucket as error:
+            return Put(config.stack_name, where, "skipped" if skip_absent else "failed", told(error))
         except SpillwayError as error:
-            return Put(config.stack_name, where, "failed", told(error))
+            return Put(config.stack_name, where, "failed", told(error), again=not isinstance(error, Fixed))
 
     return side_by_side(one, regions, stop)
 
@@ -112,7 +125,7 @@ def _put(
     stack = config.stack_name
     there = revisions.read_manifest(store, wanted.model, wanted.revision)
     if there is not None and not there.same_files(wanted):
-        raise BucketError(
+        raise Fixed(
             f"{store.where}: {wanted.model} {wanted.revision} is there with other files: a revision is fixed, "
             "nodes may be serving it; push these as another revision"
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from spillway.errors import SpillwayError
+from spillway.errors import SpillwayError, WrongUsage
 from spillway.options import Json, Profile, Stack, Stacks
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spillway.secrets.keys import ApiKey
     from spillway.secrets.pem import Pair
     from spillway.secrets.store import Kind
-    from spillway.secrets.work import Open, Value
+    from spillway.secrets.work import Open, Pushed, Value
 
 app = typer.Typer(no_args_is_help=True, help="One certificate and the API keys, in every region's secret store.")
 
@@ -49,31 +49,34 @@ def push(
     """Put a certificate with its key, the API keys, or both into every region's store.
 
     Checked first: key, order of the chain, dates, and that the certificate is for every name that leads to the regions.
-    A region that holds the same already is left alone. Exit code 1 when something was refused, or a region failed.
+    A region that holds the same already is left alone, and one that was never deployed is skipped unless it is named.
+    Exit code 1 when something was refused, a region failed, or every one was skipped.
     """
     from spillway.secrets import view, work
 
     if certificate is None and api_keys is None:
-        raise SpillwayError("secrets push: name --certificate FILE, --api-keys FILE, or both")
+        raise WrongUsage("secrets push: name --certificate FILE, --api-keys FILE, or both")
     if key is not None and certificate is None:
-        raise SpillwayError("secrets push: --key goes with --certificate")
+        raise WrongUsage("secrets push: --key goes with --certificate")
     regions, open_store = _regions(stacks, stack, sandbox, profile)
     read = _Inputs()
     values: dict[Kind, Value] = {}
     told: dict[str, Any] = {"sandbox": sandbox, "dryRun": dry_run, "certificate": None, "keys": None}
-    now = datetime.now(UTC)
-    if certificate is not None:
-        pair = _pair(read, certificate, key)
-        hosts = {host for names in _hosts(stacks, regions).values() for host in names}
-        told["certificate"] = _judged(pair, sorted(hosts), certificate, now)
+    pair = _pair(read, certificate, key) if certificate is not None else None
+    if pair is not None:
         values["certificate"] = work.certificate_value(pair)
     if api_keys is not None:
         listed = _listed(read, api_keys)
         told["keys"] = len(listed)
         values["api-keys"] = work.keys_value(listed)
-    results = work.push(regions, values, open_store, dry_run)
-    view.results(results, told, json_)
-    return 0 if all(result.ok for result in results) else 1
+    skipped = {} if stack else work.absent(regions, tuple(values), open_store)
+    there = [config for config in regions if config.stack_name not in skipped]
+    if pair is not None and certificate is not None:
+        told["certificate"] = _judged(pair, _hosts(stacks, there or regions), certificate, datetime.now(UTC))
+    results = work.push(there, values, open_store, dry_run)
+    left = [work.skipped(one, kind, skipped[one.stack_name]) for one in regions for kind in values if one not in there]
+    view.results([*results, *left], told, json_)
+    return _code([*results, *left])
 
 
 @app.command()
@@ -114,14 +117,16 @@ def key(
 ) -> int:
     """Make an API key: print it once, and add its hash to every region's list.
 
-    The key itself is kept nowhere. A region that failed gets it with --existing. Exit code 1 when a region failed.
+    The key itself is kept nowhere. A region that failed gets it with --existing; one that was never deployed is skipped
+    unless it is named. Exit code 1 when a region failed, or every one was skipped.
     """
     from spillway.secrets import keys, view, work
+    from spillway.secrets.store import NotThere
 
     if keys.name_fault(name):
         raise SpillwayError(f"secrets key: NAME {keys.name_fault(name)}")
     if remove and (existing or limit is not None):
-        raise SpillwayError("secrets key: --remove goes without --limit and --existing")
+        raise WrongUsage("secrets key: --remove goes without --limit and --existing")
     regions, open_store = _regions(stacks, stack, sandbox, profile)
     text = ""
     if not remove:
@@ -131,7 +136,11 @@ def key(
     except keys.NotKeys as error:
         raise SpillwayError(f"standard input: {error}") from None
     held = work.read_keys(regions, open_store)
-    wanted = dict(held)
+    absent = {one: str(found) for one, found in held.items() if isinstance(found, NotThere) and not stack}
+    left = [work.skipped(one, "api-keys", absent[one.stack_name]) for one in regions if one.stack_name in absent]
+    regions = [one for one in regions if one.stack_name not in absent]
+    wanted = {one: found for one, found in held.items() if one not in absent}
+    held = dict(wanted)
     faults = []
     for where, found in held.items():
         if isinstance(found, SpillwayError):
@@ -145,8 +154,13 @@ def key(
         raise SpillwayError(*faults)
     results = work.write_keys(regions, wanted, open_store)
     made = text if not remove and not existing and any(result.ok for result in results) else None
-    view.key(name, limit, made, results, sandbox, json_)
-    return 0 if all(result.ok for result in results) else 1
+    view.key(name, limit, made, [*results, *left], sandbox, json_)
+    return _code([*results, *left])
+
+
+def _code(results: Sequence[Pushed]) -> int:
+    """0 when something was done and nothing failed."""
+    return 0 if all(one.ok for one in results) and any(not one.skipped for one in results) else 1
 
 
 def _clashes(where: str, entry: ApiKey, found: Sequence[ApiKey]) -> list[str]:
@@ -198,14 +212,29 @@ def _pair(read: _Inputs, certificate: str, key: str | None) -> Pair:
         raise SpillwayError(f"--certificate = {certificate}: {error}{hint}") from None
 
 
-def _judged(pair: Pair, hosts: Sequence[str], file: str, now: datetime) -> dict[str, Any]:
-    """What may be told of the certificate, its warnings included. Raises SpillwayError when clients would refuse it."""
+def _judged(pair: Pair, hosts: Mapping[str, Sequence[str]], file: str, now: datetime) -> dict[str, Any]:
+    """What may be told of the certificate, its warnings included. hosts: stack -> the names that clients reach it by.
+
+    Raises SpillwayError when clients would refuse it, with the stacks that want what it lacks.
+    """
+    from spillway.preflight.secret_checks import covers
     from spillway.secrets import pem, work
 
-    found = list(pem.faults(pair, hosts, now))
-    failures = [fault.text for fault in found if fault.severity == "failure"]
-    if failures:
-        raise SpillwayError(*(f"--certificate = {file}: {text}" for text in failures))
+    found = list(pem.faults(pair, (), now))
+    lines = [f"--certificate = {file}: {fault.text}" for fault in found if fault.severity == "failure"]
+    missing: dict[str, list[str]] = {}
+    for stack, names in hosts.items():
+        for host in names:
+            if not covers(pair.names, host):
+                missing.setdefault(host, []).append(stack)
+    if missing:
+        told = ", ".join(f"{host} (wanted by {', '.join(stacks)})" for host, stacks in sorted(missing.items()))
+        names = ", ".join(pair.names[:5]) + (", ..." if len(pair.names) > 5 else "")
+        fits = [stack for stack in hosts if not any(stack in stacks for stacks in missing.values())]
+        hint = f"; it would do for {' '.join(f'--stack {stack}' for stack in fits)}" if fits else ""
+        lines.append(f"--certificate = {file}: not for {told}: its names are {names or 'none'}{hint}")
+    if lines:
+        raise SpillwayError(*lines)
     return {**work.certificate_facts(pair, now), "warnings": [fault.text for fault in found]}
 
 

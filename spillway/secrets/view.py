@@ -31,11 +31,21 @@ def results(found: Sequence[Pushed], told: Mapping[str, Any], as_json: bool) -> 
         typer.echo(
             f"certificate for {names}, until {certificate['expires'][:10]} ({certificate['daysLeft']} days left)"
         )
-    tables.show(_pushed_table(found))
+    _skipped(found)
+    done = [one for one in found if not one.skipped]
+    if done:
+        tables.show(_pushed_table(done))
     failed = [one for one in found if not one.ok]
     if failed:
         stacks = ", ".join(dict.fromkeys(one.stack for one in failed))
-        typer.echo(f"not everywhere: {stacks} failed; the same command goes on where it left off")
+        later = "; the same command goes on where it left off" if all(one.again for one in failed) else ""
+        typer.echo(f"not everywhere: {stacks} failed{later}")
+
+
+def _skipped(found: Sequence[Pushed]) -> None:
+    """Says which regions were left out, on standard error, once for each."""
+    for stack, why in {one.stack: one.detail for one in found if one.skipped}.items():
+        typer.echo(f"spillway: {stack} is skipped: {why}", err=True)
 
 
 def _pushed_table(found: Sequence[Pushed]) -> Table:
@@ -71,7 +81,10 @@ def key(name: str, limit: int | None, made: str | None, found: Sequence[Pushed],
         }
         typer.echo(json.dumps(body, indent=2))
         return
-    tables.show(_pushed_table(found), err=True)
+    _skipped(found)
+    done = [one for one in found if not one.skipped]
+    if done:
+        tables.show(_pushed_table(done), err=True)
     if made is not None:
         typer.echo(f"the key of {name}; it is kept nowhere and cannot be shown again:", err=True)
         typer.echo(made)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.config import RegionConfig
 
 Open = Callable[["RegionConfig"], SecretStore]
-PushState = Literal["pushed", "unchanged", "would push", "failed"]
+PushState = Literal["pushed", "unchanged", "would push", "failed", "skipped"]
 ShowState = Literal["failure", "unknown", "warning", "note", "ok"]
 SEVERITY: Final[tuple[ShowState, ...]] = ("failure", "unknown", "warning", "note", "ok")
 
@@ -72,10 +72,17 @@ class Pushed:
     state: PushState
     detail: str = ""
     version: str = ""
+    again: bool = True
+    """Of a failure: whether the same command, once the cause is gone, goes on."""
 
     @property
     def ok(self) -> bool:
         return self.state != "failed"
+
+    @property
+    def skipped(self) -> bool:
+        """Whether nobody asked for this region, and it is not there yet."""
+        return self.state == "skipped"
 
     def describe(self) -> dict[str, Any]:
         """For `--json`."""
@@ -93,6 +100,34 @@ class Pushed:
 def secret_name(config: RegionConfig, kind: Kind) -> str:
     """The name that the stack file gives."""
     return config.secrets.certificate if kind == "certificate" else config.secrets.api_keys
+
+
+def absent(regions: Sequence[RegionConfig], kinds: Sequence[Kind], open_store: Open) -> dict[str, str]:
+    """Stack -> why, for those that have no secret at all for these kinds: their `up` has never been. What else keeps a
+    store from being asked is told when something is done there."""
+
+    def one(config: RegionConfig) -> str:
+        why = ""
+        try:
+            store = open_store(config)
+            for kind in kinds:
+                try:
+                    store.read(secret_name(config, kind))
+                except NotThere as error:
+                    why = one_line(error)
+                else:
+                    return ""
+        except SpillwayError:
+            return ""
+        return why
+
+    found = zip(regions, side_by_side(one, regions), strict=True)
+    return {config.stack_name: why for config, why in found if why}
+
+
+def skipped(config: RegionConfig, kind: Kind, why: str) -> Pushed:
+    """A region that was left out, as `absent` says."""
+    return Pushed(config.stack_name, kind, secret_name(config, kind), "", "skipped", why)
 
 
 def push(
@@ -120,7 +155,8 @@ def _push(config: RegionConfig, kind: Kind, value: Value, store: SecretStore, dr
     base = Pushed(config.stack_name, kind, name, store.where, "pushed")
     size = len(value.text.encode())
     if size > store.most_bytes:
-        return replace(base, state="failed", detail=f"{size:,} bytes, {store.where} takes {store.most_bytes:,}")
+        told = f"{size:,} bytes, {store.where} takes {store.most_bytes:,}"
+        return replace(base, state="failed", detail=told, again=False)
     detail = ""
     try:
         try:

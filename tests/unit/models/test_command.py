@@ -19,7 +19,7 @@ from spillway.cli import main
 from spillway.models import transfer
 from tests.unit.models.snapshots import COMMIT, snapshot
 from tests.unit.region_commands import Run, runner, two_regions
-from tests.unit.stack_data import STACKS
+from tests.unit.stack_data import SHIPPED, STACKS
 
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "us-west-2")
@@ -407,3 +407,44 @@ def test_before_the_first_up_list_has_no_fault_to_tell_and_rollback_nothing_to_n
     code, _, err = run("rollback", "--stack", "aws-us-east-1")
     assert (code, err.count("\n")) == (1, 1)
     assert "no bucket holds a whole revision from before the present one" in err
+
+
+def test_a_region_that_was_never_deployed_is_skipped_and_named_it_is_a_failure(
+    run: Any, stacks: Path, weights: Path
+) -> None:
+    absent = "aws-us-east-2"
+    text = (SHIPPED / f"Pulumi.{absent}.yaml").read_text().replace("deepseek-r1\n", f"{MODEL}\n")
+    (stacks / f"Pulumi.{absent}.yaml").write_text(text.replace("dtype: fp8", "dtype: bfloat16"))
+    code, out, err = run("push", str(weights), "--revision", NAMED)
+    assert code == 0, (out, err)
+    assert err.startswith(f"spillway: {absent} is skipped: ")
+    assert "the stack's `up` makes it" in err
+    assert absent not in out
+    named = run("push", str(weights), "--revision", NAMED, "--json", "--stack", absent, "--stack", "aws-us-east-1")
+    assert named[0] == 1
+    assert {stack: one["state"] for stack, one in regions(named).items()} == {
+        absent: "failed", "aws-us-east-1": "unchanged",
+    }  # fmt: skip
+    synced = run("sync", "--from", "aws-us-east-1", "--json")
+    assert synced[0] == 0
+    assert regions(synced)[absent]["state"] == "skipped"
+
+
+def test_where_no_bucket_is_there_everything_is_skipped_and_the_exit_code_is_1(
+    run: Any, sandbox: Path, weights: Path
+) -> None:
+    shutil.rmtree(sandbox)
+    code, out, err = run("push", str(weights), "--revision", NAMED)
+    assert code == 1
+    assert err.count(" is skipped: ") == 2
+    assert "failed" not in out
+
+
+def test_other_files_under_a_fixed_revision_are_not_promised_to_go_on(run: Any, weights: Path) -> None:
+    assert run("push", str(weights), "--revision", NAMED)[0] == 0
+    (weights / "config.json").unlink()
+    (weights / "config.json").write_text('{"another": true}')
+    code, out, _ = run("push", str(weights), "--revision", NAMED)
+    assert code == 1
+    assert "a revision is fixed" in out.replace("\n", " ")
+    assert out.splitlines()[-1] == "not everywhere: aws-us-east-1, aws-us-west-2 failed; say another --revision"

@@ -17,7 +17,7 @@ from sandbox.server import make_provider
 from spillway.cli import main
 from tests.unit.region_commands import Run, runner, two_regions
 from tests.unit.secrets.certificates import Issued, bundle, fresh, leaf
-from tests.unit.stack_data import STACKS
+from tests.unit.stack_data import SHIPPED
 
 REGIONS = ("us-east-1", "us-west-2")
 ACCOUNT = "123456789012"
@@ -106,14 +106,28 @@ def test_dry_run_pushes_nothing(run: Any, containers: Path, cert: Issued, tmp_pa
     assert set(pushed(run(*arguments)).values()) == {"pushed"}
 
 
-def test_a_region_that_is_not_deployed_fails_alone_and_is_named(
+def test_a_region_that_was_never_deployed_is_skipped_and_named_it_is_a_failure(
     run: Any, stacks: Path, containers: Path, cert: Issued, tmp_path: Path
 ) -> None:
-    shutil.copy(STACKS / "Pulumi.aws-us-east-2.yaml", stacks)
+    shutil.copy(
+        SHIPPED / "Pulumi.aws-us-east-2.yaml", stacks
+    )  # its name is r1.example.com, for which nothing is pushed
     code, out, err = run("push", "--certificate", str(tmp_path / "cert.pem"))
-    assert code == 1
-    assert err == ""
-    assert "spillway/aws-us-east-2/certificate: not in the stand-in Secrets Manager, us-east-2, account " in out
+    assert code == 0
+    absent = "spillway/aws-us-east-2/certificate: not in the stand-in Secrets Manager, us-east-2, account "
+    assert err.startswith(f"spillway: aws-us-east-2 is skipped: {absent}")
+    assert err.count("\n") == 1
+    assert "aws-us-east-2" not in out
+    skipped = run("push", "--certificate", str(tmp_path / "cert.pem"), "--json")
+    assert skipped[0] == 0
+    assert pushed(skipped)["aws-us-east-2", "certificate"] == "skipped"
+    made = run("key", "web")
+    assert made[0] == 0
+    assert "aws-us-east-2 is skipped: " in made[2]
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps([{"name": "web", "hash": "sha256:" + "0a" * 32}]))
+    code, out, err = run("push", "--api-keys", str(path), "--stack", "aws-us-east-1", "--stack", "aws-us-east-2")
+    assert (code, err) == (1, "")
     assert out.splitlines()[-1] == "not everywhere: aws-us-east-2 failed; the same command goes on where it left off"
     one = run("push", "--certificate", str(tmp_path / "cert.pem"), "--json", "--stack", "aws-us-east-1")
     assert pushed(one) == {("aws-us-east-1", "certificate"): "unchanged"}
@@ -140,8 +154,34 @@ def test_a_certificate_that_clients_would_refuse_is_pushed_nowhere(run: Any, con
     (tmp_path / "cert.pem").write_text(bundle(leaf(("other.example.com",))))
     code, out, err = run("push", "--certificate", str(tmp_path / "cert.pem"))
     assert (code, out) == (1, "")
-    assert "not for llm-us.example.com, llm.example.com: its names are other.example.com" in err
+    wanted = "(wanted by aws-us-east-1, aws-us-west-2)"
+    assert f"not for llm-us.example.com {wanted}, llm.example.com {wanted}: its names are other.example.com\n" in err
     assert "empty: nodes stay unready" in run("show")[1]
+
+
+def test_a_certificate_for_one_name_says_which_stack_wants_another_one(
+    run: Any, stacks: Path, containers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cert.pem").write_text(bundle(leaf(("llm.example.com", "llm-us.example.com"))))
+    path = stacks / "Pulumi.aws-us-west-2.yaml"
+    path.write_text(path.read_text().replace("name: llm.example.com", "name: r1.example.com"))
+    code, _, err = run("push", "--certificate", str(tmp_path / "cert.pem"))
+    assert code == 1, err
+    assert "not for r1.example.com (wanted by aws-us-west-2): its names are " in err
+    assert err.endswith("; it would do for --stack aws-us-east-1\n")
+    assert run("push", "--certificate", str(tmp_path / "cert.pem"), "--stack", "aws-us-east-1")[0] == 0
+
+
+def test_where_nothing_is_deployed_every_region_is_skipped_and_the_exit_code_is_1(
+    run: Any, sandbox: Path, cert: Issued, tmp_path: Path
+) -> None:
+    code, out, err = run("push", "--certificate", str(tmp_path / "cert.pem"))
+    assert code == 1
+    assert [line.split(":")[1] for line in err.splitlines()[-2:]] == [
+        " aws-us-east-1 is skipped", " aws-us-west-2 is skipped",
+    ]  # fmt: skip
+    assert "failed" not in out
+    assert not sandbox.exists()
 
 
 def test_a_certificate_near_its_end_is_pushed_with_a_warning_and_shown_with_one(
@@ -282,7 +322,8 @@ def test_nothing_secret_is_logged_shown_or_printed(
 )
 def test_wrong_use_is_one_line(run: Any, arguments: list[str], told: str) -> None:
     code, out, err = run(*arguments)
-    assert (code, out) == (1, "")
+    usage = arguments == ["push"] or ("goes with" in told and "sandbox" not in told)
+    assert (code, out) == (2 if usage else 1, "")
     assert err.startswith(f"spillway: {told}")
     assert err.count("\n") == 1
 
