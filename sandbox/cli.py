@@ -10,9 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from infra.faults import shown
-from sandbox.clouds import DISTRIBUTIONS, VARIABLE, dismantle, is_sandbox, registry, sandbox_dir
+from sandbox.clouds import (
+    DISTRIBUTIONS,
+    VARIABLE,
+    dismantle,
+    is_sandbox,
+    known_clouds,
+    package_of,
+    registry,
+    sandbox_dir,
+)
 from sandbox.project import Project, command_line
-from spillway.errors import SpillwayError
+from spillway.errors import SpillwayError, WrongUsage
 
 app = typer.Typer(no_args_is_help=True, help="Stand-in clouds: deploy with no account, no credentials and no network.")
 weather_app = typer.Typer(no_args_is_help=True, help="What the stand-in clouds are short of, and what fails there.")
@@ -32,7 +41,8 @@ def run(context: typer.Context) -> None:
     With the stand-in providers, a backend of its own and a passphrase of its own.
 
     Pools, model bucket and zone are protected: to replace or destroy them add --ignore-protect, as for a real account.
-    Stacks are initialised on first use. Example: spillway sandbox run -- pulumi up --yes --stack aws-us-east-1
+    The exit code is the command's; 127 when there is no such command, as in a shell. Stacks are initialised on first
+    use. Example: spillway sandbox run -- pulumi up --yes --stack aws-us-east-1
     """
     from rich.console import Console
 
@@ -40,7 +50,7 @@ def run(context: typer.Context) -> None:
 
     arguments = context.args[1:] if context.args[:1] == ["--"] else context.args
     if not any(arguments[:1]):
-        raise typer.BadParameter("name a command after --, for example: spillway sandbox run -- pulumi stack ls")
+        raise WrongUsage("sandbox run: name a command after --, for example: spillway sandbox run -- pulumi stack ls")
     os.execve(*command_line(arguments, Project(sandbox_dir()), ensure_engine(Console(stderr=True))))
 
 
@@ -55,8 +65,10 @@ def show(
     """List what the stand-in clouds hold. Secret values are never shown."""
     from sandbox import show as view
 
-    if cloud is not None and cloud not in DISTRIBUTIONS:
-        raise SpillwayError(f"--cloud = {cloud}: allowed are {', '.join(DISTRIBUTIONS)}")
+    if cloud is not None:
+        cloud = package_of(cloud)
+        if cloud not in DISTRIBUTIONS:
+            raise SpillwayError(f"--cloud = {shown(cloud)}: allowed are {known_clouds()}")
     found = view.holdings(sandbox_dir(), cloud, region, type_)
     rows = view.launches(sandbox_dir(), region, cloud) if launches else None
     if json_:
@@ -146,15 +158,18 @@ def weather_sold_out(
     zone: Annotated[str, typer.Option(help="Zone or pattern: us-east-1a, us-east-1*, us-central1-a, eastus-1.")] = "*",
     type_: Annotated[str, typer.Option("--type", help="Machine type or pattern, such as p4d.*.")] = "*",
     market: Annotated[str, typer.Option(help="spot, on-demand or *.")] = "*",
-    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")] = "*",
+    region: Annotated[str, typer.Option(help="Region or pattern, such as us-east-1.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure.")] = "*",
 ) -> None:
-    """Take capacity away, by zone, machine type and market.
+    """Take capacity away, by region, zone, machine type and market.
 
     No machine that fits can be launched; without an option none at all.
     """
-    from sandbox import forecast
+    from sandbox import forecast, whereabouts
 
-    forecast.add(sandbox_dir(), "soldOut", {"cloud": cloud, "zone": zone, "type": type_, "market": market})
+    whereabouts.refuse_unknown(cloud, region=region, zone=zone)
+    entry = {"cloud": cloud, "region": region, "zone": zone, "type": type_, "market": market}
+    forecast.add(sandbox_dir(), "soldOut", entry)
 
 
 @weather_app.command("quota")
@@ -162,11 +177,12 @@ def weather_quota(
     name: Annotated[str, typer.Argument(help="Quota code or name, such as L-417A185B.")],
     value: Annotated[float, typer.Argument(help="The new limit.")],
     region: Annotated[str, typer.Option(help="Region or pattern.")] = "*",
-    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure.")] = "*",
 ) -> None:
     """Set a quota of the stand-in account."""
-    from sandbox import forecast
+    from sandbox import forecast, whereabouts
 
+    whereabouts.refuse_unknown(cloud, region=region)
     forecast.add(sandbox_dir(), "quotas", {"cloud": cloud, "region": region, "name": name, "value": value})
 
 
@@ -179,7 +195,7 @@ def weather_fault(
     times: Annotated[int | None, typer.Option(help="How many calls it strikes; all when left out.")] = None,
     seconds: Annotated[float, typer.Option(help="For slow and slow-answer: how long.")] = 1.0,
     message: Annotated[str | None, typer.Option(help="For fail: `Code: text` of the refusal.")] = None,
-    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")] = "*",
+    cloud: Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure.")] = "*",
 ) -> None:
     """Make the API misbehave."""
     from sandbox import forecast
@@ -193,7 +209,7 @@ def weather_fault(
     forecast.add(sandbox_dir(), "faults", entry)
 
 
-Cloud = Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure-native.")]
+Cloud = Annotated[str, typer.Option(help="Cloud or pattern, such as gcp or azure.")]
 Region = Annotated[str, typer.Option(help="Region or pattern, such as us-east-1.")]
 Address = Annotated[str, typer.Option(help="Address or pattern; the only way to name one that no stand-in holds.")]
 
@@ -212,13 +228,14 @@ def weather_down(
 
     Health checks fail there, and the stand-in's DNS moves clients away. Says which addresses that hits now.
     """
-    from sandbox import forecast
+    from sandbox import forecast, whereabouts
 
     named = (cloud, region, address) != ("*", "*", "*")
     if named and all_:
-        raise SpillwayError("--all: not together with --region, --cloud or --address")
+        raise WrongUsage("--all: not together with --region, --cloud or --address")
+    whereabouts.refuse_unknown(cloud, region=region)
     if not named and not all_:
-        raise SpillwayError("name what goes down with --region, --cloud or --address, or everything with --all")
+        raise WrongUsage("name what goes down with --region, --cloud or --address, or everything with --all")
     typer.echo(forecast.take_down(sandbox_dir(), cloud=cloud, region=region, address=address, kind=kind))
 
 

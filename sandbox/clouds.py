@@ -21,6 +21,21 @@ DISTRIBUTIONS = {
 """Pulumi package -> the distribution on PyPI whose schema the stand-in enforces."""
 
 
+WORDS = {"azure": "azure-native", "tencent": "tencentcloud"}
+"""What stack files call a cloud -> its Pulumi package; the others have one name."""
+
+
+def package_of(word: str) -> str:
+    """The Pulumi package of a cloud, by that name or by the stack files'; anything else (a pattern) as it is."""
+    return WORDS.get(word, word)
+
+
+def known_clouds() -> str:
+    """The words that are taken for a cloud, for error lines."""
+    other = {package: word for word, package in WORDS.items()}
+    return ", ".join(f"{other[name]} ({name})" if name in other else name for name in DISTRIBUTIONS)
+
+
 def registry(package: str) -> Registry:
     """The registry of a cloud, with all its types loaded."""
     module = package.replace("-", "_")

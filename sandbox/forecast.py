@@ -9,7 +9,7 @@ from typing import Any, get_args
 import yaml
 
 from infra.faults import shown
-from sandbox.clouds import WEATHER, claim, write_whole
+from sandbox.clouds import WEATHER, claim, package_of, write_whole
 from sandbox.store import STRIKES
 from sandbox.weather import Down, DownKind, Weather, load, parse
 from spillway.errors import SpillwayError
@@ -79,7 +79,7 @@ def lift(directory: Path, *, cloud: str, region: str, address: str) -> list[Down
     Returns them: none when nothing is down. Raises SpillwayError when others are, and says which.
     """
     weather = read(directory)
-    wanted = {"cloud": cloud, "region": region, "address": address}
+    wanted = {"cloud": package_of(cloud), "region": region, "address": address}
 
     def fits(entry: Down) -> bool:
         return all(fnmatch.fnmatchcase(getattr(entry, key), pattern) for key, pattern in wanted.items())

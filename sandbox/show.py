@@ -16,6 +16,7 @@ from sandbox.clouds import DISTRIBUTIONS, WEATHER, registry
 from sandbox.kinds import Resource
 from sandbox.store import CLOUDS, Store
 from sandbox.values import join, spread_secrets
+from spillway import tables
 
 HIDDEN = "[secret]"
 GLOBAL = "global"
@@ -123,7 +124,7 @@ def print_holdings(found: list[dict[str, Any]], *, filtered: bool = False) -> No
             table.add_column(column, overflow="fold")
         for e in rows:
             table.add_row(e["type"].rsplit(":", 1)[-1], e["name"], e["id"])
-        console.print(table)
+        tables.show(table)
 
 
 def print_launches(rows: list[dict[str, Any]]) -> None:
@@ -131,7 +132,7 @@ def print_launches(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print("The stand-in clouds hold no groups.")
     for row in rows:
-        console.print(f"[bold]{row['group']}[/bold] ({row['region']})", highlight=False)
+        console.print(f"[bold]{row['group']}[/bold] ({row['region']})", highlight=False, soft_wrap=True)
         if not row["launches"]:
             console.print("  wants no instance")
         for launch in row["launches"]:

@@ -1,7 +1,7 @@
 """Weather: what the stand-in cloud is short of, and how its API misbehaves. A YAML file in the sandbox directory.
 
     soldOut:
-      - {cloud: aws, zone: us-east-1*, type: p4d.*, market: spot}
+      - {cloud: aws, region: us-east-1, zone: us-east-1*, type: p4d.*, market: spot}
     quotas:
       - {cloud: aws, region: us-east-1, name: L-417A185B, value: 96}
     faults:
@@ -29,7 +29,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from sandbox.clouds import DISTRIBUTIONS
+from sandbox.clouds import DISTRIBUTIONS, known_clouds, package_of
 from sandbox.rules import shown
 from spillway.errors import SpillwayError
 
@@ -45,15 +45,17 @@ class _Entry(BaseModel):
     @field_validator("cloud")
     @classmethod
     def _fits_a_cloud(cls, pattern: str) -> str:
-        """`azure` would be weather nowhere, and nobody told."""
+        """As the stand-ins are called; one that there is not would be weather nowhere, and nobody told."""
+        pattern = package_of(pattern)
         if not any(_hit(cloud, pattern) for cloud in DISTRIBUTIONS):
-            raise PydanticCustomError("no_cloud", "fits no stand-in cloud; they are " + ", ".join(DISTRIBUTIONS))
+            raise PydanticCustomError("no_cloud", "fits no stand-in cloud; they are " + known_clouds())
         return pattern
 
 
 class SoldOut(_Entry):
-    """Zone, machine type and market with no capacity."""
+    """Region, zone, machine type and market with no capacity."""
 
+    region: str = "*"
     zone: str = "*"
     type: str = "*"
     market: Literal["spot", "on-demand", "*"] = "*"
@@ -98,7 +100,11 @@ class Weather(BaseModel):
 
     def is_sold_out(self, cloud: str, zone: str, machine_type: str, market: str) -> bool:
         return any(
-            _hit(cloud, s.cloud) and _hit(zone, s.zone) and _hit(machine_type, s.type) and s.market in (market, "*")
+            _hit(cloud, s.cloud)
+            and _hit(region_of(cloud, zone), s.region)
+            and _hit(zone, s.zone)
+            and _hit(machine_type, s.type)
+            and s.market in (market, "*")
             for s in self.sold_out
         )
 
@@ -130,6 +136,14 @@ class Weather(BaseModel):
             for i, f in enumerate(self.faults)
             if _hit(cloud, f.cloud) and f.operation in (operation, "*") and _hit(token, f.type) and _hit(name, f.name)
         ]
+
+
+def region_of(cloud: str, zone: str) -> str:
+    """The region of a zone as the stand-ins write it: us-east-1a, us-central1-a, ap-guangzhou-3, eastus-1 (or eastus,
+    of machines in no zone)."""
+    if cloud == "aws":
+        return zone.rstrip("abcdefghijklmnopqrstuvwxyz") or zone
+    return zone.rpartition("-")[0] or zone
 
 
 def _hit(value: str, pattern: str) -> bool:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import forecast
-from sandbox.weather import WeatherError, load, parse
+from sandbox import forecast, show
+from sandbox.clouds import VARIABLE
+from sandbox.weather import WeatherError, load, parse, region_of
+from spillway.cli import main
 from spillway.errors import SpillwayError
 
 
@@ -80,7 +82,81 @@ def test_entries_are_added_read_and_cleared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("section", ["soldOut", "quotas", "faults", "down"])
 def test_weather_of_a_cloud_that_there_is_not_is_refused_with_those_that_there_are(section: str) -> None:
     more = {"quotas": ", name: x, value: 1", "faults": ", kind: fail"}.get(section, "")
-    with pytest.raises(WeatherError, match='cloud = "azure": fits no stand-in cloud; they are aws, azure-native'):
-        parse(f"{section}:\n  - {{cloud: azure{more}}}\n")
-    for pattern in ("azure*", "gcp", "*"):
+    with pytest.raises(WeatherError, match=r'cloud = "azur": fits no stand-in cloud; they are aws, azure .azure-nat'):
+        parse(f"{section}:\n  - {{cloud: azur{more}}}\n")
+    for pattern in ("azure", "tencent", "azure*", "gcp", "*"):
         parse(f"{section}:\n  - {{cloud: '{pattern}'{more}}}\n")
+
+
+def test_a_cloud_is_named_as_stack_files_or_as_packages_name_it(tmp_path: Path) -> None:
+    weather = parse("soldOut: [{cloud: azure}]\ndown: [{cloud: tencent}]\n")
+    assert weather.is_sold_out("azure-native", "eastus-1", "t", "spot")
+    assert weather.serving("192.0.2.1", "tencentcloud", "ap-guangzhou") == "blackhole"
+    forecast.take_down(tmp_path, cloud="azure", region="eastus", address="*", kind="refused")
+    assert forecast.read(tmp_path).down[0].cloud == "azure-native"
+    (gone,) = forecast.lift(tmp_path, cloud="azure", region="*", address="*")
+    assert gone.region == "eastus"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "inside", "outside"),
+    [
+        ("aws", "us-east-1a", "us-east-2a"),
+        ("gcp", "us-central1-f", "us-east1-b"),
+        ("azure-native", "eastus-2", "eastus2-1"),
+        ("azure-native", "eastus", "eastus2"),
+        ("tencentcloud", "ap-guangzhou-3", "ap-shanghai-3"),
+    ],
+)
+def test_a_whole_region_is_sold_out(cloud: str, inside: str, outside: str) -> None:
+    weather = parse(f"soldOut: [{{region: {region_of(cloud, inside)}, market: spot}}]")
+    assert weather.is_sold_out(cloud, inside, "t", "spot")
+    assert not weather.is_sold_out(cloud, inside, "t", "on-demand")
+    assert not weather.is_sold_out(cloud, outside, "t", "spot")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            "down --region mars",
+            "--region mars: fits no region of any cloud; names are as the clouds write them, such as",
+        ),
+        ("down --region us-esat-1", "--region us-esat-1: fits no region of any cloud (did you mean us-east-1?)"),
+        ("down --region us-east-1 --cloud azure", "--region us-east-1: fits no region of azure"),
+        ("sold-out --zone nowhere-1", "--zone nowhere-1: fits no zone of any cloud"),
+        ("sold-out --region us-east-1 --zone us-west-2a", "--zone us-west-2a: fits no zone of us-east-1 (did you mean"),
+        ("quota L-417A185B 4 --region us-east-9", "--region us-east-9: fits no region of any cloud (did you mean"),
+        ("down --cloud azur", 'weather: down.0.cloud = "azur": fits no stand-in cloud'),
+    ],
+)
+def test_weather_where_nothing_is_is_refused(
+    arguments: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "sandbox"))
+    assert main(["sandbox", "weather", *arguments.split()]) == 1
+    assert capsys.readouterr().err.startswith(f"spillway: {told}")
+    assert not (tmp_path / "sandbox").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "down --region us-*", "down --region eastus --cloud azure", "sold-out --zone us-east-1*",
+        "down --cloud cloudflare",
+        "sold-out --zone eastus-1 --cloud azure", "sold-out --region us-central1 --market spot", "sold-out --zone *-f",
+        "quota plan 1 --cloud cloudflare --region global",
+    ],
+)  # fmt: skip
+def test_weather_of_what_there_is_is_taken(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "sandbox"))
+    assert main(["sandbox", "weather", *arguments.split()]) == 0, capsys.readouterr().err
+
+
+def test_a_listing_in_a_pipe_does_not_fold_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    id = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/net/" + "x" * 120
+    rows = [{"cloud": "aws", "region": "us-east-1", "type": "aws:lb/listener:Listener", "name": "n" * 40, "id": id}]
+    show.print_holdings(rows)
+    assert id in capsys.readouterr().out
