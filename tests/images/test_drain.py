@@ -116,7 +116,7 @@ def test_an_engine_that_does_not_end_is_killed_while_there_is_time_to_tell_the_c
             assert outcome.startswith("lost: ")  # the connection broke; not a short answer that looks whole
             assert outcome != "lost: cut"
             killed = stamps(world, "kill")[0] - begun
-            assert killed == pytest.approx(9 if cloud == "aws" else 11, abs=1.2)
+            assert (7.8 if cloud == "aws" else 9.8) <= killed <= 12
             assert len(group.actions("CompleteLifecycleAction")) == (1 if cloud == "aws" else 0)
             assert len(metadata.approved) == (1 if cloud == "azure" else 0)
 

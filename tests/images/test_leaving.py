@@ -60,7 +60,7 @@ def test_a_notice_empties_the_node_in_time_and_loses_nothing_that_was_accepted(t
                 assert world.calls().count("stop --no-block vllm.service") == 1
                 assert not [call for call in world.calls() if call.startswith("kill")]
                 # the balancers had their time before the engine was asked to end
-                assert stamps(world, "stop")[0] - found["begun"] == pytest.approx(2.0, abs=0.6)
+                assert 1.9 <= stamps(world, "stop")[0] - found["begun"] < 10
                 completed = group.actions("CompleteLifecycleAction")
                 if cloud == "aws":
                     assert [one["LifecycleHookName"] for one in completed] == ["drain"]
