@@ -17,7 +17,7 @@ CIDR_KEY: Final = "spillway:region.network.cidr"
 ZONES_KEY: Final = "spillway:region.network.zones"
 PAGE: Final = "docs/changes.md"
 
-_ABSENT: Final = re.compile(r"not ?found|no matching|\b404\b", re.IGNORECASE)
+_ABSENT: Final = re.compile(r"not ?found|no matching|find resource|empty result|\b404\b", re.IGNORECASE)
 
 
 def is_absent(error: Exception) -> bool:
@@ -41,7 +41,14 @@ def keep_cidr(wanted: str, standing: Collection[str], network: str, *, grows: bo
     )
 
 
-def keep_zones(wanted: Collection[str], standing: Collection[str], pool: str, *, grows: bool = False) -> None:
+def keep_zones(
+    wanted: Collection[str],
+    standing: Collection[str],
+    pool: str,
+    *,
+    grows: bool = False,
+    why: str = "zones are fixed when a pool is made",
+) -> None:
     """Refuse other zones than a pool has. standing: what it has, nothing when it was made without zones. grows: whether
     the cloud takes more zones for a pool that has some. Raises NotFound."""
     new, old = set(wanted), set(standing)
@@ -51,6 +58,6 @@ def keep_zones(wanted: Collection[str], standing: Collection[str], pool: str, *,
     again = f"Write {', '.join(sorted(old))} again" if old else "Leave zones out again"
     more = ", to which others may be added" if grows and old else ""
     raise NotFound(
-        f"{ZONES_KEY} = [{', '.join(sorted(new))}]: {pool} stands {has}{more}: zones are fixed when a pool is made. "
-        f"{again}, or take the pools down, which ends their nodes, and build them anew: {PAGE}"
+        f"{ZONES_KEY} = [{', '.join(sorted(new))}]: {pool} stands {has}{more}: {why}. "
+        f"{again}, or take the region down, which ends its nodes, and build it with the new ones: {PAGE}"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import cidr
+from infra import cidr, naming, standing
 from infra.faults import NotFound, reason
 
 if TYPE_CHECKING:
@@ -96,6 +96,42 @@ def find_checkers(network: Network, region: str, provider: pulumi.ProviderResour
     except Exception as error:  # as above
         raise NotFound(f"{CHECKERS_KEY}: cannot find the prefix list {name}: {reason(error)}") from None
     return {"route53": found.id}
+
+
+def check_network(config: AwsRegion, provider: pulumi.ProviderResource) -> None:
+    """Refuse another CIDR than the standing VPC has; AWS changes no VPC's first one. Raises NotFound.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+    """
+    try:
+        found = aws.ec2.get_vpc(
+            tags={"spillway:stack": config.stack_name}, opts=pulumi.InvokeOptions(provider=provider)
+        )
+    except Exception as error:  # as above
+        # Several are what a lost answer leaves, and `spillway recover`, which plans first, is for that.
+        if standing.is_absent(error) or "multiple" in str(error):
+            return
+        raise NotFound(f"{standing.CIDR_KEY}: cannot see the VPC of {config.stack_name}: {reason(error)}") from None
+    standing.keep_cidr(config.network.cidr, [found.cidr_block], f"the network {found.id}")
+
+
+def check_zones(config: AwsRegion, provider: pulumi.ProviderResource) -> None:
+    """Refuse to take a zone away from a standing region; more may be added. Raises NotFound.
+
+    The network load balancer has an address in each zone, and the provider replaces one that loses a subnet
+    (https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/elbv2/load_balancer.go), whose name
+    is taken until the old one goes. Groups and balancer have the same zones, so the first group tells.
+    """
+    group = naming.pool_name(config.stack_name, naming.POOLS[0])
+    try:
+        found = aws.autoscaling.get_group(name=group, opts=pulumi.InvokeOptions(provider=provider))
+    except Exception as error:  # as above
+        if standing.is_absent(error):
+            return
+        raise NotFound(f"{standing.ZONES_KEY}: cannot see the group {group}: {reason(error)}") from None
+    if found.availability_zones:
+        why = "the load balancer has an address in each, and would be replaced by another with other addresses"
+        standing.keep_zones(config.zones, found.availability_zones, f"the group {group}", grows=True, why=why)
 
 
 def find_block(reservation: str, provider: pulumi.ProviderResource) -> CapacityBlock:

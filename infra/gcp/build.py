@@ -21,12 +21,14 @@ def build(config: GcpRegion) -> Region:
     """The region, registered. Raises NotFound, before anything but the provider is registered."""
     account = provider(config)  # the provider starts while the rest of the SDK is imported
     from infra.function import package
-    from infra.gcp.lookups import check_image, find_image, find_project
+    from infra.gcp.lookups import check_image, check_network, check_zones, find_image, find_project
     from infra.gcp.region import Region, RegionArgs
 
     image = find_image(config.image, account)
     check_image(image, config.storage.root)
     project = find_project(config.account, account)
+    check_network(config, account)
+    check_zones(config, account)
     archive = package.write("gcp", ARCHIVES)
     return Region(
         config.stack_name,

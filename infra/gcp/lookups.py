@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 import pulumi_gcp as gcp
 
+from infra import naming, standing
 from infra.faults import NotFound, reason
 from infra.gcp import names
 
 if TYPE_CHECKING:
+    from infra.config import GcpRegion
     from infra.gcp.disks import Root
     from infra.gcp.sections import GcpImage
 
@@ -86,3 +88,39 @@ def find_project(project: str, provider: pulumi.ProviderResource) -> Project:
     if not found.billing_account:
         raise NotFound(f"{ACCOUNT_KEY}: the project {project} has no billing account; nothing can be built in it")
     return Project(found.number, found.billing_account.removeprefix("billingAccounts/"))
+
+
+def check_network(config: GcpRegion, provider: pulumi.ProviderResource) -> None:
+    """Refuse another CIDR than the standing subnetwork has, unless it is a wider one around it, which Google Cloud
+    takes in place: https://docs.cloud.google.com/vpc/docs/create-modify-vpc-networks#expand-subnet. Raises NotFound."""
+    name = names.name(config.stack_name, "nodes")
+    try:
+        found = gcp.compute.get_subnetwork(
+            name=name, region=config.region, project=config.account, opts=pulumi.InvokeOptions(provider=provider)
+        )
+    except Exception as error:  # as above
+        if standing.is_absent(error):
+            return
+        raise NotFound(f"{standing.CIDR_KEY}: cannot see the subnetwork {name}: {reason(error)}") from None
+    standing.keep_cidr(config.network.cidr, [found.ip_cidr_range], f"the subnetwork {name}", grows=True)
+
+
+def check_zones(config: GcpRegion, provider: pulumi.ProviderResource) -> None:
+    """Refuse other zones than the standing groups have. Raises NotFound.
+
+    Both groups are made with the same ones, so the first tells. Zones of a group are chosen when it is made:
+    https://docs.cloud.google.com/compute/docs/instance-groups/distributing-instances-with-regional-instance-groups
+    """
+    group = names.pool_name(config.stack_name, naming.POOLS[0])
+    try:
+        found = gcp.compute.get_region_instance_group_manager(
+            name=group, region=config.region, project=config.account, opts=pulumi.InvokeOptions(provider=provider)
+        )
+    except Exception as error:  # as above
+        if standing.is_absent(error):
+            return
+        raise NotFound(f"{standing.ZONES_KEY}: cannot see the group {group}: {reason(error)}") from None
+    # Links where the API has them: .../zones/us-central1-a
+    there = [zone.rsplit("/", 1)[-1] for zone in found.distribution_policy_zones or ()]
+    if there:  # a group that nobody told about has all of the region
+        standing.keep_zones(config.zones, there, f"the group {group}")

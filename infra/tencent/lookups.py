@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
-from tencentcloud_iac_pulumi import images, user
+from tencentcloud_iac_pulumi import images, user, vpc
 
+from infra import naming, standing
 from infra.faults import NotFound, reason
 from infra.tencent import names
 
 if TYPE_CHECKING:
+    from infra.config import TencentRegion
     from infra.tencent.sections import TencentImage, TencentRootDisk
 
 IMAGE_KEY: Final = "spillway:region.image"
@@ -92,3 +94,18 @@ def check_image(image: MachineImage, root: TencentRootDisk) -> None:
     """Refuse an image that does not fit on the system disk. Raises NotFound."""
     if image.size_gib > root.size_gib:
         raise NotFound(f"{ROOT_KEY} = {root.size_gib}: the image {image.id} needs {image.size_gib} GiB")
+
+
+def check_network(config: TencentRegion, provider: pulumi.ProviderResource) -> None:
+    """Refuse another CIDR than the standing VPC has. Raises NotFound.
+
+    https://www.tencentcloud.com/document/product/215/31805
+    """
+    name = naming.name(config.stack_name, "vpc")
+    try:
+        found = vpc.get_instances(name=name, opts=pulumi.InvokeOptions(provider=provider)).instance_lists
+    except Exception as error:  # as above
+        raise NotFound(f"{standing.CIDR_KEY}: cannot see the network {name}: {reason(error)}") from None
+    # The API finds names by a part of them. Several are what a lost answer leaves.
+    there = {one.cidr_block for one in found or () if one.name == name}
+    standing.keep_cidr(config.network.cidr, there, f"the network {name}")

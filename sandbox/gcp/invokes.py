@@ -32,6 +32,10 @@ _SUBNETWORK: Final = (
     "name", "description", "gatewayAddress", "ipCidrRange", "ipv6AccessType", "network", "privateIpGoogleAccess",
     "project", "region", "secondaryIpRanges", "selfLink", "stackType", "subnetworkId",
 )  # fmt: skip
+_GROUP: Final = (
+    "name", "baseInstanceName", "description", "distributionPolicyTargetShape", "distributionPolicyZones",
+    "fingerprint", "instanceGroup", "project", "selfLink", "targetSize", "waitForInstances", "waitForInstancesStatus",
+)  # fmt: skip
 _ACCOUNT: Final = ("accountId", "disabled", "displayName", "email", "member", "name", "project", "uniqueId")
 
 
@@ -160,6 +164,20 @@ def get_subnetwork(args: Args, cloud: Cloud) -> dict[str, Any]:
     if found is None:
         raise not_found(id)
     return {"region": region, **_shown(found, *_SUBNETWORK)}
+
+
+@GCP.invoke("gcp:compute/getRegionInstanceGroupManager:getRegionInstanceGroupManager")
+def get_region_group(args: Args, cloud: Cloud) -> dict[str, Any]:
+    """A regional group by name or self link."""
+    project = _project(args, cloud)
+    wanted = str(args.get("selfLink") or args.get("name"))
+    link = links.parse(wanted)
+    region = (link.region if link else None) or args.get("region") or cloud.region
+    id = f"projects/{project}/regions/{region}/instanceGroupManagers/{links.name_of(wanted)}"
+    found = next((g for g in cloud.all(tokens.GROUP) if g.id == id), None)
+    if found is None:
+        raise not_found(id)
+    return {"region": region, **_shown(found, *_GROUP)}
 
 
 @GCP.invoke("gcp:serviceaccount/getAccount:getAccount")

@@ -1,4 +1,4 @@
-"""Data sources: who is logged in, and machine images."""
+"""Data sources: who is logged in, machine images, and networks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sandbox.kinds import Args, Cloud, CloudError
+from sandbox.tencentcloud import tokens
 from sandbox.tencentcloud.api import app_id
 from sandbox.tencentcloud.images import images
 from sandbox.tencentcloud.registry import TENCENTCLOUD
@@ -47,3 +48,28 @@ def get_images(args: Args, cloud: Cloud) -> dict[str, Any]:
         and str(args.get("osName") or "").lower() in image.os.lower()
     ]
     return {"id": "images", "images": [image.outputs() for image in found], **args.values}
+
+
+@TENCENTCLOUD.invoke("tencentcloud:Vpc/getInstances:getInstances")
+def get_networks(args: Args, cloud: Cloud) -> dict[str, Any]:
+    """vpc/data_source_tc_vpc_instances.go: by a part of the name, by id or by range; an empty list when none fits."""
+    found = [
+        {
+            "vpcId": vpc.id,
+            "name": vpc["name"],
+            "cidrBlock": vpc["cidrBlock"],
+            "isMulticast": bool(vpc["isMulticast"]),
+            "isDefault": False,
+            "createTime": vpc["createTime"] or "",
+            "dnsServers": vpc["dnsServers"] or [],
+            "commonAssistantCidrs": vpc["assistantCidrs"] or [],
+            "containerAssistantCidrs": [],
+            "subnetIds": sorted(one.id for one in cloud.all(tokens.SUBNET) if one["vpcId"] == vpc.id),
+            "tags": vpc["tags"] or {},
+        }
+        for vpc in cloud.all(tokens.VPC, region=cloud.region)
+        if str(args.get("name") or "") in str(vpc["name"])
+        and args.get("vpcId") in (None, vpc.id)
+        and args.get("cidrBlock") in (None, vpc["cidrBlock"])
+    ]
+    return {"id": "vpcs", **args.values, "instanceLists": found}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox import schema
-from sandbox.gcp import GCP
+from sandbox.gcp import GCP, tokens
 from sandbox.gcp.api import GcpKind
 from sandbox.kinds import Args
 from tests.support.gcp import IMAGE, everything, region
@@ -39,6 +39,8 @@ def test_what_kinds_return_are_properties_of_their_types(document: dict[str, Any
 
 def test_what_data_sources_return_are_properties_of_theirs(document: dict[str, Any]) -> None:
     net = region()
+    id = f"projects/{net.cloud.account}/regions/us-central1/instanceGroupManagers/g"
+    net.cloud.stand_in(tokens.GROUP, id, name="g")
     asked = {
         "gcp:organizations/getProject:getProject": {},
         "gcp:organizations/getClientConfig:getClientConfig": {},
@@ -47,6 +49,7 @@ def test_what_data_sources_return_are_properties_of_theirs(document: dict[str, A
         "gcp:compute/getImage:getImage": {"name": IMAGE.rsplit("/", 1)[-1]},
         "gcp:compute/getNetwork:getNetwork": {"name": "net"},
         "gcp:compute/getSubnetwork:getSubnetwork": {"name": "nodes"},
+        "gcp:compute/getRegionInstanceGroupManager:getRegionInstanceGroupManager": {"name": "g"},
         "gcp:serviceaccount/getAccount:getAccount": {"accountId": "nodes-a"},
         "gcp:storage/getProjectServiceAccount:getProjectServiceAccount": {},
     }

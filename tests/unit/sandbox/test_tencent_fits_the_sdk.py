@@ -49,6 +49,7 @@ def test_what_data_sources_return_are_properties_of_theirs(document: dict[str, A
     asked: dict[str, dict[str, Any]] = {
         "tencentcloud:User/getInfo:getInfo": {},
         "tencentcloud:Images/getInstance:getInstance": {"imageId": IMAGE},
+        "tencentcloud:Vpc/getInstances:getInstances": {"name": "vpc"},
     }
     assert set(asked) == set(TENCENTCLOUD.invokes)
     for token, inputs in asked.items():
