@@ -47,6 +47,7 @@ EXPOSURE: Final = {
     "spillway-lifecycle.service": 1.8,
     "spillway-logs.service": 1.5,
     "spillway-node-exporter.service": 1.5,
+    "spillway-peers.service": 1.8,
     "spillway-ray-head.service": 2.4,
     "spillway-ray-worker.service": 2.4,
     "spillway-secrets.service": 1.9,
