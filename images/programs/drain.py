@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from images.node import Drain, NodeConfig
@@ -88,6 +89,9 @@ class Leaving:
             self._deadline = None if until is None else time.monotonic() + until - time.time()
         left = None if self._deadline is None else self._deadline - self.began
         self._plan = plan(self.drain, left, self.tell)
+        if self.config and self.config.cluster and self.config.cluster.role == "worker":
+            # The head drains meanwhile, and its requests need this node's processes until the end.
+            self._plan = replace(self._plan, stop=self._plan.kill)
         return self._plan
 
     def age(self) -> float:

@@ -12,15 +12,18 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from images.node import NodeConfig
 from images.programs import settings, state
+from images.programs.gating import judge
 from images.programs.journal import Journal
 from images.programs.serving import command, gpus, leftovers
 from images.programs.serving.command import Refused
+from images.programs.together import addresses
 
 DEVICE: Final = "SPILLWAY_ENGINE_DEVICE"
 """`cpu`: there are no GPUs to look for (tests)."""
@@ -40,15 +43,26 @@ def check_weights(config: NodeConfig) -> None:
     raise Refused(f"no weights at {folder} yet{': ' + reason if reason else ''}")
 
 
+def check_peers(config: NodeConfig) -> None:
+    """Raises Refused while nodes of the replica are missing: an engine that starts would wait for them, and hang."""
+    if config.cluster is None:
+        return
+    told = state.read("peers") or {}
+    if fault := judge.peers_fault(told or None, time.time()):
+        raise Refused(f"cluster: {fault}")
+
+
 def check(config: NodeConfig, environment: Mapping[str, str]) -> None:
     """What can be known before the engine is tried. Raises Refused with one line."""
     words = command.argv(config, environment, settings.engine_url())
     if shutil.which(words[0]) is None:
         raise Refused(f"{words[0]} is not there: the image has no engine")
     check_weights(config)
+    check_peers(config)
     if environment.get(DEVICE) != "cpu":
         try:
-            found = gpus.fault(config.model, gpus.look(), gpus.versions())
+            nodes = config.cluster.nodes if config.cluster else 1
+            found = gpus.fault(config.model, gpus.look(), gpus.versions(), nodes)
         except ValueError as error:
             raise Refused(f"the GPU driver's version cannot be read: {error}") from None
         if found:
@@ -80,6 +94,7 @@ def run_serve(journal: Journal) -> int:
     try:
         config = settings.load()
         words = command.argv(config, os.environ, settings.engine_url())
+        more = addresses.variables(config.cluster.head_address) if config.cluster else {}
     except (Refused, settings.ConfigFault) as fault:
         journal.tell("does not start", "error", detail=str(fault))
         return 1
@@ -87,7 +102,7 @@ def run_serve(journal: Journal) -> int:
         journal.tell("cleaned", files=len(gone), detail=" ".join(gone))
     if leftovers.seed_caches(Path(config.disks.data) / "cache"):
         journal.tell("caches", detail="those of the image are in place")
-    environment = command.variables(config, os.environ)
+    environment = command.variables(config, os.environ) | more
     with contextlib.suppress(OSError):
         os.chdir(environment.get("HOME") or "/")
     journal.tell("starts", "notice", command=shlex.join(words))

@@ -1,6 +1,6 @@
 """Whether a unit has anything to do on this node: for ExecCondition=. `python -m images.programs.when ray-head`.
 
-Exit code 0: start it; 1: pass it over. Every node of a group has the same node.json, so what differs is looked up.
+Exit code 0: start it; 1: pass it over. A unit that is not for this node is passed over, and is no failure.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from images.node import NodeConfig
 from images.programs import settings
 from images.programs.journal import Journal
 
-ROLES: Final = ("ray-head", "ray-worker")
+ROLES: Final = ("ray-head", "ray-worker", "engine", "peers")
+"""engine: everywhere but beside a Ray worker, whose processes Ray starts. peers: on nodes of a replica with several."""
 
 
 def applies(config: NodeConfig, role: str) -> bool:
     """Whether this node plays the role."""
-    replica = getattr(config, "replica", None)
-    if replica is None or getattr(replica, "executor", "ray") != "ray":
-        return False
-    return role == ("ray-head" if replica.rank == 0 else "ray-worker")
+    cluster = config.cluster
+    if role == "engine":
+        return cluster is None or cluster.executor != "ray" or cluster.role == "head"
+    if cluster is None or role == "peers":
+        return cluster is not None
+    return cluster.executor == "ray" and role == f"ray-{cluster.role}"
 
 
 def main() -> int:
@@ -32,7 +35,8 @@ def main() -> int:
         return 0 if applies(settings.load(), role) else 1
     except settings.ConfigFault as fault:
         Journal("when").tell("no configuration", "error", detail=str(fault))
-        return 1
+        # A unit that is passed over is not tried again, and the engine's own check says what is wrong, time after time.
+        return 0 if role == "engine" else 1
 
 
 if __name__ == "__main__":

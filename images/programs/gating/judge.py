@@ -21,6 +21,10 @@ LOAD: Final[frozenset[Reason]] = frozenset({"overloaded", "slow", "errors"})
 """Judged by figures, so a whole fleet can meet them at once: the guard bounds them."""
 
 
+PEERS_STALE: Final = 10.0
+"""Seconds; peers.json is written every second."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """reason: None when ready. detail: one line for people. kind: what is worth a line in the journal when it changes,
@@ -42,10 +46,10 @@ Document = Mapping[str, Any] | None
 
 def of_files(
     *, drain: Document, draining: bool, scratch: Document, stage: Document, secrets: Document, peers: Document,
-    keys: int | None, keys_fault: str = "", now: float | None = None,
+    keys: int | None, keys_fault: str = "", now: float | None = None, several: bool = False,
 ) -> Verdict:  # fmt: skip
     """What the state files say. draining: there is a drain.json, readable or not. keys: how many are known, None: never
-    read. now: unix seconds."""
+    read. now: unix seconds. several: the replica has other nodes than this one."""
     if draining:
         return _draining(drain or {})
     if scratch is None or scratch["state"] != "ok":
@@ -56,11 +60,24 @@ def of_files(
         return found
     if keys is None:
         return Verdict("secrets", f"keys.json {keys_fault or 'is not there yet'}", "keys")
-    # The file is there on nodes of a replica that has several; a replica that lost one makes no tokens.
-    if peers is not None and peers["state"] != "ok":
-        extra = {name: peers[name] for name in ("expected", "alive") if name in peers}
-        return Verdict("peers", _line(peers) or "nodes of this replica are missing", str(peers["state"]), extra)
+    # A replica that lost a node makes no tokens, and vLLM's own health may say 200 until the next request.
+    if several or (peers is not None and peers["state"] != "ok"):
+        if fault := peers_fault(peers, time.time() if now is None else now):
+            extra = {name: peers[name] for name in ("expected", "alive") if name in peers} if peers else {}
+            return Verdict("peers", fault, str(peers["state"]) if peers else "unknown", extra)
     return READY
+
+
+def peers_fault(peers: Document, now: float) -> str:
+    """What peers.json has against this node, in one line; empty when all nodes of the replica are there."""
+    if peers is None:
+        return "nobody has looked for the other nodes of this replica yet"
+    if peers["state"] != "ok":
+        return _line(peers) or "nodes of this replica are missing"
+    looked = unix(peers.get("looked"))
+    if looked is not None and now - looked > PEERS_STALE:
+        return f"nobody has looked for the other nodes of this replica for {now - looked:.0f} s"
+    return ""
 
 
 def _line(document: Mapping[str, Any]) -> str:

@@ -193,6 +193,7 @@ class Readiness:
             peers=self.files["peers"],
             keys=None if self.keyring.keys is None else len(self.keyring.keys),
             keys_fault=self.keys_file.fault,
+            several=self.config is not None and self.config.cluster is not None,
         )
         if found.ready:
             found = self._judge_engine()

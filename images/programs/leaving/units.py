@@ -46,6 +46,11 @@ async def _systemctl(*arguments: str, failing: bool = False) -> str:
     return output.decode("utf-8", "replace")
 
 
+async def ask(*arguments: str) -> str:
+    """Anything else of systemctl; what it prints. Raises Refused."""
+    return await _systemctl(*arguments)
+
+
 async def start(unit: str) -> None:
     """Asks for it and does not wait; nothing happens when it runs already. Raises Refused."""
     await _systemctl("start", "--no-block", unit)

@@ -16,6 +16,8 @@ from images.node import NodeConfig
 VLLM: Final = "/opt/vllm/bin/vllm"
 STREAMED: Final = ("s3://", "gs://", "az://")
 """Schemes of the Run:ai streamer (https://docs.vllm.ai/en/stable/models/extensions/runai_model_streamer/)."""
+MASTER_PORT: Final = 29501
+"""Where the head's processes wait for those of the other nodes; vLLM's own default."""
 EXTRA: Final = "SPILLWAY_ENGINE_ARGS"
 """More of vLLM's own options, as a shell would split them: those of a replica's node, and tests on a CPU."""
 
@@ -36,6 +38,24 @@ def source(config: NodeConfig) -> str:
     if not config.model.uri.startswith(STREAMED):
         raise Refused(f"model.loadFormat stream: {config.model.uri} is on none of {', '.join(STREAMED)}")
     return config.model.uri
+
+
+def together(config: NodeConfig) -> list[str]:
+    """Options of a replica of several nodes. Raises Refused.
+
+    https://docs.vllm.ai/en/stable/serving/parallelism_scaling/
+    vLLM never takes Ray by itself: more GPUs than the node has end its start.
+    """
+    cluster = config.cluster
+    if cluster is None:
+        return []
+    if cluster.executor == "ray":
+        if cluster.role == "worker":
+            raise Refused("cluster: on a worker Ray starts the engine's processes, not this unit")
+        return ["--distributed-executor-backend", "ray"]
+    found = ["--distributed-executor-backend", "mp", "--nnodes", str(cluster.nodes), "--node-rank", str(cluster.rank)]
+    found += ["--master-addr", cluster.head_address, "--master-port", str(MASTER_PORT)]
+    return found if cluster.role == "head" else [*found, "--headless"]
 
 
 def argv(config: NodeConfig, environment: Mapping[str, str], url: str) -> list[str]:
@@ -66,7 +86,7 @@ def argv(config: NodeConfig, environment: Mapping[str, str], url: str) -> list[s
         if value is not None:
             command += [name, value]
     # nginx has the access log, with the key's name and without the query.
-    return [*command, "--disable-uvicorn-access-log", *more]
+    return [*command, "--disable-uvicorn-access-log", *together(config), *more]
 
 
 def variables(config: NodeConfig, environment: Mapping[str, str]) -> dict[str, str]:

@@ -74,11 +74,12 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def fault(model: Model, found: Sequence[Gpu], baked: dict[str, Any]) -> str | None:
-    """Why the engine cannot run here, in one line; None when nothing speaks against it."""
-    needed = model.tensor_parallel
+def fault(model: Model, found: Sequence[Gpu], baked: dict[str, Any], nodes: int = 1) -> str | None:
+    """Why the engine cannot run here, in one line; None when nothing speaks against it. nodes: of the replica."""
+    needed = model.tensor_parallel * model.pipeline_parallel // nodes
     if len(found) < needed:
-        return f"model.tensorParallel: {needed} GPUs are needed, the driver sees {len(found)}"
+        key = "model.tensorParallel" + (" x pipelineParallel" if model.pipeline_parallel > 1 else "")
+        return f"{key}: {needed} GPUs are needed, the driver sees {len(found)}"
     least = baked.get("driverMinimum")
     driver = found[0].driver
     if isinstance(least, str) and number(driver) < number(least):
