@@ -221,7 +221,7 @@ def build(tell: Tell) -> Path:
 
             _uv(
                 ["pip", "install", "--python", str(target / "bin/python"), "--no-deps", "--require-hashes",
-                 "--only-binary", ":all:", "--requirement", str(LOCK)],
+                 "--only-binary", ":all:", "--compile-bytecode", "--requirement", str(LOCK)],
                 line,
             )  # fmt: skip
             name_it(target)
