@@ -50,7 +50,7 @@ def weather(*arguments: str) -> str:
             ["--address", "203.0.113.2", "--kind", "slow"],
             "down: address 203.0.113.2 (slow): 1 address of the stand-in (203.0.113.2)",
         ),
-        (["--region", "us-esat-1"], "down: region us-esat-1 (blackhole): no address of the stand-in is there now"),
+        (["--region", "eu-west-1"], "down: region eu-west-1 (blackhole): no address of the stand-in is there now"),
         (["--cloud", "azure-native"], "down: cloud azure-native (blackhole): no address of the stand-in is there now"),
         (
             ["--address", "198.51.100.10", "--kind", "error"],
@@ -78,6 +78,7 @@ def test_down_says_what_is_down_and_what_that_hits(directory: Path, arguments: l
         ([], "name what goes down with --region, --cloud or --address, or everything with --all"),
         (["--kind", "slow"], "name what goes down with --region"),
         (["--all", "--region", "us-east-1"], "--all: not together with --region"),
+        (["--region", "us-esat-1"], "--region us-esat-1: fits no region of any cloud (did you mean us-east-1?)"),
         (["--all", "--kind", "foo"], "--kind = foo: allowed are refused, blackhole, error, slow"),
     ],
 )
