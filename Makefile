@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Test processes; each may drive an engine of its own. They take work from each other: the slow tests stand side by side, and one
 # process would get them all.
 WORKERS ?= 2
-CODE := $(wildcard spillway infra images sandbox cost tests)
+CODE := $(wildcard spillway infra images sandbox cost observability tests)
 
 .PHONY: help setup demo test test-boot test-vllm lint format typecheck bench clean distclean
 
@@ -44,7 +44,7 @@ bench: setup ## Time and memory of the region's preview, up and destroy against 
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove what builds, tests and stand-in clouds left (their deployments are gone then)
-	@rm -rf .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	@rm -rf .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build/function dist *.egg-info
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Also remove .venv; the engine stays in the user's cache

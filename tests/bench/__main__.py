@@ -1,5 +1,5 @@
 """`make bench`: what a region costs on the sandbox, on each cloud, and against a flat program of the same resources on
-one of them; DNS; as JSON.
+one of them; DNS; what runs on a node; as JSON.
 
 Region and floor take turns within one run, and figures are medians: only the ratios mean something on a noisy machine.
 `preview_ratio` compares with a floor that imports as the region does (no garbage collection meanwhile);
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 from sandbox.clouds import DISTRIBUTIONS
 from sandbox.project import pulumi_command
-from tests.bench import budget, resolver
+from tests.bench import budget, gate, resolver, staging
 from tests.bench.measure import Measured, measure, median
 from tests.bench.plugin import check_milliseconds, start_seconds
 from tests.support.deployed import deploy, endpoint
@@ -83,6 +85,14 @@ def global_previews(base: Path, count: int) -> dict[str, Any]:
     return found
 
 
+def node() -> dict[str, Any]:
+    """What runs on a node: how fast the gate answers beside a busy engine, and the copy of weights against `dd`."""
+    figures: dict[str, Any] = {"gate": gate.measure()}
+    if shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        return figures | {"staging": "not measured: nginx, which stands for the object store, is not installed"}
+    return figures | {"staging": staging.measure(Path(tempfile.gettempdir()), 2.0, 3, {})}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="lives of each program (default: 3)")
@@ -120,6 +130,7 @@ def main() -> int:
             },
             "check_ms": check_milliseconds("aws", base / "plugin", samples),
             "dns": budget.measure() | resolver.measure(),
+            "node": node(),
             "runs": count,
         }
     print(json.dumps(figures, indent=2))
