@@ -32,8 +32,9 @@ echo "$(date +%s.%N) $*" >>systemctl.log
 unit=${*: -1}
 case "$1 $unit" in
 "show "*) cat vllm.show ;;
-"start vllm.service" | "stop vllm.service") echo "$1" >order.new && mv order.new order ;;
-"kill vllm.service") echo kill >order.new && mv order.new order ;;
+"start vllm.service" | "stop vllm.service") echo "$1" >>order ;;
+"kill vllm.service") echo kill >>order ;;
+"restart vllm.service") echo restart >>order ;;
 "start spillway-drain@"*)
     cause=${unit#*@}
     setsid nohup @PYTHON@ -m images.programs.drain "${cause%.service}" >>drain.log 2>&1 </dev/null & ;;
@@ -141,7 +142,8 @@ class Unit:
             told = "deactivating" if self._stopping else "active"
         else:
             told = "activating" if self._wanted else "inactive"
-        text = f"LoadState=loaded\nActiveState={told}\nResult=success\n"
+        invocation = f"{self.process.pid}-{self._began:.3f}" if self.process else ""
+        text = f"LoadState=loaded\nActiveState={told}\nResult=success\nInvocationID={invocation}\n"
         path = self.folder / "vllm.show"
         if not path.exists() or path.read_text() != text:
             (self.folder / "vllm.show.new").write_text(text)
@@ -155,19 +157,24 @@ class Unit:
             time.sleep(TICK)
 
     def _obey(self) -> None:
-        path = self.folder / "order"
+        path, taken = self.folder / "order", self.folder / "order.taken"
         try:
-            word = path.read_text().strip()
-            path.unlink()
+            path.rename(taken)
         except FileNotFoundError:
             return
+        for word in taken.read_text().split():
+            self._do(word)
+
+    def _do(self, word: str) -> None:
         if word == "start" and not self._wanted:
             self._wanted, self._next = True, 0.0
-        elif word == "stop":
-            self._wanted = False
+        elif word in ("stop", "restart"):
+            self._wanted = word == "restart"
             if self.process and self.alive() and self._stopping is None:
                 self._stopping = time.monotonic()
                 self.process.send_signal(signal.SIGTERM)
+            if word == "restart" and not self.alive():
+                self._next = 0.0
         elif word == "kill":
             self._sweep()
 
@@ -176,7 +183,8 @@ class Unit:
         if self.process and self.process.poll() is not None:
             self._sweep()  # mixed: what is left of the control group goes at once
             self.lives.append(Life(self.process.pid, self._began, now, self.process.returncode))
-            self.process, self._stopping, self._next = None, None, now + self.restart_seconds
+            self.process, self._stopping = None, None
+            self._next = now + self.restart_seconds
         elif self._stopping and now - self._stopping > self.stop_seconds:
             self._sweep()
         if self._wanted and self.process is None and now >= self._next:

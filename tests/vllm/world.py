@@ -85,11 +85,14 @@ class Reply:
 class World:
     """`with World(folder, engine) as world`: all but the engine runs, which `world.unit.order("start")` starts.
 
+    cluster: for a node of several, whose peers speak on `peers_port`; a worker has neither gate nor nginx.
     seen, scrapes: what /readyz and the engine's /metrics said since then; scrapes with their time (monotonic clock).
     """
 
     folder: Path
     engine: Engine
+    cluster: node.Cluster | None = None
+    peers_port: int = 0
     seen: list[Seen] = field(default_factory=list)
     scrapes: list[tuple[float, Scrape]] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -117,6 +120,8 @@ class World:
             "VLLM_CACHE_ROOT": str(home() / "cache"),
             **self.engine.environment(),
         }
+        if self.cluster:
+            self.environment |= {"SPILLWAY_PEERS_PORT": str(self.peers_port), "SPILLWAY_ADDRESS": "127.0.0.1"}
         self.unit = Unit(self.folder, self.environment, self.engine.core)
 
     # -- its parts
@@ -130,9 +135,11 @@ class World:
             }
         )  # fmt: skip
         disks = node.Disks.model_construct(scratch=str(self.folder / "scratch"), data=str(self.folder / "data"))
+        if self.cluster:
+            model = model.model_copy(update={"tensor_parallel": self.cluster.nodes})
         return gate.config(
             cloud="gcp", region="us-central1", stack="gcp-us-central1", model=model, disks=disks, drain=DRAIN,
-            serving=node.Serving(name=HOST, port=self.port),
+            serving=node.Serving(name=HOST, port=self.port), cluster=self.cluster,
         )  # fmt: skip
 
     def put(self, name: str, **fields: Any) -> None:
@@ -152,6 +159,10 @@ class World:
         state.replace(self.run / "keys.json", json.dumps([key_entry("web", KEY)]).encode(), mode=0o640)
         self.unit.__enter__()
         try:
+            if self.cluster:
+                self.program("peers")
+            if self.cluster and self.cluster.role == "worker":
+                return self
             self._start_nginx()
             self.program("gate", "--port", str(self.gate_port))
             self._thread = threading.Thread(target=self._watch, daemon=True)
