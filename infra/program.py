@@ -73,7 +73,8 @@ def build_stack() -> None:
     except ConfigError as error:
         refuse(error.lines)
     path = root / STACKS / f"Pulumi.{stack}.yaml"
-    for line in (*advice(config), *not_compared(path)):  # works, but not as its author may think
+    apart = not_compared(path) if path.is_file() else ()
+    for line in (*advice(config), *apart):  # works, but not as its author may think
         pulumi.log.warn(f"{STACKS}/Pulumi.{stack}.yaml: {line}")
     with no_collection():
         build_region(config)
