@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import Final, Self
 
 from tests.boot import rootfs
@@ -111,6 +112,10 @@ class Machine:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+        # A session is scheduled as one where the kernel groups them, whatever the processes in it are worth
+        # (https://man7.org/linux/man-pages/man7/sched.7.html, the autogroup feature).
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self._process.pid}/autogroup").write_text("-10")
 
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
