@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,10 +12,12 @@ from infra.faults import listed
 from spillway.preflight.gcp_region.context import GcpContext
 from spillway.preflight.gcp_region.facts import Instance
 from spillway.preflight.model import Row, count
-from spillway.preflight.pool_quotas import MARKETS, Market, replicas, share_rows, shares, types_of
+from spillway.preflight.pool_quotas import MARKETS, Limit, Market, replicas, share_rows, shares, types_of
 
 ALL_REGIONS: Final = "GPUS_ALL_REGIONS"
 """GPUs of every kind in all regions: https://docs.cloud.google.com/compute/resource-usage#gpu_quota"""
+ALL_CPUS: Final = "CPUS_ALL_REGIONS"
+PREEMPTIBLE_CPUS: Final = "PREEMPTIBLE_CPUS"
 HIGH, LOW = 0.7, 0.3
 """https://docs.cloud.google.com/compute/docs/instances/view-vm-availability (obtainability)"""
 
@@ -92,6 +94,59 @@ def _quota(context: GcpContext, market: Market) -> Iterator[Row]:
             action="look for it on the page of quotas: "
             f"https://console.cloud.google.com/iam-admin/quotas?project={context.config.account}",
         )
+
+
+def vcpus(name: str) -> int:
+    """vCPUs of a machine type of the catalog."""
+    return catalog.machine(name).vcpus
+
+
+def cpu_metric(name: str) -> str:
+    """The vCPU quota of a machine type's series, as regions list it: A2_CPUS. Newer series of GPU machines have none in
+    most projects, and then nothing is counted:
+    https://docs.cloud.google.com/compute/docs/reference/rest/v1/regions (quotas[].metric)"""
+    return f"{name.partition('-')[0].upper()}_CPUS"
+
+
+def _cpu_limit(limits: Mapping[str, Limit], name: str, market: Market) -> Limit | None:
+    """The quota that the vCPUs of a machine type count against; None where the region lists none.
+
+    Spot VMs take preemptible quota in projects that were given some, and standard quota in those that were not:
+    https://docs.cloud.google.com/compute/resource-usage#cpu_quota
+    """
+    preemptible = limits.get(PREEMPTIBLE_CPUS)
+    if market == "spot" and preemptible is not None and preemptible.most > 0:
+        return preemptible
+    return limits.get(cpu_metric(name))
+
+
+def cpus(context: GcpContext) -> Iterator[Row]:
+    """vCPUs beside the GPUs: of the series and preemptible ones in the region, and of all regions together. Only what
+    the API lists: what it does not list is not counted."""
+    config, limits = context.config, context.account.limits("region")
+    for market in MARKETS:
+        own: Counter[str] = Counter()
+        for one in context.own_instances():
+            if catalog.is_machine(one.machine_type):
+                limit = _cpu_limit(limits, one.machine_type, "spot" if one.spot else "on-demand")
+                if limit is not None:
+                    own[limit.code] += vcpus(one.machine_type)
+
+        def of_pool(name: str, market: Market = market) -> Limit | None:
+            return _cpu_limit(limits, name, market)
+
+        found, without = shares(config, market, "vCPUs", of_pool, vcpus, own)
+        for row in share_rows(found, context.request):
+            if row.state == "failure" and without:  # a type without such a quota may stand in for those with one
+                row = replace(row, state="warning", action=f"for {', '.join(without)} the region lists no such quota")
+            yield row
+    everywhere = context.account.limits("project").get(ALL_CPUS)
+    if everywhere is None:
+        return
+    used = sum(vcpus(one.machine_type) for one in context.own_instances() if catalog.is_machine(one.machine_type))
+    (share, *_), _ = shares(config, "on-demand", "vCPUs", lambda _: everywhere, vcpus, {ALL_CPUS: used})
+    (row,) = share_rows([share], lambda limit, value: context.request(limit, value, "project"))
+    yield replace(row, id=f"quota.{ALL_CPUS}", check="vCPUs of all regions")
 
 
 def on_demand_quota(context: GcpContext) -> Iterator[Row]:

@@ -26,6 +26,7 @@ CHECKS: Final[tuple[Check[GcpContext], ...]] = (
     Check("quota.on-demand", "on-demand GPUs", capacity_checks.on_demand_quota),
     Check("quota.spot", "spot GPUs", capacity_checks.spot_quota),
     Check("quota.GPUS_ALL_REGIONS", "GPUs of all regions", capacity_checks.all_regions),
+    Check("quota.cpus", "vCPUs", capacity_checks.cpus),
     Check("disk", "disk space", network_checks.disk_space),
     Check("image", "image", image_checks.image),
     Check("addresses", "static addresses", network_checks.addresses),

@@ -20,7 +20,7 @@ from sandbox.kinds import Args, Resource
 from spillway.models.store import ModelStore, NoBucket
 from spillway.models.stores import open_store as open_models
 from spillway.preflight.gcp_region.account_checks import SERVICES
-from spillway.preflight.gcp_region.capacity_checks import ALL_REGIONS
+from spillway.preflight.gcp_region.capacity_checks import ALL_CPUS, ALL_REGIONS, PREEMPTIBLE_CPUS, cpu_metric
 from spillway.preflight.gcp_region.facts import (
     Advice,
     Billing,
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from infra.config import GcpRegion
     from infra.gcp.sections import GcpImage
 
+A2_CPUS: Final = "A2_CPUS"
+"""The one series of GPU machines whose vCPUs the API has a metric for."""
+CPUS: Final = 4096
+"""More than the stand-in's GPUs have; its weather lowers it."""
 _TEMPLATES: Final = (tokens.INSTANCE_TEMPLATE, tokens.REGION_INSTANCE_TEMPLATE)
 
 
@@ -106,9 +110,10 @@ class StandInProject(StandInAsker, StoreReader):
             machines = places.machines().values()
             metrics = {metric for one in machines for metric in (one.on_demand_quota, one.spot_quota)}
             most = dict.fromkeys(sorted(metrics), group_rules.DEFAULT_GPU_QUOTA)
+            most |= dict.fromkeys((A2_CPUS, PREEMPTIBLE_CPUS), CPUS)
             most[ADDRESSES], used[ADDRESSES] = addresses.STATIC_ADDRESSES, len(self.addresses())
         else:
-            most = {ALL_REGIONS: group_rules.DEFAULT_GPU_QUOTA, NETWORKS: network.NETWORKS}
+            most = {ALL_REGIONS: group_rules.DEFAULT_GPU_QUOTA, ALL_CPUS: CPUS, NETWORKS: network.NETWORKS}
             used[NETWORKS] = len(self.networks())
         with self._cloud() as cloud:
             return {
@@ -117,7 +122,7 @@ class StandInProject(StandInAsker, StoreReader):
             }
 
     def _gpus(self, region: str | None) -> Counter[str]:
-        """GPUs that groups hold, by metric and all of them."""
+        """GPUs and vCPUs that groups hold, by metric and all of them."""
         found: Counter[str] = Counter()
         for group, name, spot in self._groups(region):
             machine = places.machine(name)
@@ -125,6 +130,9 @@ class StandInProject(StandInAsker, StoreReader):
                 number = machine.gpus * int(group["targetSize"] or 0)
                 found[machine.spot_quota if spot else machine.on_demand_quota] += number
                 found[ALL_REGIONS] += number
+                cores = machine.vcpus * int(group["targetSize"] or 0)
+                found[PREEMPTIBLE_CPUS if spot else cpu_metric(name)] += cores
+                found[ALL_CPUS] += cores
         return found
 
     def _groups(self, region: str | None) -> list[tuple[Resource, str, bool]]:

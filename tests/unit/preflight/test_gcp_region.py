@@ -173,6 +173,20 @@ def test_a_type_in_some_zones_is_a_note_and_a_pool_without_any_fails(gcp: GcpPro
 # Quotas
 
 
+def test_vcpus_are_counted_where_the_api_lists_a_quota_of_them(gcp: GcpProject) -> None:
+    assert not [id for id in gcp.rows() if "CPUS" in id], "what is not listed is not counted"
+    gcp.answers[REGIONAL] = regional(quota("A2_CPUS", 96), quota("PREEMPTIBLE_CPUS", 0))
+    gcp.answers[PATH] = project(quota("CPUS_ALL_REGIONS", 32))
+    found = gcp.rows()
+    row = found["quota.on-demand.A2_CPUS"]
+    assert (row.state, row.needed) == ("warning", "576 vCPUs: 6 x a2-highgpu-8g (96)")
+    assert "for a3-highgpu-8g the region lists no such quota" in row.action
+    assert "quota.spot.A2_CPUS" in found, "without preemptible quota spot counts against the standard one"
+    assert found["quota.CPUS_ALL_REGIONS"].state == "failure"
+    gcp.answers[REGIONAL] = regional(quota("A2_CPUS", 5000), quota("PREEMPTIBLE_CPUS", 5000))
+    assert gcp.rows()["quota.spot.PREEMPTIBLE_CPUS"].state == "ok"
+
+
 def test_a_pool_fails_only_when_all_its_quotas_together_are_too_small(gcp: GcpProject) -> None:
     gcp.answers[REGIONAL] = regional(quota("NVIDIA_A100_GPUS", 0), quota("NVIDIA_H100_GPUS", 0))
     assert states(gcp.rows()) == {
@@ -347,8 +361,8 @@ def test_an_api_that_a_network_does_not_let_out_is_one_open_row(gcp: GcpProject)
         (SERVICES, {"services"}),
         (f"{PATH}/zones", {"zones"}),
         (TYPES_PATH, {"offerings"}),
-        (REGIONAL, {"quota.on-demand", "quota.spot", "disk", "addresses"}),
-        (PATH, {"quota.GPUS_ALL_REGIONS", "networks"}),
+        (REGIONAL, {"quota.on-demand", "quota.spot", "quota.cpus", "disk", "addresses"}),
+        (PATH, {"quota.GPUS_ALL_REGIONS", "quota.cpus", "networks"}),
         (IMAGE, {"image"}),
         ("/storage/v1/b", {"bucket", "weights"}),
         (ADVICE, {"placement"}),

@@ -103,6 +103,8 @@ def test_the_weathers_quotas_are_the_projects(tmp_path: Path) -> None:
     assert found["quota.on-demand.NVIDIA_A100_GPUS"].state == "failure"
     assert found["quota.spot.PREEMPTIBLE_NVIDIA_A100_GPUS"].state == "warning"
     assert found["addresses"].state == "failure"
+    weather(tmp_path, "quotas:\n  - {cloud: gcp, name: CPUS_ALL_REGIONS, value: 200}\n")
+    assert asked(tmp_path)["quota.CPUS_ALL_REGIONS"].state == "failure"
 
 
 def test_own_groups_are_a_part_of_what_the_stack_needs_and_others_are_not(tmp_path: Path) -> None:
@@ -115,6 +117,9 @@ def test_own_groups_are_a_part_of_what_the_stack_needs_and_others_are_not(tmp_pa
     assert found["quota.on-demand.NVIDIA_A100_GPUS"].found == "64 GPUs, 8 used by others"
     assert found["quota.spot.PREEMPTIBLE_NVIDIA_A100_GPUS"].found == "64 GPUs"
     assert found["quota.GPUS_ALL_REGIONS"].found == "64 GPUs, 8 used by others"
+    assert found["quota.on-demand.A2_CPUS"].found == "4096 vCPUs, 96 used by others"
+    assert found["quota.spot.PREEMPTIBLE_CPUS"].found == "4096 vCPUs"
+    assert found["quota.CPUS_ALL_REGIONS"].found == "4096 vCPUs, 96 used by others"
 
 
 def test_sold_out_weather_is_a_note_since_up_succeeds(tmp_path: Path) -> None:
