@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from images.programs.gating.figures import TOKENS
+from images.programs.serving import leftovers
 from tests.vllm import tiny
 from tests.vllm.environment import Engine
 from tests.vllm.world import BOOT_SECONDS, Reply, World, many
@@ -182,13 +181,13 @@ def test_a_killed_engine_is_noticed_restarted_and_proven_again(booted: World, re
 
 
 def test_a_killed_engine_leaves_no_shared_memory_behind(booted: World) -> None:
-    held = set()
-    for pid in booted.unit.members():
-        with contextlib.suppress(OSError):
-            held |= set(re.findall(r"/dev/shm/(\S+)", Path(f"/proc/{pid}/maps").read_text()))
-    mine = {life.pid for life in booted.unit.lives if life.pid}
+    killed = booted.unit.lives[-1]
+    offset = time.time() - time.monotonic()
+    used = leftovers.in_use()
     left = [
-        entry.name for entry in Path("/dev/shm").glob("psm_*") if entry.name not in held and entry.stat().st_uid in mine
+        entry.name
+        for entry in leftovers.SHM.glob("psm_*")
+        if entry.name not in used and killed.began <= entry.stat().st_mtime - offset <= killed.ended
     ]
     assert left == []
 
