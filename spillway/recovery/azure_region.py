@@ -20,6 +20,9 @@ Json = Mapping[str, Any]
 _RESOURCES: Final = "2021-04-01"
 _IDENTITIES: Final = BY_TOKEN[IDENTITY].version
 _ASSIGNMENTS: Final = BY_TOKEN[ROLE_ASSIGNMENT].version
+INSIGHTS: Final = "/actiongroups/application insights smart detection"
+"""Made by Application Insights itself, with a rule of failure anomalies, and none of the stack's:
+https://learn.microsoft.com/azure/azure-monitor/alerts/proactive-failure-diagnostics"""
 
 
 def things(ask: AzureSubscription, subscription: str, group: str, scope: Scope) -> Iterator[Thing]:
@@ -32,6 +35,8 @@ def things(ask: AzureSubscription, subscription: str, group: str, scope: Scope) 
     for item in ask._all(f"{group}/resources", _RESOURCES):
         row, key = BY_TYPE.get(str(item["type"]).lower()), arm_key(str(item["id"]))
         tags = item.get("tags") or {}
+        if key.endswith(INSIGHTS) or "/smartdetectoralertrules/" in key:
+            continue  # whatever tags a policy gave it
         if row is None and tags.get(azure.STACK_TAG) != scope.stack:
             continue  # a disk, a smart detector: nobody's here
         found.add(key)

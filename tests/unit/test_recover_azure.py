@@ -271,6 +271,15 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     BUDGET.id: body(BUDGET, "Microsoft.Consumption/budgets"),
     SET_ID: {"type": "Microsoft.Compute/virtualMachineScaleSets", **SCALE_SET.as_dict()},
     at("Microsoft.Insights/smartDetectorAlertRules/made-by-azure"): {"type": "microsoft.insights/x", "tags": {}},
+    # Made by Application Insights; a policy that hands down tags does not make them the stack's.
+    at("Microsoft.AlertsManagement/smartDetectorAlertRules/Failure Anomalies - fallback"): {
+        "type": "microsoft.alertsmanagement/smartDetectorAlertRules",
+        "tags": MINE,
+    },
+    at("Microsoft.Insights/actionGroups/Application Insights Smart Detection"): {
+        "type": "microsoft.insights/actiongroups",
+        "tags": MINE,
+    },
 }
 
 
