@@ -131,7 +131,8 @@ class Identity(pulumi.ComponentResource):
                 # being rebuilt, and the values are pushed from where they are kept.
                 recovery_window_in_days=0,
                 tags=scope.tags("identity", label),
-                opts=child,
+                # Protected: another name is another, empty secret, and the value of this one would go with it.
+                opts=ResourceOptions(parent=self, protect=True),
             )
         self.instance_profile_arn = profile.arn
         self.rights = [rights, profile]

@@ -96,7 +96,8 @@ class Identity(pulumi.ComponentResource):
                     )
                 ),
                 labels=scope.labels("identity"),
-                opts=child,
+                # Protected: another name is another, empty secret, and the value of this one would go with it.
+                opts=ResourceOptions(parent=self, protect=True),
             )
             rights.append(
                 gcp.secretmanager.SecretIamMember(

@@ -89,7 +89,8 @@ class Identity(pulumi.ComponentResource):
                 recovery_window_in_days=0,
                 is_enabled=True,
                 tags=scope.tags("identity"),
-                opts=child,
+                # Protected: another name is another, empty secret, and the value of this one would go with it.
+                opts=ResourceOptions(parent=self, protect=True),
             )
         self.role_name = role.name
         self.rights = [role, attached]

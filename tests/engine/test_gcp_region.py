@@ -98,6 +98,17 @@ def test_a_region_lives_from_first_up_to_destroy(editable: EngineSandbox) -> Non
     assert len(held(editable, tokens.REGION_INSTANCE_TEMPLATE)) == 2, "the old templates are gone"
     assert sizes(editable) == {"spot": 2, "on-demand": 2}
 
+    name = "certificate: spillway-certificate-us-central1"
+    editable.edit_stack(STACK, name, "certificate: spillway-certificate-two")
+    refused = editable.pulumi("preview", stack=STACK).failed()
+    assert "identity-certificate" in refused.text
+    assert "marked for protection" in refused.text, "another name would take the value with it"
+    editable.edit_stack(STACK, "certificate: spillway-certificate-two", name)
+    editable.edit_stack(STACK, ", us-central1-f]", "]")
+    refused = editable.up(STACK).failed()
+    assert "stands in us-central1-a, us-central1-b, us-central1-c and us-central1-f: zones are fixed" in refused.text
+    editable.edit_stack(STACK, "us-central1-c]", "us-central1-c, us-central1-f]")
+
     refused = editable.pulumi("destroy", "--yes", stack=STACK).failed()
     assert "protected" in refused.text
     assert sizes(editable) == {"spot": 2, "on-demand": 2}, "a refused destroy destroyed nothing"

@@ -39,7 +39,9 @@ def test_a_region_lives_from_first_up_to_destroy(cloud: TencentSandbox) -> None:
     cloud.up(STACK).ok()
     state = cloud.pulumi("stack", "export", stack=STACK).ok().json["deployment"]["resources"]
     assert len(state) == planned["create"], "the preview and the up agree"
-    assert sorted(r["type"] for r in state if r.get("protect")) == sorted([tokens.GROUP, tokens.BUCKET])
+    assert sorted(r["type"] for r in state if r.get("protect")) == sorted(
+        [tokens.GROUP, tokens.BUCKET, tokens.SECRET, tokens.SECRET]
+    )
 
     outputs = cloud.outputs()
     assert set(outputs) == {"endpoint", "pools", "image", "modelStore"}
