@@ -394,6 +394,9 @@ class Metadata:
         if path.startswith("instance/service-accounts/default/token"):
             body = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
             return web.json_response(body, headers=flavor)
+        if path == "instance/service-accounts/default":  # google-auth asks who it is before it asks for a token
+            account = {"aliases": ["default"], "email": "node@project.iam.gserviceaccount.com", "scopes": []}
+            return web.json_response(account, headers=flavor)
         if path == "instance/service-accounts/default/email":
             return web.Response(text="node@project.iam.gserviceaccount.com", headers=flavor)
         if request.query.get("wait_for_change") == "true":
