@@ -27,7 +27,7 @@ def packages(rung: str) -> list[str]:
     current = ""
     for line in PACKAGES.read_text().splitlines():
         if line.startswith("# rung:"):
-            current = line.removeprefix("# rung:").split()[0]
+            current = line.removeprefix("# rung:").split(",")[0].strip()
         elif line.strip() and not line.startswith("#") and current == rung:
             found.append(line.split("#")[0].strip())
     return found
