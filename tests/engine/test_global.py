@@ -218,7 +218,7 @@ def test_a_region_that_moved_to_another_residency_is_refused_where_a_service_nam
 def test_an_output_of_another_version_is_refused_with_what_it_lacks(world: EngineSandbox) -> None:
     deploy(world, "aws-us-west-2", {"hostname": "x", "addresses": WEST})
     refused = world.pulumi("preview", stack="global").failed()
-    assert "the output endpoint lacks port, healthPath, cloud, region, nearestAwsRegion and residency" in refused.text
+    assert "the output endpoint lacks port, healthPath, cloud, nearestAwsRegion and residency" in refused.text
 
 
 def test_an_existing_zone_is_taken_and_another_one_refused(world: EngineSandbox) -> None:

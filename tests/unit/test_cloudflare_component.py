@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -14,10 +13,11 @@ from infra.dns.common import ExistingZone, ProviderArgs
 from infra.dns.plan import Endpoint, build
 from infra.dns.sections import GlobalStack
 from infra.dns.settings import check_settings
+from tests.support.engine import TWO_REGIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the whole SDK, at its import
 STACK = "global-cloudflare"
-FILE = Path(__file__).parents[2] / "stacks" / f"Pulumi.{STACK}.yaml"
+FILE = TWO_REGIONS / f"Pulumi.{STACK}.yaml"
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 SERVICE, LIMITED = "llm.example.com", "llm-us.example.com"
 Registered = dict[str, dict[str, dict[str, Any]]]
