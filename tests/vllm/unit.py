@@ -30,11 +30,13 @@ SYSTEMCTL: Final = r"""#!/bin/bash
 cd @FOLDER@ || exit 1
 echo "$(date +%s.%N) $*" >>systemctl.log
 unit=${*: -1}
+# In one step, and each in a file of its own: two may come at once.
+order() { echo "$1" >".order.$$" && mv ".order.$$" "order.$(date +%s%N)"; }
 case "$1 $unit" in
 "show "*) cat vllm.show ;;
-"start vllm.service" | "stop vllm.service") echo "$1" >>order ;;
-"kill vllm.service") echo kill >>order ;;
-"restart vllm.service") echo restart >>order ;;
+"start vllm.service" | "stop vllm.service") order "$1" ;;
+"kill vllm.service") order kill ;;
+"restart vllm.service") order restart ;;
 "start spillway-drain@"*)
     cause=${unit#*@}
     setsid nohup @PYTHON@ -m images.programs.drain "${cause%.service}" >>drain.log 2>&1 </dev/null & ;;
@@ -157,12 +159,9 @@ class Unit:
             time.sleep(TICK)
 
     def _obey(self) -> None:
-        path, taken = self.folder / "order", self.folder / "order.taken"
-        try:
-            path.rename(taken)
-        except FileNotFoundError:
-            return
-        for word in taken.read_text().split():
+        for path in sorted(self.folder.glob("order.*")):
+            word = path.read_text().strip()
+            path.unlink()
             self._do(word)
 
     def _do(self, word: str) -> None:
