@@ -21,7 +21,7 @@ demo: setup ## Deploy a region per cloud and DNS with `pulumi up` on stand-in cl
 
 test: setup lint typecheck ## Everything that can be checked offline
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not boot and not vllm" tests
-	@$(BIN)/python -m pytest -q tests/boot/test_nspawn.py
+	@$(BIN)/python -m pytest -q tests/boot/test_nspawn.py tests/boot/test_nspawn_clouds.py
 
 test-boot: setup ## The serving image booted in a container and in a machine; says what it lacks here
 	@$(BIN)/python -m pytest -q tests/boot
