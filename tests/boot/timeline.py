@@ -1,6 +1,6 @@
 """Figures of measured boots: one line for a terminal, a file that they are kept in, and the picture of the document.
 
-`python -m tests.boot.timeline` draws docs/image-boot.svg from what the last runs have left.
+`python -m tests.boot.timeline` draws docs/image-boot.svg from what the last runs have left, and prints them as a table.
 """
 
 from __future__ import annotations
@@ -121,13 +121,29 @@ def picture(found: dict[str, Any]) -> str:
     return "\n".join([head, label, STYLE, ground, *panels, "</svg>"]) + "\n"
 
 
+def table(found: dict[str, Any]) -> str:
+    """The same as a table in Markdown: begin and end of each step, seconds."""
+    rungs = [rung for rung in TITLES if rung in found]
+    spans = {rung: {one["step"]: one for one in bars(found[rung])} for rung in rungs}
+    names = [step for step in COLOURS if any(step in spans[rung] for rung in rungs)]
+    lines = [f"| step | {' | '.join(TITLES[rung] for rung in rungs)} |", "|---" * (1 + len(rungs)) + "|"]
+    for name in names:
+        cells = (spans[rung].get(name) for rung in rungs)
+        shown = [f"{one['begin']:.1f} to {one['end']:.1f} s" if one else "-" for one in cells]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    ready = [f"**{found[rung]['bootToReadySeconds']:.1f} s**" for rung in rungs]
+    notice = [f"{found[rung].get('noticeTo503Seconds', 0.0):.1f} s" for rung in rungs]
+    return "\n".join([*lines, f"| ready | {' | '.join(ready)} |", f"| notice to 503 | {' | '.join(notice)} |"])
+
+
 def main() -> int:
     found = read()
     if not any(rung in found for rung in TITLES):
         print("no boot was measured: make test-boot", file=sys.stderr)
         return 1
     PICTURE.write_text(picture(found))
-    print(PICTURE)
+    print(table(found))
+    print(PICTURE, file=sys.stderr)
     return 0
 
 
