@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from images import tree
+from images.programs.serving import leftovers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 UNIT: Final = tree.ROOTFS / tree.UNITS / "vllm.service"
@@ -100,6 +101,7 @@ class Unit:
         assert self._thread is not None
         self._thread.join(10)
         self._sweep()
+        leftovers.clean_shared_memory()  # what a killed engine leaves, and no other start cleans here
 
     # -- what tests ask
 
