@@ -76,7 +76,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("SPILLWAY_RUN", str(tmp_path / "run"))
     held = Held()
     found = World(tmp_path, held, secrets.Refresher(staged.node(tmp_path, "s3://b/models/x/y/"), lambda: held))
-    found.refresher.reload = lambda: found.reloads.append(found.works) or found.works
+
+    def reload() -> bool:
+        found.reloads.append(found.works)
+        return found.works
+
+    found.refresher.reload = reload
     found.refresher.now = lambda: found.now
     return found
 

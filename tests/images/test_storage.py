@@ -284,4 +284,4 @@ def test_on_azure_nvme_goes_before_the_temporary_disk(tmp_path: Path) -> None:
 
 def test_only_disks_that_say_so_become_scratch() -> None:
     for cloud in ("aws", "azure", "gcp"):
-        assert "/dev/nvme*" not in render_file(SCRIPT, cloud)  # type: ignore[arg-type]
+        assert "/dev/nvme*" not in render_file(SCRIPT, cloud)

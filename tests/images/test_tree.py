@@ -51,7 +51,7 @@ def unit(root: Path, name: str) -> configparser.RawConfigParser:
     class Many(dict[str, str]):
         def __setitem__(self, key: str, value: object) -> None:
             if isinstance(value, list) and key in self:
-                value = [*self[key], *value]  # type: ignore[assignment]
+                value = [*self[key], *value]
             super().__setitem__(key, value)  # type: ignore[assignment]
 
     parser = configparser.RawConfigParser(strict=False, dict_type=Many, delimiters=("=",), comment_prefixes=("#",))
@@ -252,7 +252,7 @@ def test_a_slip_is_found(tmp_path: Path, which: Callable[[Cloud, Path], object],
 
 
 def test_a_missing_tool_is_said_and_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr("images.check.shutil.which", lambda *_, **__: None)
     found = check.run("gcp")
     skipped = {one.check: one.message for one in found if one.level == "skipped"}
     assert set(skipped) == {"shell", "user data", "units", "security", "nginx"}

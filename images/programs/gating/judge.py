@@ -61,10 +61,10 @@ def of_files(
     if keys is None:
         return Verdict("secrets", f"keys.json {keys_fault or 'is not there yet'}", "keys")
     # A replica that lost a node makes no tokens, and vLLM's own health may say 200 until the next request.
-    if several or (peers is not None and peers["state"] != "ok"):
-        if fault := peers_fault(peers, time.time() if now is None else now):
-            extra = {name: peers[name] for name in ("expected", "alive") if name in peers} if peers else {}
-            return Verdict("peers", fault, str(peers["state"]) if peers else "unknown", extra)
+    counted = several or (peers is not None and peers["state"] != "ok")
+    if counted and (fault := peers_fault(peers, time.time() if now is None else now)):
+        extra = {name: peers[name] for name in ("expected", "alive") if name in peers} if peers else {}
+        return Verdict("peers", fault, str(peers["state"]) if peers else "unknown", extra)
     return READY
 
 

@@ -44,7 +44,12 @@ def manifest(files: Mapping[str, bytes], **changed: Any) -> bytes:
     entries = [
         {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for path, data in files.items()
     ]
-    body = {"schemaVersion": 1, "model": NAME, "revision": REVISION, "files": sorted(entries, key=lambda e: e["path"])}
+    body = {
+        "schemaVersion": 1,
+        "model": NAME,
+        "revision": REVISION,
+        "files": sorted(entries, key=lambda entry: str(entry["path"])),
+    }
     return json.dumps({**body, **changed}).encode()
 
 

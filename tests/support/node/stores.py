@@ -26,6 +26,9 @@ TOKEN = "token-of-the-node"
 KEY_ID, KEY_SECRET, SESSION = "AKIDEXAMPLE", "secret-of-the-node", "session-of-the-node"
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+Chunk = bytes
+"""As a type: a class below has a method of that name."""
+
 
 @dataclass
 class Fault:
@@ -87,7 +90,7 @@ class Watched:
                     return fault
         return None
 
-    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[Chunk]:
         path = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
         headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key[:5] == "HTTP_"}
         one = Seen(environ["REQUEST_METHOD"], unquote(path), headers.get("range", ""), headers=headers)
@@ -101,7 +104,7 @@ class Watched:
             with self._lock:
                 self.working -= 1
 
-    def _answer(self, one: Seen, environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+    def _answer(self, one: Seen, environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[Chunk]:
         fault = self._fault(one.path, one.range)
         if fault is not None and fault.kind == "status":
             one.status = fault.value
@@ -154,7 +157,7 @@ class _Handler(WSGIRequestHandler):
 def serve(app: App, tls: tuple[str, str] | None = None) -> Iterator[str]:
     """The application on a free port of loopback; its URL. tls: files of certificate and key."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler, ssl_context=tls)
-    server.daemon_threads = True
+    server.daemon_threads = True  # type: ignore[attr-defined]  # of the threading mix-in
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -229,8 +232,8 @@ class Metadata:
         if headers.get("metadata-flavor") == "Google":
             flavor = {"Metadata_Flavor": "Google"}
             if path.endswith("/token"):
-                body = {"access_token": self.token, "expires_in": self.seconds, "token_type": "Bearer"}
-                return _plain(start, 200, body, **flavor)
+                told: dict[str, Any] = {"access_token": self.token, "expires_in": self.seconds, "token_type": "Bearer"}
+                return _plain(start, 200, told, **flavor)
             if path.endswith("/project/project-id"):
                 return _plain(start, 200, "project-1", Content_Type="application/text", **flavor)
             if "/service-accounts/" in path:

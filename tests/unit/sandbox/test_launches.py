@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws import launches, tokens
-from sandbox.aws.launches import Launch
+from sandbox.launches import Launch
 from tests.support.memory_cloud import MemoryCloud
 
 ZONES = {"us-east-1b": "subnet-b", "us-east-1c": "subnet-c"}
