@@ -45,6 +45,8 @@ class Recorder(pulumi.runtime.Mocks):
         if args.token == "aws:ec2/getCapacityBlockReservation:getCapacityBlockReservation":
             block = {"instanceType": "p5.48xlarge", "instanceCount": 1, "availabilityZone": f"{self.region}a"}
             return {**args.args, **block, "endDate": "2026-12-24T11:30:00Z"}, []
+        if args.token in ("aws:ec2/getVpc:getVpc", "aws:autoscaling/getGroup:getGroup"):
+            return {}, [("", "no matching resource found")]  # nothing stands before the first `up`
         image = {"id": "ami-0123456789abcdef0", "name": "mock", "tags": {}, "rootDeviceName": "/dev/sda1"}
         return {**args.args, **image}, []
 
