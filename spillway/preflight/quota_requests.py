@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ _CONSOLES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class QuotaRequest:
+class QuotaRequest(ABC):
     """A quota to raise: where, which, and to what value at least. Each cloud has a class of its own.
 
     service: whose quota: ec2, Microsoft.Compute, compute.googleapis.com. code: the quota as the cloud's API calls it.
@@ -29,13 +30,13 @@ class QuotaRequest:
     region: str
     value: float
 
+    @abstractmethod
     def console(self) -> str:
         """The page of the quota in the console."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> str:
         """The cloud's command for the request."""
-        raise NotImplementedError
 
     def text(self) -> str:
         """For a table: what and how, in one line."""

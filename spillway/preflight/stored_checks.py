@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -41,14 +42,14 @@ class Stored(Protocol):
         ...
 
 
-class StoreReader(Asker):
+class StoreReader(Asker, ABC):
     """Base of accounts whose stores are read as the commands read them. Nothing is opened before it is asked."""
 
-    def _secrets(self) -> SecretStore:
-        raise NotImplementedError
+    @abstractmethod
+    def _secrets(self) -> SecretStore: ...
 
-    def _models(self) -> ModelStore:
-        raise NotImplementedError
+    @abstractmethod
+    def _models(self) -> ModelStore: ...
 
     @once
     def secret(self, name: str) -> Held | None:

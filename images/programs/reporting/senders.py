@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -78,7 +79,7 @@ class CloudWatch:
             raise Dropped(" ".join(str(error).split())) from None
 
 
-class Rest:
+class Rest(ABC):
     """Points over HTTP with a token of the metadata service, which is kept until shortly before its end."""
 
     def __init__(self, config: NodeConfig, service: Service) -> None:
@@ -102,9 +103,9 @@ class Rest:
             self._token, self._until = token, time.monotonic() + max(0.0, seconds - RENEW)
         return self._token
 
+    @abstractmethod
     async def token(self) -> tuple[str, float]:
         """Token and its seconds. Raises Unavailable, KeyError, TypeError, ValueError."""
-        raise NotImplementedError
 
     async def known(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """A value of the metadata service. Raises Dropped."""
