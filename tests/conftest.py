@@ -12,7 +12,7 @@ PATIENCE: Final = {"boot": 2400, "vllm": 5400}
 
 
 def pytest_configure() -> None:
-    """A shell starts jobs in the background with SIGINT ignored, and `nohup` ignores SIGHUP; children inherit that through
+    """A shell starts background jobs with SIGINT ignored, `nohup` ignores SIGHUP, and children inherit that through
     exec, and a test that interrupts one would wait for ever. A handler is not inherited, so children begin with the
     default, and this process goes on ignoring the signal.
 
