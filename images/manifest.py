@@ -20,6 +20,8 @@ FOLDER: Final = Path("build/image")
 KEEP: Final = 3
 """Versions per cloud that stay without being asked for: the one that serves, and two to go back to."""
 FORMAT: Final = 1
+LATEST: Final = 253_402_300_799
+"""Unix seconds, the end of the year 9999: the last that a date can tell."""
 
 Standing = Literal["baked", "not baked", "not in region", "by id", "newest"]
 
@@ -79,11 +81,29 @@ def load(folder: Path, cloud: Cloud) -> list[Baked]:
         data = json.loads(path.read_text())
         if data["format"] != FORMAT or data["cloud"] != cloud:
             raise Unreadable(f"{path}: expected format {FORMAT} and cloud {cloud}")
-        return [Baked(**entry) for entry in data["images"]]
+        return [_entry(entry) for entry in data["images"]]
     except FileNotFoundError:
         return []
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except Unreadable:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable(f"{path}: is no manifest of baked images ({' '.join(str(error).split())})") from None
+
+
+def _entry(found: Any) -> Baked:
+    """One image. Raises TypeError, ValueError: somebody has edited the file by hand, or another program wrote it."""
+    one = Baked(**found)
+    for key in ("family", "version", "account", "source"):
+        if not isinstance(value := getattr(one, key), str) or not value.isprintable():
+            raise ValueError(f"{key} {value!r} is no line of text")
+    if isinstance(one.baked, bool) or not isinstance(one.baked, int) or not 0 <= one.baked <= LATEST:
+        raise ValueError(f"baked {one.baked!r} is no time in unix seconds")
+    for key in ("ids", "components"):
+        if not isinstance(value := getattr(one, key), dict) or not all(
+            isinstance(text, str) and text.isprintable() for text in value.values()
+        ):
+            raise ValueError(f"{key} {value!r} has to map names to texts")
+    return one
 
 
 def save(folder: Path, cloud: Cloud, images: Sequence[Baked]) -> Path:

@@ -196,6 +196,32 @@ def test_a_manifest_that_is_none_is_one_line(text: str, tmp_path: Path, capsys: 
     assert "manifest-aws.json" in err
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("family", None), ("version", 5), ("source", []), ("account", "red\n"), ("baked", "1"), ("baked", True),
+        ("baked", 10**30), ("baked", -1), ("ids", None), ("ids", ["ami-1"]), ("ids", {"us-east-1": 5}),
+        ("components", "vllm"),
+    ],
+)  # fmt: skip
+def test_an_image_in_a_manifest_that_is_of_other_types_is_one_line(key: str, value: object, tmp_path: Path) -> None:
+    manifest.save(tmp_path, "aws", [baked("2026.11.1", 1_790_000_000)])
+    path = tmp_path / "manifest-aws.json"
+    data = json.loads(path.read_text())
+    data["images"][0][key] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(manifest.Unreadable, match=rf"manifest-aws\.json: .*{key}") as caught:
+        manifest.load(tmp_path, "aws")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", b"[" * 100_000])
+def test_a_manifest_that_is_no_text_or_without_end_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "manifest-aws.json").write_bytes(content)
+    with pytest.raises(manifest.Unreadable, match="is no manifest"):
+        manifest.load(tmp_path, "aws")
+
+
 def test_the_last_three_stay_and_what_a_stack_names_stays_longer() -> None:
     images = [baked(str(number), number) for number in range(6)] + [baked("0", 1, family="another")]
     assert [one.version for one in manifest.surplus(images, [])] == ["0", "1", "2"]
