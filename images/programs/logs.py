@@ -1,26 +1,28 @@
-"""Whether and where access and audit logs leave the node. `python -m images.programs.logs`, before the agent starts.
+"""Whether and where access and audit logs leave the node. `python -m images.programs.logs check`, then `run`.
 
-Writes the agent's environment to /run/spillway-logs/environment. It is the unit's ExecCondition: exit code 1 where
-node.json names no destination, and the agent does not start; 255 where node.json cannot be read, which is tried again.
-docs/observability.md has what leaves and what does not.
+`check` is the unit's ExecCondition: exit code 1 where node.json names no destination, and the agent does not start; 255
+where node.json cannot be read, which is tried again. `run` becomes Fluent Bit, with what its configuration takes from
+the environment; on Azure it stays beside it (reporting/agent.py). docs/observability.md has what leaves and what does
+not.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import Final
 
 from images.node import NodeConfig
-from images.programs import settings, state
+from images.programs import settings
 from images.programs.journal import Journal
+from images.programs.reporting import agent
 
-DIRECTORY: Final = "/run/spillway-logs"
+AGENT: Final = ("/opt/fluent-bit/bin/fluent-bit", "--config=/etc/fluent-bit/fluent-bit.yaml")
 VARIABLES: Final = {
     "aws": ("LOGS_GROUP",),
-    "azure": ("LOGS_ENDPOINT", "LOGS_RULE", "LOGS_TABLE", "LOGS_IDENTITY"),
+    "azure": ("LOGS_ENDPOINT", "LOGS_RULE", "LOGS_TABLE", "LOGS_IDENTITY", "LOGS_TOKENS"),
     "gcp": (),
 }
 """What fluent-bit.yaml of each cloud takes from the environment, beside what every one does."""
@@ -64,23 +66,32 @@ def environment(config: NodeConfig, instance: str) -> dict[str, str]:
 
 
 def main() -> int:
-    argparse.ArgumentParser(prog="logs", description=(__doc__ or "").splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(prog="logs", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("check", "run"))
+    what = parser.parse_args().what
     journal = Journal("logs")
     try:
-        found = environment(settings.load(), settings.identity())
+        config = settings.load()
+        found = environment(config, settings.identity())
     except settings.ConfigFault as error:
         journal.tell("does not run", "error", detail=str(error))
         return 255
     except NoDestination as error:
         journal.tell("stay here", detail=str(error))
         return 1
-    path = Path(os.environ.get("SPILLWAY_LOGS_RUN", DIRECTORY)) / "environment"
-    # systemd's own quoting; the values are names, identifiers and one URL, checked by node.json's schema.
-    state.replace(path, "".join(f'{key}="{value}"\n' for key, value in found.items()).encode())
+    if what == "check":
+        return 0
     journal.tell(
         "leave", detail=f"{found['LOGS_CLOUD']}: {found.get('LOGS_GROUP') or found.get('LOGS_TABLE') or 'log'}"
     )
-    return 0
+    command = tuple((os.environ.get("SPILLWAY_LOGS_AGENT") or " ".join(AGENT)).split())
+    if config.cloud == "azure":
+        return asyncio.run(agent.run(command, found, found["LOGS_IDENTITY"], journal))
+    try:
+        os.execve(command[0], command, {**os.environ, **found})
+    except OSError as error:
+        journal.tell("does not run", "error", detail=f"{command[0]}: {error.strerror}")
+        return 255
 
 
 if __name__ == "__main__":

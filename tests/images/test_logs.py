@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from images import node, tree
+from images import node, tree, versions
 from images.programs import logs
+from images.programs.journal import Journal
+from images.programs.reporting import agent
 from images.render import render_node_json
 from tests.support.node.gate import config
 
@@ -116,6 +121,20 @@ def test_a_key_in_a_programs_text_does_not_leave(key: str, around: str) -> None:
 
 @needs_lua
 @pytest.mark.parametrize(
+    "text",
+    [
+        "sent bearer hunter2", "sent Basic aHVudGVyMg==", "password=hunter2", '{"prompt": "hunter2 and more"}',
+        "https://ann:hunter2@store.example.com/x", "GET /x?sig=hunter2", "-----BEGIN KEY----- hunter2", "sk-hunter2",
+    ],
+)  # fmt: skip
+def test_a_short_secret_is_known_by_what_stands_before_it(text: str) -> None:
+    found = leaves("program", program="gate", event="x", detail=text)
+    assert found
+    assert not {"hunter2", "aHVudGVyMg"} & set(re.findall(r"\w+", found["detail"])), found
+
+
+@needs_lua
+@pytest.mark.parametrize(
     "line",
     [
         f"ERROR 11-26 08:00:00 [core.py:123] ValueError: cannot tokenize '{PROMPT}'",
@@ -142,7 +161,7 @@ def test_everything_else_that_the_engine_says_stays(line: str) -> None:
 def test_what_a_program_prints_cannot_choose_its_rule() -> None:
     forged = json.dumps({"program": "gate", "event": PROMPT, "SYSLOG_IDENTIFIER": "nginx_access"})
     assert leaves("engine", MESSAGE=forged, SYSLOG_IDENTIFIER="nginx_access", program="gate", event=PROMPT) is None
-    assert leaves("other", MESSAGE=PROMPT) is None
+    assert leaves("other", MESSAGE=PROMPT, program="gate", event="ready") is None
 
 
 @needs_lua
@@ -163,6 +182,9 @@ def test_a_programs_event_leaves_with_reasons_and_numbers() -> None:
     assert found["detail"] == "118 requests wait, the limit is 104"
     assert float(found["seconds"]) == 5213.2
     assert found["priority"] == "5"
+    long = leaves("program", program="gate", event="x", detail="word " * 200)
+    assert long
+    assert len(long["detail"]) == 303
     assert "Rosenblatt" not in str(found)
 
 
@@ -194,6 +216,11 @@ def test_no_long_run_of_letters_and_digits_leaves(before: str, run: str) -> None
 
 # --- the agent's configuration ---
 
+KNOWN: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "fluent_bit_options.yaml").read_text())
+OPTIONS = {
+    name: {one.lower() for one in (*options, *KNOWN["every"])} for name, options in KNOWN.items() if name != "version"
+}
+
 
 def rendered(cloud: str) -> dict[str, Any]:
     source = ROOTFS / "etc" / "fluent-bit" / "fluent-bit.yaml.j2"
@@ -215,6 +242,9 @@ def test_every_input_has_a_rule_and_everything_goes_through_it(cloud: str) -> No
     used = set(re.findall(r"\$\{(\w+)\}", json.dumps(pipeline)))
     known = {"LOGS_CLOUD", "LOGS_REGION", "LOGS_STACK", "LOGS_POOL", "LOGS_NODE", *logs.VARIABLES.get(cloud, ())}
     assert used <= known
+
+    for plugin in (*pipeline["inputs"], *pipeline["filters"], *pipeline["outputs"]):
+        assert set(plugin) <= OPTIONS[plugin["name"]], "Fluent Bit refuses an option that it does not know"
 
 
 def test_inputs_are_chosen_by_fields_that_a_program_cannot_set() -> None:
@@ -256,14 +286,14 @@ AZURE = node.Logs(
 def test_the_agent_is_told_where_logs_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str, told: node.Logs, wanted: str
 ) -> None:
-    monkeypatch.setenv("SPILLWAY_NODE", str(node_json(tmp_path, cloud=cloud, logs=told)))
-    monkeypatch.setenv("SPILLWAY_LOGS_RUN", str(tmp_path))
-    monkeypatch.setenv("SPILLWAY_INSTANCE_ID", "i-1")
-    monkeypatch.setattr("sys.argv", ["logs"])
+    config_of = node.NodeConfig.model_validate_json(node_json(tmp_path, cloud=cloud, logs=told).read_bytes())
+    found = logs.environment(config_of, "i-1")
+    assert wanted in [f'{name}="{value}"' for name, value in found.items()]
+    # The last one is the endpoint for tokens, whose port is known when it listens.
+    assert set(found) >= set(logs.VARIABLES[cloud]) - {"LOGS_TOKENS"}
+    monkeypatch.setenv("SPILLWAY_NODE", str(tmp_path / "node.json"))
+    monkeypatch.setattr("sys.argv", ["logs", "check"])
     assert logs.main() == 0
-    lines = (tmp_path / "environment").read_text().splitlines()
-    assert wanted in lines
-    assert {line.partition("=")[0] for line in lines} >= set(logs.VARIABLES[cloud])
 
 
 @pytest.mark.parametrize(("cloud", "told"), [("aws", None), ("azure", node.Logs()), ("tencent", node.Logs())])
@@ -271,13 +301,90 @@ def test_without_a_destination_logs_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str, told: node.Logs | None
 ) -> None:
     monkeypatch.setenv("SPILLWAY_NODE", str(node_json(tmp_path, cloud=cloud, logs=told)))
-    monkeypatch.setenv("SPILLWAY_LOGS_RUN", str(tmp_path))
-    monkeypatch.setattr("sys.argv", ["logs"])
+    monkeypatch.setattr("sys.argv", ["logs", "check"])
     assert logs.main() == 1
-    assert not (tmp_path / "environment").exists()
 
 
 def test_a_node_json_that_cannot_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPILLWAY_NODE", str(tmp_path / "node.json"))
-    monkeypatch.setattr("sys.argv", ["logs"])
+    monkeypatch.setattr("sys.argv", ["logs", "check"])
     assert logs.main() == 255, "systemd skips a unit by 1 to 254, and starts it again after 255"
+
+
+def test_the_agent_is_of_the_version_whose_options_are_known() -> None:
+    assert KNOWN["version"].startswith(versions.load()["components"]["fluent-bit"]["version"] + ".")
+
+
+def test_where_the_agent_finds_its_own_identity_the_program_becomes_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPILLWAY_NODE", str(node_json(tmp_path, cloud="aws", logs=node.Logs())))
+    monkeypatch.setattr("sys.argv", ["logs", "run"])
+    ran: list[Any] = []
+    monkeypatch.setattr("os.execve", lambda *arguments: ran.append(arguments))
+    logs.main()
+    ((path, command, environment),) = ran
+    assert path == command[0] == "/opt/fluent-bit/bin/fluent-bit"
+    assert environment["LOGS_GROUP"] == "/spillway/aws-us-east-1/nodes"
+
+
+ASKS = """
+import json, os, sys, urllib.error, urllib.request
+for _ in range(2):
+    try:
+        answer = urllib.request.urlopen(os.environ["LOGS_TOKENS"], b"grant_type=client_credentials")
+        print(answer.status, answer.read().decode())
+    except urllib.error.HTTPError as error:
+        print(error.code, error.read().decode())
+    sys.stdout.flush()
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("identity", "status", "body"),
+    [
+        ("system", 200, {"access_token": "t0k3n", "expires_in": "86399", "token_type": "Bearer", "resource": "x"}),
+        ("0f8fad5b-d9cb-469f-a165-70867728950e", 200, {"access_token": "t0k3n", "expires_in": "86399"}),
+        ("system", 400, {"error": "invalid_request"}),
+        ("system", 200, {"something": "else"}),
+    ],
+)
+def test_on_azure_the_agent_gets_the_nodes_token_from_loopback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], identity: str, status: int, body: dict[str, str]
+) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    async def metadata(request: web.Request) -> web.Response:
+        asked.append((request.headers.get("Metadata", ""), dict(request.query)))
+        return web.json_response(body, status=status)
+
+    async def go() -> int:
+        application = web.Application()
+        application.router.add_get("/metadata/identity/oauth2/token", metadata)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        monkeypatch.setenv("SPILLWAY_METADATA", f"http://127.0.0.1:{runner.addresses[0][1]}")
+        try:
+            return await agent.run([sys.executable, "-c", ASKS], {}, identity, Journal("logs"))
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(go()) == 7, "the agent's exit code is the unit's"
+    said = capfd.readouterr().out
+    assert asked[0][0] == "true"
+    assert asked[0][1]["resource"] == "https://monitor.azure.com"
+    assert asked[0][1].get("client_id") == (None if identity == "system" else identity)
+    if "access_token" in body:
+        # Fluent Bit reads these three (RFC 6749, 5.1), the seconds as a number.
+        answers = [json.loads(line.partition(" ")[2]) for line in said.splitlines()]
+        assert answers == [{"access_token": "t0k3n", "token_type": "Bearer", "expires_in": 86399}] * 2
+    else:
+        assert said.count("503 ") == 2
+        assert said.count("no token") == 1, "told once"
+
+
+def test_a_unit_that_is_stopped_ends_the_agent_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
+    assert asyncio.run(agent.run([sys.executable, "-c", sleeps], {}, "system", Journal("logs"))) == 128 + 15
