@@ -84,6 +84,8 @@ def panel(rung: str, found: dict[str, Any], top: int) -> tuple[str, int]:
         x = LEFT + number * tick * scale
         lines.append(f'<line x1="{x:.1f}" y1="{top + 40}" x2="{x:.1f}" y2="{low}" class="g"/>')
         lines.append(f'<text x="{x:.1f}" y="{low + 16}" class="n" text-anchor="middle">{number * tick:g} s</text>')
+    x = LEFT + ready * scale
+    lines.append(f'<line x1="{x:.1f}" y1="{top + 40}" x2="{x:.1f}" y2="{low}" class="r"/>')
     for number, one in enumerate(steps):
         y = top + TOP + number * ROW
         x, width = LEFT + one["begin"] * scale, max((one["end"] - one["begin"]) * scale, 2.0)
@@ -96,15 +98,15 @@ def panel(rung: str, found: dict[str, Any], top: int) -> tuple[str, int]:
             f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="18" rx="3" fill="{colour}"/>',
             f'<text x="{at[0]:.1f}" y="{y + 14}" class="{at[2]}" text-anchor="{at[1]}">{took}</text>',
         ]
-    x = LEFT + ready * scale
-    lines.append(f'<line x1="{x:.1f}" y1="{top + 40}" x2="{x:.1f}" y2="{low}" class="r"/>')
     return "\n".join(lines), low + 34
 
 
 STYLE: Final = """\
 <style>
 text{font:13px system-ui,sans-serif}.t{font-size:15px;font-weight:600;fill:#0f172a}.n{fill:#334155}.w{fill:#fff}
+.n{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}.b{fill:#fff}
 .g{stroke:#cbd5e1;stroke-width:1}.r{stroke:#dc2626;stroke-width:2;stroke-dasharray:4 3}
+@media (prefers-color-scheme:dark){.b{fill:#0d1117}.t{fill:#f1f5f9}.n{fill:#cbd5e1;stroke:#0d1117}.g{stroke:#334155}}
 </style>"""
 
 
@@ -117,7 +119,7 @@ def picture(found: dict[str, Any]) -> str:
             panels.append(text)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}">'
     label = "<title>From the start of a node to ready, step by step</title>"
-    ground = f'<rect width="{WIDTH}" height="{top}" fill="#fff"/>'
+    ground = f'<rect width="{WIDTH}" height="{top}" class="b"/>'
     return "\n".join([head, label, STYLE, ground, *panels, "</svg>"]) + "\n"
 
 
