@@ -81,9 +81,13 @@ class Watch:
         self.health = {source.name: Health() for source in self.sources}
         found = state.read("notice") or {}
         seen, handled = found.get("seen"), found.get("handled")
-        self._seen: dict[str, float] = dict(seen) if isinstance(seen, dict) else {}
+        self._seen: dict[str, float] = {
+            key: float(when) for key, when in (seen.items() if isinstance(seen, dict) else ()) if mark.is_time(when)
+        }
         """When a notice was seen first, unix seconds, by its key. Survives the program's end, not the machine's."""
-        self._handled: set[str] = set(handled) if isinstance(handled, list) else set()
+        self._handled: set[str] = (
+            {key for key in handled if isinstance(key, str)} if isinstance(handled, list) else set()
+        )
         self._deadlines: dict[str, float] = {}
         self._refused = ""
 

@@ -88,6 +88,8 @@ def test_a_new_list_gives_nobody_a_new_minute() -> None:
         ([{"name": "web", "hash": "sha256:" + "0" * 64, "limit": 0}], "a limit that is neither"),
         ([{"name": "web", "hash": "sha256:" + "0" * 64, "limit": True}], "a limit that is neither"),
         ([{"name": "web", "hash": "sha256:" + "0" * 64, "limit": float("inf")}], "a limit that is neither"),
+        ([{"name": "web", "hash": "sha256:" + "0" * 64, "limit": 10**400}], "a limit that is neither"),
+        ([{"name": "web", "hash": "sha256:" + "0" * 64, "limit": 5e-324}], "a limit that is neither"),
         ([key_entry("web", KEY), key_entry("web", OTHER)], "entries 1 and 2 have the same name"),
         ([key_entry("web", KEY), key_entry("batch", KEY)], "entries 1 and 2 have the same hash"),
     ],

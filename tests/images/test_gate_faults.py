@@ -19,11 +19,39 @@ from typing import Any
 import aiohttp
 import pytest
 
+from images.programs.gating import judge
 from images.programs.gating.readiness import Readiness
 from tests.support.node.gate import FAST, Client, Node, serving
 from tests.support.node.vllm_stand_in import StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", ["drain", "scratch", "stage", "secrets", "peers"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "NaN",
+        "Infinity",
+        "-1",
+        "1e300",
+        "1" + "0" * 400,
+        '"0001-01-01T00:00:00+23:59"',
+        '"\\ud800"',
+        "[[]]",
+        "{}",
+        "true",
+    ],
+)
+def test_whatever_a_state_file_says_is_judged_and_told_in_json(name: str, value: str) -> None:
+    keys = ("reason", "cause", "deadline", "bytes", "total", "path", "notAfter", "keys", "alive", "expected", "looked")
+    for stated in ("ok", "failed", "running"):
+        text = "{" + f'"state": "{stated}", ' + ", ".join(f'"{key}": {value}' for key in keys) + "}"
+        ok = {"state": "ok"}
+        files = {"drain": None, "scratch": ok, "stage": ok, "secrets": ok, "peers": ok, name: json.loads(text)}
+        found = judge.of_files(**files, draining=name == "drain", keys=1, several=True)
+        told = json.dumps({"detail": found.detail, **found.extra}, allow_nan=False)
+        assert "\n" not in told
 
 
 @pytest.mark.parametrize("fault", ["hang", "garbage", "error", "empty"])

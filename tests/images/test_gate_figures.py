@@ -69,6 +69,7 @@ def test_what_is_needed_is_summed_over_engines_and_the_rest_is_passed_over() -> 
         (("} 3.0", "} three"), "has the value three"),
         (("} 3.0", ""), "is not in the text format"),
         (('le="0.1"', 'le="soon"'), "ends at soon"),
+        (('le="0.1"', 'le="-Inf"'), "ends at -Inf"),
         (('le="0.1",', ""), "ends at nothing"),
         (("vllm:num_requests_waiting{", "vllm:queue{"), "there is no vllm:num_requests_waiting in it"),
     ],
@@ -76,6 +77,10 @@ def test_what_is_needed_is_summed_over_engines_and_the_rest_is_passed_over() -> 
 def test_garbage_is_no_figure(change: tuple[str, str], told: str) -> None:
     with pytest.raises(Garbage, match=told):
         parse(TEXT.replace(*change))
+
+
+def test_a_models_name_may_hold_what_unicode_takes_for_the_end_of_a_line() -> None:
+    assert parse(TEXT.replace('model_name="m"', 'model_name="m\u2028n\x85"')) == parse(TEXT)
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,25 @@ def test_a_drain_that_was_taken_back_is_not_brought_back_by_its_next_step(run_fo
     mark.take_back()
     assert not mark.turn("stopping", "too late")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_nonsense_in_drain_json_in_the_middle_of_a_drain_takes_nothing_back(run_folder: Path, content: str) -> None:
+    mark.begin("spot", 1000.0)
+    state.path("drain").write_text(content)
+    assert mark.turn("stopping", "the engine finishes what it has")
+    assert (mark.read() or {})["state"] == "stopping"
+
+
+@pytest.mark.parametrize("value", [None, 5, "spot", {"spot": 1}, [["spot"]], [None, "spot"]])
+def test_lists_in_drain_json_are_lists_of_texts_whoever_wrote_them(run_folder: Path, value: object) -> None:
+    written = {"state": "draining", "causes": value, "notices": value, "told": value, "deadline": 10**400}
+    state.path("drain").write_text(json.dumps(written))
+    found = mark.read()
+    assert found
+    assert all(isinstance(one, str) for name in ("causes", "notices", "told") for one in found[name])
+    assert mark.deadline(found) is None
+    assert mark.begin("spot", 1000.0)["deadline"] == 1000.0
 
 
 @pytest.mark.parametrize("content", ["", "{", '"x"', '{"state": 3}', '{"state": "draining", "deadline": "soon"}'])

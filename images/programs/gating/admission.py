@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,9 @@ HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 NAME: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 """A name goes into a header and a log line."""
 BEARER: Final = re.compile(r"\s*bearer\s+(\S+)\s*", re.IGNORECASE)
+SLOWEST: Final = 1e-3
+FASTEST: Final = 1e9
+"""Requests per minute. Below, the pause that a client is told is no number any more; nothing sends more."""
 LONGEST: Final = 4096
 """Characters of an Authorization header that are looked at."""
 
@@ -54,8 +56,9 @@ def _key(index: int, entry: object) -> Key:
         raise ValueError(f"entry {index} has no name of 1 to 128 printable ASCII characters")
     if not isinstance(digest, str) or not HASH.fullmatch(digest):
         raise ValueError(f"entry {index} has no hash of the form sha256:<64 hexadecimal digits>")
+    # Compared and not converted: a whole number may be too large for a float.
     if limit is not None and (
-        isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit) or limit <= 0
+        isinstance(limit, bool) or not isinstance(limit, int | float) or not SLOWEST <= limit <= FASTEST
     ):
         raise ValueError(f"entry {index} has a limit that is neither null nor a number of requests per minute above 0")
     return Key(name, bytes.fromhex(digest.removeprefix("sha256:")), limit)

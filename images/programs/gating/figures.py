@@ -66,7 +66,8 @@ def parse(text: str) -> Scrape:
     gauges: dict[str, float] = {}
     totals = dict.fromkeys(KINDS, 0.0)
     ttft: dict[float, float] = {}
-    for line in text.splitlines():
+    # Not splitlines(): the name of a model, in a label, may hold what Unicode takes for the end of a line.
+    for line in text.split("\n"):
         if not line.startswith(("vllm:", "http_requests_total", "process_start")):
             continue
         name = line.split("{", 1)[0].split(None, 1)[0]
@@ -114,7 +115,7 @@ def _bound(text: str | None) -> float:
         bound = float(text or "")
     except ValueError:
         bound = math.nan
-    if math.isnan(bound):
+    if not bound >= 0:  # NaN too
         raise Garbage(f"a bucket of {TTFT} ends at {(text or 'nothing')[:40]}")
     return bound
 

@@ -21,6 +21,8 @@ LOAD: Final[frozenset[Reason]] = frozenset({"overloaded", "slow", "errors"})
 """Judged by figures, so a whole fleet can meet them at once: the guard bounds them."""
 
 
+MOST: Final = 1e18
+"""No time and no number of bytes is beyond it."""
 PEERS_STALE: Final = 10.0
 """Seconds; peers.json is written every second."""
 
@@ -63,7 +65,7 @@ def of_files(
     # A replica that lost a node makes no tokens, and vLLM's own health may say 200 until the next request.
     counted = several or (peers is not None and peers["state"] != "ok")
     if counted and (fault := peers_fault(peers, time.time() if now is None else now)):
-        extra = {name: peers[name] for name in ("expected", "alive") if name in peers} if peers else {}
+        extra = {name: peers[name] for name in ("expected", "alive") if _is_number(peers.get(name))} if peers else {}
         return Verdict("peers", fault, str(peers["state"]) if peers else "unknown", extra)
     return READY
 
@@ -92,7 +94,7 @@ def _state(reason: Reason, document: Document, missing: str) -> Verdict:
 
 
 def _draining(drain: Mapping[str, Any]) -> Verdict:
-    cause, kind = drain.get("cause", "unknown"), str(drain.get("state", "draining"))
+    cause, kind = str(drain.get("cause", "unknown")), str(drain.get("state", "draining"))
     extra: dict[str, Any] = {"cause": cause}
     if _is_number(drain.get("deadline")):
         extra["deadline"] = drain["deadline"]
@@ -103,7 +105,9 @@ def _staging(stage: Document) -> Verdict:
     found = _state("staging", stage, "weights are not on their way yet")
     if stage is None:
         return found
-    extra = {name: stage[name] for name in ("path", "bytes", "total", "files") if name in stage}
+    extra = {name: stage[name] for name in ("bytes", "total", "files") if _is_number(stage.get(name))}
+    if isinstance(stage.get("path"), str):
+        extra["path"] = stage["path"]
     done, total = stage.get("bytes"), stage.get("total")
     detail = found.detail
     if _is_number(done) and _is_number(total) and total > 0 and not _line(stage):
@@ -116,7 +120,7 @@ def _secrets(secrets: Document, now: float) -> Verdict | None:
         return Verdict("secrets", "certificate and API keys are not there yet", "missing")
     ends = unix(secrets.get("notAfter"))
     if ends is not None and ends <= now:
-        when = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        when = datetime.fromtimestamp(max(0.0, ends), UTC).strftime("%Y-%m-%d %H:%M UTC")
         return Verdict("secrets", f"the certificate ended at {when}", "expired", {"notAfter": secrets["notAfter"]})
     if secrets["state"] == "ok":
         return None
@@ -134,10 +138,11 @@ def unix(value: object) -> float | None:
         return float(value) if 0 <= value < 253_402_300_800 else None  # 9999-12-31
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() if found else None
+    except (ValueError, OverflowError):
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() if found else None
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is one that can be reckoned with: json reads NaN, Infinity and whole numbers beyond every float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST

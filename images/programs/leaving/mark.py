@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import math
 import os
 import time
 from collections.abc import Iterator
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeGuard, get_args
 
 from images.programs import state
 
 Cause = Literal["spot", "rebalance", "terminate", "manual"]
 CAUSES: Final[tuple[Cause, ...]] = get_args(Cause)
 NAME: Final = "drain"
+LATEST: Final = 253_402_300_799
+"""Unix seconds, the end of the year 9999."""
 Document = dict[str, Any]
 
 
@@ -41,21 +42,28 @@ def _locked() -> Iterator[None]:
         os.close(handle)
 
 
+def is_time(found: object) -> TypeGuard[int | float]:
+    """Whether it can be unix seconds. json reads NaN, and whole numbers that no float holds."""
+    return isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= LATEST
+
+
 def exists() -> bool:
     """Whether the node leaves, whatever is in the file."""
     return state.path(NAME).exists()
 
 
 def read() -> Document | None:
-    """What is in it; None where it is not there or cannot be read."""
-    return state.read(NAME)
+    """What is in it; None where it is not there or cannot be read. Lists are lists of texts, whoever wrote them."""
+    found = state.read(NAME)
+    if found is not None:
+        found |= {name: _with(found[name], "") for name in ("causes", "notices", "told") if name in found}
+    return found
 
 
 def deadline(document: Document | None) -> float | None:
     """Unix seconds; None where there is none."""
     found = (document or {}).get("deadline")
-    good = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
-    return float(found) if good else None  # type: ignore[arg-type]
+    return float(found) if is_time(found) else None
 
 
 def begin(cause: Cause, until: float | None, *, notice: str = "", why: str = "") -> Document:
@@ -71,7 +79,7 @@ def begin(cause: Cause, until: float | None, *, notice: str = "", why: str = "")
         fields: Document = {
             "cause": cause if sooner or first else before["cause"],
             "deadline": until if sooner else known,
-            "begun": before["begun"] if isinstance(before.get("begun"), int | float) else round(time.time(), 3),
+            "begun": before["begun"] if is_time(before.get("begun")) else round(time.time(), 3),
             "causes": _with(before.get("causes"), cause),
             "notices": _with(before.get("notices"), notice),
             "told": _with(before.get("told"), ""),
@@ -84,12 +92,15 @@ def begin(cause: Cause, until: float | None, *, notice: str = "", why: str = "")
 
 
 def turn(to: Literal["stopping", "stopped"], reason: str, **fields: Any) -> bool:
-    """Changes the state, and keeps the rest; False where the drain was taken back. Raises OSError."""
+    """Changes the state, and keeps the rest; False where the drain was taken back. Raises OSError.
+
+    Nonsense in the file is no taking back: the gate says 503 as long as it is there, so the node leaves.
+    """
     with _locked():
         before = read()
-        if before is None:
+        if before is None and not exists():
             return False
-        kept = {name: value for name, value in before.items() if name not in ("state", "reason", "since")}
+        kept = {name: value for name, value in (before or {}).items() if name not in ("state", "reason", "since")}
         state.write(NAME, state=to, reason=reason, **(kept | fields))
         return True
 
