@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Kind = Literal["timeseries", "stat", "table", "state-timeline"]
+Kind = Literal["timeseries", "stat", "state-timeline"]
 
 SCHEMA_VERSION: Final = 39
 WIDTH: Final = 24
+MAPPINGS: Final = [{"type": "value", "options": {"1": {"text": "not ready", "color": "orange", "index": 0}}}]
 SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 
 
@@ -23,7 +24,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture. unit: Grafana's name of it; over: the value from which it is red; about: what to make of it."""
+    """One picture. unit: Grafana's name of it; over, under: from where on it is red; top: the most that it can be;
+    whole: counts, without decimals; below_zero: the axis may begin below 0; empty: the word for no series; about: what
+    to make of it.
+    """
 
     title: str
     queries: tuple[Query, ...]
@@ -32,6 +36,10 @@ class Panel:
     over: float | None = None
     under: float | None = None
     stacked: bool = False
+    top: float | None = None
+    whole: bool = False
+    below_zero: bool = False
+    empty: str = ""
     about: str = ""
     height: int = 8
 
@@ -52,6 +60,15 @@ class Dashboard:
     title: str
     rows: tuple[Row, ...]
     variables: tuple[str, ...] = ()
+
+
+IN_STACK: Final = 'stack=~"$stack"'
+IN_NODE: Final = 'stack=~"$stack",instance=~"$instance"'
+
+
+def panel(title: str, *queries: str | tuple[str, str], **more: Any) -> Panel:
+    """A panel of expressions, each alone or with its legend; more: the fields of Panel."""
+    return Panel(title, tuple(Query(*one) if isinstance(one, tuple) else Query(one) for one in queries), **more)
 
 
 def build(dashboard: Dashboard) -> dict[str, Any]:
@@ -90,7 +107,18 @@ def build(dashboard: Dashboard) -> dict[str, Any]:
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "utc",
         "links": [
-            {"title": "Spillway", "type": "dashboards", "tags": ["spillway"], "asDropdown": True, "keepTime": True}
+            {
+                "title": "Spillway",
+                "type": "dashboards",
+                "tags": ["spillway"],
+                "asDropdown": True,
+                "keepTime": True,
+                "includeVars": True,
+                "targetBlank": False,
+                "icon": "external link",
+                "tooltip": "",
+                "url": "",
+            }
         ],
         "templating": {"list": [_source(), *_variables(dashboard.variables)]},
         "annotations": {
@@ -100,7 +128,7 @@ def build(dashboard: Dashboard) -> dict[str, Any]:
                     "datasource": SOURCE,
                     "enable": True,
                     "iconColor": "red",
-                    "expr": 'ALERTS{alertstate="firing",severity!="info"}',
+                    "target": {"refId": "alerts", "expr": 'ALERTS{alertstate="firing",severity!="info"}'},
                     "titleFormat": "{{alertname}}",
                     "textFormat": "{{stack}} {{instance}}",
                 }
@@ -132,6 +160,15 @@ def _panel(panel: Panel, number: int) -> dict[str, Any]:
         "fillOpacity": 25 if panel.stacked else 0,
         "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "line" if limited else "off"},
+        # A limit that is far away is shown all the same; and noise in a flat line is not drawn as mountains.
+        **({} if panel.over is None else {"axisSoftMax": panel.over * 1.2}),
+    }
+    shown = {
+        **({} if panel.below_zero else {"min": 0}),
+        **({} if panel.top is None else {"max": panel.top}),
+        **({"decimals": 0} if panel.whole else {}),
+        **({"noValue": panel.empty} if panel.empty else {}),
+        **({"mappings": MAPPINGS} if panel.kind == "state-timeline" else {}),
     }
     found: dict[str, Any] = {
         "id": number,
@@ -141,6 +178,7 @@ def _panel(panel: Panel, number: int) -> dict[str, Any]:
         "fieldConfig": {
             "defaults": {
                 "unit": panel.unit,
+                **shown,
                 "color": {"mode": "thresholds" if panel.kind == "stat" else "palette-classic"},
                 "thresholds": {"mode": "absolute", "steps": steps},
                 **({"custom": custom} if panel.kind == "timeseries" else {}),
@@ -166,8 +204,12 @@ def _panel(panel: Panel, number: int) -> dict[str, Any]:
 def _options(kind: Kind) -> dict[str, Any]:
     if kind == "stat":
         return {"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "area", "colorMode": "value"}
+    if kind == "state-timeline":
+        # A line is a node and its reason: what is drawn is how long.
+        legend: dict[str, Any] = {"displayMode": "list", "placement": "bottom", "showLegend": False}
+        return {"legend": legend, "showValue": "never", "mergeValues": True, "rowHeight": 0.8}
     legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
-    return {"legend": legend} | ({"tooltip": {"mode": "multi", "sort": "desc"}} if kind == "timeseries" else {})
+    return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
 
 
 def _source() -> dict[str, Any]:

@@ -47,7 +47,7 @@ def page(job: str, node: str) -> str:
             'spillway_gate_limit{reason="overloaded"} 100\nspillway_gate_error_ratio 0.1\n'
             "spillway_gate_ttft_p50_seconds 0.3\nspillway_gate_engine_losses_total 0\n"
             "spillway_gate_circuit_opened_total 0\nspillway_gate_staged_bytes 50\nspillway_gate_stage_bytes 200\n"
-            f'spillway_gate_draining{{cause="none"}} 0\n'
+            f'spillway_gate_draining{{cause="{"none" if serves else "spot"}"}} {int(not serves)}\n'
             f"spillway_gate_certificate_expiry_timestamp_seconds {BEGUN + 30 * 86400}\n"
             f'spillway_gate_admissions_total{{key="team",result="admitted"}} {age * REQUESTS}\n'
             f'spillway_gate_admissions_total{{key="team",result="rate"}} {age * 2}\n'
@@ -203,6 +203,17 @@ def test_a_panel_shows_something(prometheus: Prometheus, expr: str) -> None:
         return  # the snapshot has no spot prices: nothing, rather than nought
     assert found
     assert all(abs(float(one["value"][1])) < float("inf") for one in found)
+
+
+def test_no_two_lines_of_a_panel_have_the_same_name(prometheus: Prometheus) -> None:
+    for board in dashboards.DASHBOARDS:
+        for panel in (panel for row in board.rows for panel in row.panels if panel.kind != "stat"):
+            names = [
+                re.sub(r"\{\{(\w+)\}\}", lambda match, of=one["metric"]: of[match[1]], query.legend)  # type: ignore[misc]
+                for query in panel.queries
+                for one in prometheus.query(_hurried(re.sub(r"\$(stack|instance)", ".*", query.expr)))
+            ]
+            assert len(set(names)) == len(names), f"{board.title}, {panel.title}: {names}"
 
 
 @pytest.mark.parametrize(
