@@ -51,6 +51,7 @@ EXPOSURE: Final = {
     "spillway-ray-head.service": 2.4,
     "spillway-ray-worker.service": 2.4,
     "spillway-secrets.service": 1.9,
+    "spillway-shutdown.service": 1.8,
     "spillway-spotwatch.service": 1.8,
     "spillway-stage.service": 2.7,
     "spillway-storage.service": 5.9,

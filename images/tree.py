@@ -19,6 +19,8 @@ from images.node import Cloud
 ROOTFS: Final = Path(__file__).resolve().parent / "rootfs"
 INSTALL: Final = Path(__file__).resolve().parent / "install"
 REQUIREMENTS: Final = Path(__file__).resolve().parent / "requirements"
+CACHES: Final = Path(__file__).resolve().parent / "caches"
+"""`<cloud>.tar.gz`, where there is one: what engines have compiled (docs/image-boot.md). Not in the repository."""
 PROGRAMS: Final = Path(__file__).resolve().parent / "programs"
 APP: Final = Path("opt/spillway/app/images")
 CLOUDS: Final[tuple[Cloud, ...]] = get_args(Cloud)
@@ -40,6 +42,8 @@ LINKS: Final = {
             "fwupd-refresh.timer",
             "update-notifier-download.timer", "update-notifier-motd.timer", "ua-timer.timer", "apport.service",
             "mdcheck_start.timer", "mdcheck_continue.timer", "snapd.service", "snapd.socket", "snapd.seeded.service",
+            # nvme-cli's, for disks over a network: each waits at boot for fabrics that no node has.
+            "nvmf-autoconnect.service", "nvmefc-boot-connections.service",
         )
     },
 }  # fmt: skip
@@ -129,6 +133,9 @@ def render_install(cloud: Cloud, target: Path) -> None:
             _write(target / source.name.removesuffix(".j2"), content, 0o755 if source.name[0].isdigit() else 0o644)
     for name in ("vllm", "node"):
         _write(target / f"{name}.txt", (REQUIREMENTS / f"{name}.txt").read_text(), 0o644)
+    if (compiled := CACHES / f"{cloud}.tar.gz").is_file():
+        shutil.copyfile(compiled, target / "caches.tar.gz")
+        (target / "caches.tar.gz").chmod(0o644)
 
 
 def _folder(path: Path) -> None:

@@ -4,7 +4,8 @@ the autoscaling API as well, with a launch hook that waits.
 `python -m tests.boot.cloud --cloud aws --folder DIR --metadata-host HOST --metadata-port 80 --user-data FILE` puts
 weights and secrets in place and prints one line of JSON: the control port, and the variables that lead a node's
 programs here, with `{host}` for this machine. `GET /state` on the control port tells what the cloud was asked,
-`POST /notice {"seconds": 120}` and `/terminate` are what it does to the node.
+`POST /notice {"seconds": 120}` and `/terminate` are what it does to the node, `/store` (on AWS) what somebody has done
+to weights and secrets.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -59,8 +60,45 @@ def revision() -> dict[str, bytes]:
     return {**files, "manifest.json": staged.manifest(files)}
 
 
-Found = tuple[dict[str, str], stores.Watched]
-"""Variables for the node, and what the object store was asked."""
+class Store(Protocol):
+    """Weights and secrets as somebody else leaves them."""
+
+    def __call__(self, *, weights: str | None = None, secrets: dict[str, str | None] | None = None) -> None:
+        """weights: one of WEIGHTS. secrets: value by name, None for a secret without one."""
+        ...
+
+
+WEIGHTS: Final = ("sound", "format", "checksum")
+"""A revision as it should be; one in a format that is not served; one whose last shard is not what its hash is of."""
+
+
+def _no_store(*, weights: str | None = None, secrets: dict[str, str | None] | None = None) -> None:
+    raise NotImplementedError(f"only on AWS: {weights}, {secrets}")
+
+
+Found = tuple[dict[str, str], stores.Watched, Store]
+"""Variables for the node, what the object store was asked, and how to change what it holds."""
+
+
+def amazon_store(buckets: Any, manager: Any) -> Store:
+    """buckets, manager: boto3's clients of S3 and Secrets Manager."""
+
+    def change(*, weights: str | None = None, secrets: dict[str, str | None] | None = None) -> None:
+        if weights is not None:
+            files = staged.weights(SHARD_BYTES, SHARDS)
+            last = max(path for path in files if path.endswith(".safetensors"))
+            if weights == "format":
+                files = {"config.json": files["config.json"], "pytorch_model.bin": files[last]}
+            text = staged.manifest(files)
+            if weights == "checksum":
+                files[last] = bytes(reversed(files[last]))
+            for path, data in {**files, "manifest.json": text}.items():
+                buckets.put_object(Bucket=staged.BUCKET, Key=staged.FOLDER + path, Body=data)
+        for name, value in (secrets or {}).items():
+            manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+            manager.create_secret(Name=name, **({} if value is None else {"SecretString": value}))
+
+    return change
 
 
 @contextlib.contextmanager
@@ -71,10 +109,11 @@ def aws(folder: Path) -> Iterator[Found]:
     with stores.moto() as (url, watched):
         staged.put_s3(url, staged.weights(SHARD_BYTES, SHARDS))
         who = {"aws_access_key_id": stores.KEY_ID, "aws_secret_access_key": stores.KEY_SECRET}
-        client = boto3.client("secretsmanager", endpoint_url=url, region_name="us-east-1", **who)
+        where = {"endpoint_url": url, "region_name": "us-east-1"}
+        client = boto3.client("secretsmanager", **where, **who)
         for name, value in secrets("aws", folder).items():
             client.create_secret(Name=name, SecretString=value)
-        yield {"AWS_ENDPOINT_URL": url}, watched
+        yield {"AWS_ENDPOINT_URL": url}, watched, amazon_store(boto3.client("s3", **where, **who), client)
 
 
 def _json(start: Callable[..., Any], status: int, body: Any, **headers: str) -> list[bytes]:
@@ -146,6 +185,7 @@ def azure(folder: Path) -> Iterator[Found]:
                 "VAULT": f"https://{VAULT}:{port}",
             },
             watched,
+            _no_store,
         )
 
 
@@ -166,6 +206,7 @@ def gcp(folder: Path) -> Iterator[Found]:
                 "SPILLWAY_METRICS_ENDPOINT": points,
             },
             watched,
+            _no_store,
         )
 
 
@@ -175,8 +216,8 @@ OPEN: Final = {"aws": aws, "azure": azure, "gcp": gcp}
 class Control:
     """What the test asks and says."""
 
-    def __init__(self, metadata: Metadata, scaling: AutoScaling, watched: stores.Watched) -> None:
-        self.metadata, self.scaling, self.watched = metadata, scaling, watched
+    def __init__(self, metadata: Metadata, scaling: AutoScaling, watched: stores.Watched, store: Store) -> None:
+        self.metadata, self.scaling, self.watched, self.store = metadata, scaling, watched, store
 
     async def handle(self, request: web.Request) -> web.Response:
         what = request.path.strip("/")
@@ -193,6 +234,8 @@ class Control:
             )
         if what in ("notice", "rebalance", "terminate", "clear"):
             getattr(self.metadata, what)(**body)
+        elif what == "store":
+            await asyncio.to_thread(self.store, **body)
         elif what == "fresh":  # nothing stands against the node, nothing was asked
             self.metadata.clear()
             self.scaling.waiting = {LAUNCHING, TERMINATING}
@@ -213,9 +256,9 @@ async def run(arguments: argparse.Namespace) -> None:
     scaling.waiting = {LAUNCHING, TERMINATING}
     data = arguments.user_data.read_bytes() if arguments.user_data else b""
     metadata = Metadata(arguments.cloud, user_data=data)
-    with OPEN[arguments.cloud](arguments.folder) as (variables, watched):
+    with OPEN[arguments.cloud](arguments.folder) as (variables, watched, store):
         watched.seen.clear()
-        control = Control(metadata, scaling, watched)
+        control = Control(metadata, scaling, watched, store)
         await metadata.start(arguments.metadata_port, arguments.metadata_host)
         async with metadata, api(scaling.handle) as groups, api(control.handle) as told:
             if arguments.cloud == "aws":

@@ -17,7 +17,6 @@ CGROUPS: Final = Path("/sys/fs/cgroup")
 MASKED: Final = (
     "systemd-networkd-wait-online.service", "systemd-remount-fs.service", "systemd-networkd.service",
     "systemd-networkd.socket", "systemd-resolved.service", "mdmonitor.service", "systemd-udev-trigger.service",
-    "nvmf-autoconnect.service",
 )  # fmt: skip
 """Of no use without devices and with a network that is there already."""
 
@@ -42,10 +41,11 @@ def _remove(folder: Path) -> None:
 
 
 class Container:
-    """The node of a Lab."""
+    """The node of a Lab. files: what it has beside the Lab's, by path."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, files: dict[str, str] | None = None) -> None:
         self.lab = lab
+        self.files = lab.files | (files or {})
         self.root = lab.folder / "root"
         self.log = lab.folder / "console.log"
         self.started = 0.0
@@ -58,7 +58,7 @@ class Container:
         lab = self.lab
         instance = "instance-id: i-0123456789abcdef0\nlocal-hostname: node\n"
         seed = {"meta-data": instance, "user-data": (lab.folder / "user-data").read_text()}
-        rootfs.make(self.root, lab.cloud, environment=lab.environment, seed=seed, files=lab.files)
+        rootfs.make(self.root, lab.cloud, environment=lab.environment, seed=seed, files=self.files)
         for name in MASKED:
             rootfs.link(self.root / "etc/systemd/system" / name, "/dev/null")
         self.start()
@@ -115,6 +115,11 @@ class Container:
         while self.run("systemctl show --property=Version")[0] != 0:
             assert time.monotonic() < until, self.log.read_text(errors="replace")[-3000:]
             time.sleep(0.1)
+
+    def wait(self, within: float) -> None:
+        """Until it has gone down by itself. Raises subprocess.TimeoutExpired."""
+        assert self._process
+        self._process.wait(within)
 
     def stop(self) -> None:
         """Power off, then by force."""

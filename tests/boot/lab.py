@@ -199,6 +199,7 @@ class Lab:
         if self._cloud:
             end(self._cloud)
         subprocess.run(["ip", "netns", "delete", self.name], check=False, capture_output=True, timeout=20)
+        rootfs.remove(self.folder / "root")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -299,7 +300,7 @@ class Lab:
             time.sleep(max(every, 0.0))
         raise AssertionError(f"/readyz is not {status} after {now:.0f} s: {seen}")
 
-    def until_gone(self, within: float = 120) -> None:
+    def until_gone(self, within: float = 240) -> None:
         """Waits until nobody answers any more."""
         began = time.monotonic()
         while self.ready()[0]:

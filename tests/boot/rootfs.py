@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -174,11 +175,15 @@ def requirements() -> Path:
 
 
 def packages(timeout: float = 600) -> Path:
-    """The folder with the node's Python packages: site-packages of /opt/spillway/venv."""
+    """The folder with the node's Python packages, as a root file system has them: below SITE."""
     source = requirements()
-    name = f"python-{digest(PYTHON, source.read_text())}"
-    with _kept(name, f"the node's Python packages ({source.name})") as folder:
-        if folder is not None:
+    name = f"python-{digest(SITE, source.read_text())}"
+    with _kept(name, f"the node's Python packages ({source.name})") as whole:
+        if whole is not None:
+            folder = whole / SITE[1:]
+            folder.mkdir(parents=True)
+            for place in (folder, *folder.parents[: len(Path(SITE).parts) - 1]):
+                place.chmod(0o755)  # it lies above Debian's, whatever the umask
             command = [
                 sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder),
                 "--python-version", PYTHON, "--implementation", "cp", "--only-binary=:all:",
@@ -189,7 +194,7 @@ def packages(timeout: float = 600) -> Path:
             _run(command, timeout=timeout)
             # As a bake does it: the first start of a program is no slower than the second.
             subprocess.run(
-                ["/usr/bin/python3", "-m", "compileall", "-q", "-s", str(folder), "-p", SITE, str(folder)],
+                ["/usr/bin/python3", "-m", "compileall", "-q", "-j", "0", "-s", str(folder), "-p", SITE, str(folder)],
                 check=False,
                 timeout=timeout,
             )
@@ -208,13 +213,14 @@ def make(
     """A bootable root in `target`, which must not exist; the path again.
 
     environment: /etc/spillway/environment, where stand-ins are. seed: files of a NoCloud seed, without which the
-    cloud's own data source is asked. files: more of them, by path. agent: the shell on /dev/ttyS1.
+    cloud's own data source is asked. files: more of them, by path, scripts by their first line. agent: the shell on
+    /dev/ttyS1. Whoever makes one takes it away by `remove`.
     """
-    debian, python = base(), packages()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _run(["cp", "-a", "--reflink=auto", str(debian), str(target)], timeout=300)
+    with ThreadPoolExecutor() as both:  # one waits for the mirror while the other compiles
+        layers = [both.submit(one) for one in (base, packages)]
+    _lay(target, *(one.result() for one in layers))
     tree.render(cloud, target)
-    _venv(target, python)
+    _venv(target)
     _engine(target)
     # As the bake's last step does it, so that no package's user comes in between.
     _run(["systemd-sysusers", f"--root={target}"], timeout=60)
@@ -225,7 +231,7 @@ def make(
     write(target, "etc/resolv.conf", "")
     write(target, "etc/fstab", "")
     for name, text in (files or {}).items():
-        write(target, name, text)
+        write(target, name, text, 0o755 if text.startswith("#!") else 0o644)
     if seed is not None:
         write(target, "etc/cloud/cloud.cfg.d/99-seed.cfg", "datasource_list: [NoCloud, None]\n")
         for name, text in seed.items():
@@ -239,6 +245,32 @@ def make(
         write(target, "etc/systemd/system/boot-agent.service", AGENT_UNIT)
         link(units / "sysinit.target.wants/boot-agent.service", "../boot-agent.service")
     return target
+
+
+def _lay(target: Path, *layers: Path) -> None:
+    """What is in the cache, at `target`, for reading and writing: in layers, which takes no time and no space, and as a
+    copy where the kernel has no overlays, or not above this file system (in most containers).
+    """
+    target.mkdir(parents=True)
+    above, work = (target.with_name(f".{target.name}.{part}") for part in ("above", "work"))
+    above.mkdir()
+    above.chmod(0o755)
+    work.mkdir()
+    # The first of them is the uppermost; whatever they differ in, no path of theirs has a colon.
+    lower = ":".join(str(layer) for layer in reversed(layers))
+    options = f"lowerdir={lower},upperdir={above},workdir={work}"
+    command = ["mount", "-t", "overlay", "spillway-boot", "-o", options, str(target)]
+    if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False).returncode:
+        for layer in layers:
+            _run(["cp", "-a", "--reflink=auto", f"{layer}/.", str(target)], timeout=300)
+
+
+def remove(target: Path) -> None:
+    """Takes away what `make` has made; nothing where there is nothing."""
+    if target.is_mount():
+        _run(["umount", str(target)], timeout=60)
+    for place in (target, *(target.with_name(f".{target.name}.{part}") for part in ("above", "work"))):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def write(root: Path, path: str, text: str, mode: int = 0o644) -> None:
@@ -258,16 +290,13 @@ def link(place: Path, to: str) -> None:
     place.symlink_to(to)
 
 
-def _venv(target: Path, python: Path) -> None:
+def _venv(target: Path) -> None:
     venv = target / "opt/spillway/venv"
-    (venv / "bin").mkdir(parents=True)
+    (venv / "bin").mkdir()
     for name in ("python", "python3"):
         link(venv / "bin" / name, f"/usr/bin/python{PYTHON}")
     text = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n"
     write(target, "opt/spillway/venv/pyvenv.cfg", text)
-    site = target / SITE[1:]
-    site.parent.mkdir(parents=True)
-    _run(["cp", "-a", "--reflink=auto", str(python), str(site)], timeout=120)
     app = str(target / "opt/spillway/app")
     compiled = ["/usr/bin/python3", "-m", "compileall", "-q", "-s", app, "-p", "/opt/spillway/app", app]
     subprocess.run(compiled, check=False, timeout=120)

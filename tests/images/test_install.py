@@ -18,6 +18,7 @@ import pytest
 from images import tree, versions
 from images.node import Cloud
 from images.programs import when
+from images.programs.serving import leftovers
 from tests.unit.test_render import config
 
 CLOUDS: tuple[Cloud, ...] = get_args(Cloud)
@@ -169,3 +170,15 @@ def test_a_repository_key_that_is_another_is_not_trusted(scripts: dict[Cloud, Pa
 
 def test_a_node_on_its_own_has_no_part_in_a_replica() -> None:
     assert not any(when.applies(config(), role) for role in ("ray-head", "ray-worker"))
+
+
+def test_what_another_engine_has_compiled_goes_into_the_image_of_its_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "CACHES", tmp_path)
+    (tmp_path / "aws.tar.gz").write_bytes(b"kernels")
+    for cloud in ("aws", "gcp"):
+        tree.render_install(cloud, tmp_path / "install" / cloud)
+    assert (tmp_path / "install/aws/caches.tar.gz").read_bytes() == b"kernels"
+    assert not (tmp_path / "install/gcp/caches.tar.gz").exists()
+    assert str(leftovers.BAKED) in (tmp_path / "install/aws/40-engine.sh").read_text()

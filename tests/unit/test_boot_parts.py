@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,20 +26,43 @@ FIGURES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("rung", needs.PROGRAMS)
-def test_every_rung_names_its_packages(rung: str) -> None:
-    assert "mmdebstrap" in needs.packages(rung)
-    assert all(" " not in name and "#" not in name for name in needs.packages(rung))
+def test_every_rung_names_its_packages_and_the_programs_that_it_calls() -> None:
+    assert {"static", "programs", "observability", "nspawn", "qemu", "vllm"} <= set(needs.rungs())
+    for rung in needs.rungs():
+        assert all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name) for name in needs.packages(rung))
+    for rung in ("nspawn", "qemu"):
+        assert {"mmdebstrap", "util-linux", "iproute2"} <= set(needs.packages(rung))
+    assert "nginx-light" in set(needs.packages("static")) & set(needs.packages("programs")) & set(
+        needs.packages("vllm")
+    )
+    with pytest.raises(KeyError):
+        needs.packages("of another world")
 
 
-def test_a_rung_that_is_turned_off_or_lacks_a_program_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(needs.PROGRAMS, "qemu", ("mke2fs", "qemu-of-another-world"))
+def test_a_rung_that_is_turned_off_or_lacks_a_program_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "packages.txt"
+    listed.write_text(
+        "# rung: static, files\ncoreutils  # sh: a shell\nlibs  # libc.so.6\n"
+        "# rung: qemu, a machine\ncoreutils  # sh\nother-world  # sh qemu-of-another-world libof-another.so.1: why\n"
+    )
+    monkeypatch.setattr(needs, "PACKAGES", listed)
     said = needs.lacks("qemu")
     assert "\n" not in said
     if said.startswith("wants Linux"):
         return
-    assert said.startswith("qemu-of-another-world not installed (apt-get install mmdebstrap")
-    monkeypatch.setenv(needs.OFF, "no")
+    names = "qemu-of-another-world, libof-another.so.1"
+    assert said == f"{names} not installed (apt-get install other-world)"
+    assert needs.main([]) == 1
+    assert capsys.readouterr().out.splitlines() == ["static: has all that it needs", f"qemu: {said}"]
+    assert needs.main(["static"]) == 0
+    capsys.readouterr()
+    assert needs.main(["--packages"]) == needs.main(["--missing", "static", "qemu"]) == 0
+    assert capsys.readouterr().out.split() == ["coreutils", "libs", "other-world", "other-world"]
+    with pytest.raises(SystemExit):
+        needs.main(["of another world"])
+    monkeypatch.setenv(needs.OFF["qemu"], "no")
     assert needs.lacks("qemu") == "SPILLWAY_BOOT=no"
 
 
