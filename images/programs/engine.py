@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from images.node import NodeConfig
-from images.programs import settings, state
+from images.programs import ray, settings, state
 from images.programs.gating import judge
 from images.programs.journal import Journal
 from images.programs.serving import command, gpus, leftovers
@@ -95,6 +95,9 @@ def run_serve(journal: Journal) -> int:
         config = settings.load()
         words = command.argv(config, os.environ, settings.engine_url())
         more = addresses.variables(config.cluster.head_address) if config.cluster else {}
+        if config.cluster and config.cluster.executor == "ray":
+            # Where it finds none by itself, Ray starts one of this node alone, and vLLM waits in it for half an hour.
+            more["RAY_ADDRESS"] = ray.address(config.cluster, os.environ)
     except (Refused, settings.ConfigFault) as fault:
         journal.tell("does not start", "error", detail=str(fault))
         return 1

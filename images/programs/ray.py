@@ -2,6 +2,7 @@
 
 A worker waits for the head, for at most WAIT seconds: then it ends with one line, and systemd starts it again. Ray
 listens on the private address alone: whoever reaches it can run code (https://docs.ray.io/en/latest/ray-security/).
+SPILLWAY_RAY_PORT and SPILLWAY_RAY_ARGS are for tests: another port, and more of Ray's own options.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from images.node import Cluster, NodeConfig
@@ -23,6 +24,8 @@ from images.programs.serving.command import Refused
 from images.programs.together import addresses
 
 PORT: Final = 6379
+ARGS: Final = "SPILLWAY_RAY_ARGS"
+"""More options of `ray start`, as a shell would split them: resources that Ray cannot find where there are no GPUs."""
 WAIT: Final = 300.0
 EVERY: Final = 2.0
 Role = Literal["head", "worker"]
@@ -38,26 +41,41 @@ def cluster(config: NodeConfig, role: Role) -> Cluster:
     return found
 
 
-def argv(found: Cluster, address: str, program: str) -> list[str]:
-    """The command. No dashboard, no usage statistics: neither is for anybody on a node."""
-    common = [f"--node-ip-address={address}", "--disable-usage-stats", "--block"]
-    if found.role == "head":
-        return [program, "start", "--head", f"--port={PORT}", "--include-dashboard=false", *common]
+def port(environment: Mapping[str, str]) -> int:
+    """Where the head listens."""
+    return int(environment.get("SPILLWAY_RAY_PORT") or PORT)
+
+
+def address(found: Cluster, environment: Mapping[str, str]) -> str:
+    """The cluster's, as Ray writes it."""
     host = f"[{found.head_address}]" if ":" in found.head_address else found.head_address
-    return [program, "start", f"--address={host}:{PORT}", *common]
+    return f"{host}:{port(environment)}"
 
 
-def wait_for_head(host: str, port: int, seconds: float, sleep: Callable[[float], None] = time.sleep) -> float:
+def argv(found: Cluster, own: str, program: str, environment: Mapping[str, str] | None = None) -> list[str]:
+    """The command. No dashboard, no usage statistics: neither is for anybody on a node. Raises Refused."""
+    environment = environment or {}
+    try:
+        more = shlex.split(environment.get(ARGS, ""))
+    except ValueError as error:
+        raise Refused(f"{ARGS}: {error}") from None
+    common = [f"--node-ip-address={own}", "--disable-usage-stats", "--block", *more]
+    if found.role == "head":
+        return [program, "start", "--head", f"--port={port(environment)}", "--include-dashboard=false", *common]
+    return [program, "start", f"--address={address(found, environment)}", *common]
+
+
+def wait_for_head(host: str, at: int, seconds: float, sleep: Callable[[float], None] = time.sleep) -> float:
     """Seconds until the head took a connection. Raises Refused when it takes none in time."""
     began, last = time.monotonic(), ""
     while True:
         try:
-            with socket.create_connection((host, port), timeout=EVERY):
+            with socket.create_connection((host, at), timeout=EVERY):
                 return time.monotonic() - began
         except OSError as error:
             last = error.strerror or "no answer"
         if time.monotonic() - began >= seconds:
-            raise Refused(f"cluster: no Ray at the head {host}:{port} for {seconds:.0f} s ({last})")
+            raise Refused(f"cluster: no Ray at the head {host}:{at} for {seconds:.0f} s ({last})")
         sleep(EVERY)
 
 
@@ -69,12 +87,13 @@ def serve(role: Role, journal: Journal) -> int:
         environment = command.variables(config, os.environ) | addresses.variables(found.head_address)
         if role == "worker":
             wait = min(WAIT, float(os.environ.get("SPILLWAY_RAY_WAIT") or WAIT))
-            seconds = wait_for_head(addresses.checked(found.head_address), PORT, wait)
+            seconds = wait_for_head(addresses.checked(found.head_address), port(os.environ), wait)
             journal.tell("head found", "notice", head=found.head_address, seconds=round(seconds, 1))
+        program = os.environ.get("SPILLWAY_RAY") or "/opt/vllm/bin/ray"
+        words = argv(found, environment["VLLM_HOST_IP"], program, os.environ)
     except (Refused, settings.ConfigFault) as fault:
         journal.tell("does not start", "error", detail=str(fault))
         return 1
-    words = argv(found, environment["VLLM_HOST_IP"], os.environ.get("SPILLWAY_RAY") or "/opt/vllm/bin/ray")
     journal.tell("starts", "notice", command=shlex.join(words))
     for handle in (1, 2):
         os.set_blocking(handle, True)

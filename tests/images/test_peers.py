@@ -210,6 +210,20 @@ def test_an_engine_that_starts_for_a_new_epoch_breaks_nothing() -> None:
     assert replica.epoch == 8
 
 
+def test_no_engine_starts_beside_one_of_an_earlier_epoch() -> None:
+    replica = Replica(2, 7)
+    for word in (member(0, 0), member(1, 0)):
+        replica.hear(word)
+    replica.hear(member(1, 1, engine=""))
+    broken = replica.document(1)
+    assert broken["state"] == "missing"
+    assert broken["reason"] == "the engine of node 1 is gone; nodes 0, 1 of this replica may still run the old engine"
+    replica.hear(member(0, 2, epoch=8, engine=""))
+    assert replica.document(2)["reason"].endswith("; node 1 of this replica may still run the old engine")
+    replica.hear(member(1, 2, epoch=8, engine=""))
+    assert replica.document(2)["state"] == "ok"
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.floats(0, 100), st.sampled_from(["", "a", "b"]), st.integers(5, 9)), max_size=30
@@ -224,7 +238,8 @@ def test_epochs_never_fall_and_the_count_is_right(words: list[tuple[int, float, 
         assert replica.epoch >= before
         before = replica.epoch
         document = replica.document(now)
-        assert (document["state"] == "ok") == (document["alive"] == 4 and not replica.leaving())
+        old = replica.broken and replica.behind()
+        assert (document["state"] == "ok") == (document["alive"] == 4 and not replica.leaving() and not old)
 
 
 # -- two nodes, as processes

@@ -3,7 +3,7 @@
 Every node says once a second which engine it runs (systemd's invocation id of the unit) and in which epoch it was
 started. A node that falls silent, leaves, or runs another engine than before in the same epoch has broken the replica:
 tensor-parallel processes cannot take a new member in. The epoch rises, and every node whose engine is of an earlier
-epoch starts it again.
+epoch starts it again; until all have ended the old one, the replica counts as incomplete, and no new one starts.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Replica:
     members: dict[int, Member] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     """Ranks that were there in this epoch or an earlier one, and are silent."""
+    broken: str = ""
+    """What the epoch rose for, last."""
 
     def hear(self, told: Member) -> str:
         """Takes a word in. What broke the replica, in one line; empty when nothing did."""
@@ -47,12 +49,15 @@ class Replica:
         if before is None or before.epoch != self.epoch:
             return ""
         if told.epoch < self.epoch:
-            self.epoch += 1
-            return f"node {told.rank} began anew"
+            return self._break(f"node {told.rank} began anew")
         if before.engine and told.engine != before.engine:
-            self.epoch += 1
-            return f"the engine of node {told.rank} is {'another one' if told.engine else 'gone'}"
+            return self._break(f"the engine of node {told.rank} is {'another one' if told.engine else 'gone'}")
         return ""
+
+    def _break(self, why: str) -> str:
+        self.epoch += 1
+        self.broken = why
+        return why
 
     def look(self, now: float) -> str:
         """Who has fallen silent since the last look, in one line; empty when nobody has."""
@@ -60,12 +65,15 @@ class Replica:
         if not silent:
             return ""
         self.lost |= silent
-        self.epoch += 1
-        return f"no word from {names(silent)} for {SILENT:.0f} s"
+        return self._break(f"no word from {names(silent)} for {SILENT:.0f} s")
 
     def alive(self, now: float) -> list[int]:
         """Ranks that were heard lately, in order."""
         return sorted(rank for rank, one in self.members.items() if now - one.heard <= SILENT)
+
+    def behind(self) -> list[int]:
+        """Ranks whose engine may still be one of an earlier epoch, in order."""
+        return sorted(rank for rank, one in self.members.items() if one.epoch < self.epoch)
 
     def leaving(self) -> Member | None:
         """The node that has to be gone first, of those that leave and are not the head."""
@@ -82,6 +90,8 @@ class Replica:
             reason = f"{len(alive)} of {self.nodes} nodes of this replica are there; {names(missing)} missing"
         elif gone:
             reason = f"node {gone.rank} of this replica leaves ({gone.leaving})"
+        elif self.broken and (behind := self.behind()):
+            reason = f"{self.broken}; {names(behind)} of this replica may still run the old engine"
         return {"state": "missing" if reason else "ok", "reason": reason, "expected": self.nodes, "alive": len(alive)}
 
 
