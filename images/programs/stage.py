@@ -25,6 +25,7 @@ from images.node import NodeConfig
 from images.programs import identity, state
 from images.programs.staging import disk, manifest, parts, worker
 from images.programs.staging.sources import open_source
+from images.programs.staging.tokens import TokenSource
 from images.programs.staging.web import Connection, Missing, Source, StoreError, Throttled, backoff
 
 NODE: Final = "SPILLWAY_NODE"
@@ -54,6 +55,7 @@ class Stage:
         self._models = Path(node.disks.scratch) / "models"
         self._folder = self._models / model.name / model.revision
         self._part = (node.staging.part_mib or parts.PART_BYTES // parts.MIB) * parts.MIB
+        self._source: Source | None = None
         self._manifest: manifest.Manifest | None = None
         self._bytes = 0
         self._from = 0
@@ -94,8 +96,8 @@ class Stage:
         if self._was_complete():
             return
         self._tell("running", "reading the manifest")
-        source = open_source(self._node)
-        text, found = self._read_manifest(source)
+        self._source = open_source(self._node)
+        text, found = self._read_manifest(self._source)
         self._manifest = found
         if disk.is_complete(self._folder, found):
             self._done(found, "is there already")
@@ -213,7 +215,7 @@ class Stage:
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(
                     target=worker.process,
-                    args=(job, lambda: open_source(self._node), cursor, theirs, owner),
+                    args=(job, self._source_of_worker, cursor, theirs, owner),
                     daemon=True,
                 )
                 process.start()
@@ -225,6 +227,13 @@ class Stage:
             for process in processes:
                 process.kill()
                 process.join()
+
+    def _source_of_worker(self) -> Source:
+        """The folder, in a process of its own: connections of the parent's SDK are not shared, its token is."""
+        fresh = open_source(self._node)
+        if isinstance(fresh, TokenSource) and isinstance(self._source, TokenSource):
+            fresh.inherit(self._source)
+        return fresh
 
     def _listen(self, found: manifest.Manifest, pipes: list[Any]) -> None:
         """What the workers tell, into journal and state, until all have ended."""

@@ -1,8 +1,10 @@
 """How fast weights get to a disk, against `dd` of the same disk: `python -m tests.bench.staging [--disk DIR]`.
 
-The store is nginx on loopback, which answers ranges from memory, so what is measured is the node's own work: receive,
-hash, write. CPU is told as well, since store and node share this machine's; a node has many more CPUs per disk. The
-process runs as on a node. The last line is JSON.
+The store is nginx on loopback, which answers from memory. In each round `dd`, a C program that does the least
+(floor_copy.c), the node's program, and the node's program with encryption take turns; ratios are of one round, and
+medians of the rounds are told. Store and node share this machine's CPUs, so each one's CPU is told as well; as those
+bound the copy here, the disk is then held to a rate for which they suffice, which shows what the program makes of a
+disk. The process runs as on a node.
 """
 
 from __future__ import annotations
@@ -10,11 +12,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
 import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,158 +23,184 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.node.staged import BUCKET, FOLDER, NAME, REVISION, Machine, node, noise
+from tests.bench import weights_store
+from tests.bench.surroundings import CannotHold, held, machine, preferred, program
+from tests.bench.weights_store import BLOCK, Store
+from tests.support.node.staged import BUCKET, FOLDER, Machine, node, noise
 
 AIM: Final = 0.9
-SHARD: Final = 256 << 20
-BLOCK: Final = 16 << 20
-NGINX: Final = """
-worker_processes 1; daemon off; pid {tmp}/nginx.pid; error_log {tmp}/error.log; worker_rlimit_nofile 4096;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
-  client_body_temp_path {tmp}/body; proxy_temp_path {tmp}/proxy; fastcgi_temp_path {tmp}/fastcgi;
-  uwsgi_temp_path {tmp}/uwsgi; scgi_temp_path {tmp}/scgi;
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
-}}
-"""
+FLOOR: Final = Path(__file__).with_name("floor_copy.c")
+FLOOR_THREADS: Final = 8
+HELD_SHARE: Final = 0.5
+"""Of what the copy brought: then CPUs suffice for the rest."""
+
+Figures = dict[str, float]
 
 
-def _fill(root: Path, gib: float) -> int:
-    """Shards and their manifest, in memory; bytes of them."""
-    folder = root / BUCKET / FOLDER
-    folder.mkdir(parents=True)
-    entries = []
-    block = noise(BLOCK)
-    count = max(1, round(gib * (1 << 30) / SHARD))
-    for number in range(count):
-        hash_ = hashlib.sha256()
-        path = folder / f"model-{number + 1:05}-of-{count:05}.safetensors"
-        with path.open("wb") as file:
-            for part in range(SHARD // BLOCK):
-                data = number.to_bytes(4, "big") + part.to_bytes(4, "big") + block[8:]
-                hash_.update(data)
-                file.write(data)
-        entries.append({"path": path.name, "size": SHARD, "sha256": hash_.hexdigest()})
-    config = b'{"architectures": ["TinyForCausalLM"]}'
-    (folder / "config.json").write_bytes(config)
-    entries.append({"path": "config.json", "size": len(config), "sha256": hashlib.sha256(config).hexdigest()})
-    body = {"schemaVersion": 1, "model": NAME, "revision": REVISION, "files": entries}
-    (folder / "manifest.json").write_text(json.dumps(body))
-    return count * SHARD + len(config)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def dd(folder: Path, size: int) -> float:
-    """Bytes per second that `dd` writes past the page cache."""
+def dd(folder: Path, size: int) -> Figures:
+    """What `dd` takes to write past the page cache."""
     target = folder / "dd"
     command = ["dd", "if=/dev/zero", f"of={target}", "bs=16M", f"count={size // BLOCK}", "oflag=direct", "conv=fsync"]
     began = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
     spent = time.monotonic() - began
     target.unlink()
-    return size // BLOCK * BLOCK / spent
+    return {"gbPerSecond": size // BLOCK * BLOCK / spent / 1e9}
 
 
-def sha256() -> float:
-    """Bytes per second that one CPU hashes."""
+def compiled(folder: Path) -> tuple[Path | None, str]:
+    """The floor program; without one, why."""
+    compiler = program("cc") or program("gcc")
+    if compiler is None:
+        return None, "no C compiler"
+    found = folder / "floor_copy"
+    built = subprocess.run(
+        [compiler, "-O2", "-o", str(found), str(FLOOR), "-lcrypto", "-lpthread"], capture_output=True, text=True
+    )
+    lines = [line for line in built.stderr.splitlines() if "error" in line]
+    return (None, lines[0] if lines else "it does not compile") if built.returncode else (found, "")
+
+
+def floor(command: Path, tmp: Path, store: Store) -> Figures:
+    """The C program's copy of the same files from the same store."""
+    folder = tmp / "floor"
+    folder.mkdir()
+    before = store.cpu()
+    told = subprocess.run(
+        [str(command), str(store.plain), str(FLOOR_THREADS), str(folder), *store.paths],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    served = store.cpu() - before
+    shutil.rmtree(folder)
+    found, gb = json.loads(told.stdout), store.size / 1e9
+    return {
+        "gbPerSecond": gb / found["seconds"],
+        "cpuSecondsPerGb": found["cpu"] / gb,
+        "storeCpuSecondsPerGb": served / gb,
+    }
+
+
+def copy(tmp: Path, store: Store, staging: dict[str, int | None], *, encrypted: bool) -> Figures:
+    """The node's program, onto an empty scratch. Seconds are of the copy alone, CPU is of the whole program."""
+    shutil.rmtree(tmp / "scratch", ignore_errors=True)
+    plain = node(tmp, f"s3://{BUCKET}/{FOLDER}")
+    config = plain.model_dump(mode="json", by_alias=True) | {"staging": staging}
+    url = f"https://127.0.0.1:{store.encrypted}" if encrypted else f"http://127.0.0.1:{store.plain}"
+    started = Machine(
+        tmp,
+        type(plain).model_validate_json(json.dumps(config)),
+        {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "SSL_CERT_FILE": str(store.authority),
+        },
+    )
+    before, served = resource.getrusage(resource.RUSAGE_CHILDREN), store.cpu()
+    code, journal = started.run(timeout=900)
+    after, served = resource.getrusage(resource.RUSAGE_CHILDREN), store.cpu() - served
+    shutil.rmtree(tmp / "scratch", ignore_errors=True)
+    copied = re.search(r"staged in ([0-9.,]+) s", journal)
+    if code or copied is None:
+        raise RuntimeError(journal)
+    gb = store.size / 1e9
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "gbPerSecond": gb / max(0.05, float(copied[1].replace(",", ""))),
+        "cpuSecondsPerGb": cpu / gb,
+        "storeCpuSecondsPerGb": served / gb,
+    }
+
+
+def hashing() -> float:
+    """GB per second that one CPU hashes."""
     block, began = noise(BLOCK), time.monotonic()
     for _ in range(32):
         hashlib.sha256(block)
-    return 32 * BLOCK / (time.monotonic() - began)
+    return 32 * BLOCK / (time.monotonic() - began) / 1e9
 
 
-def stage(tmp: Path, port: int, staging: dict[str, int]) -> tuple[float, float, float]:
-    """Seconds of the copy without the program's start, with it, and of CPU, onto an empty scratch."""
-    shutil.rmtree(tmp / "scratch", ignore_errors=True)
-    config = node(tmp, f"s3://{BUCKET}/{FOLDER}").model_dump(mode="json", by_alias=True)
-    config["staging"] = {"connections": staging.get("connections"), "partMib": staging.get("partMib")}
-    machine = Machine(
-        tmp,
-        type(node(tmp, f"s3://{BUCKET}/{FOLDER}")).model_validate_json(json.dumps(config)),
-        {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-        },
-    )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.monotonic()
-    code, journal = machine.run(timeout=600)
-    spent = time.monotonic() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if code:
-        raise SystemExit(journal)
-    copied = re.search(r"staged in ([0-9.,]+) s", journal)
-    if copied is None:
-        raise SystemExit(journal)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return float(copied[1].replace(",", "")), spent, cpu
+def summary(rounds: list[dict[str, Figures]]) -> dict[str, dict[str, Any]]:
+    """Medians over the rounds, with ratios of what ran in the same round."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in rounds[0]:
+        runs = [one[name] for one in rounds]
+        found[name] = {key: _middle([run[key] for run in runs]) for key in runs[0]}
+        found[name]["best"] = round(max(run["gbPerSecond"] for run in runs), 3)
+        for other, label in (("dd", "ofDd"), ("floor", "ofFloor")):
+            if other in rounds[0] and name not in ("dd", other):
+                found[name][label] = _middle([one[name]["gbPerSecond"] / one[other]["gbPerSecond"] for one in rounds])
+    return found
 
 
-def measure(disk: Path, gib: float, rounds: int, staging: dict[str, int]) -> dict[str, Any]:
-    """The figures, best of `rounds`, with dd in turn with the copy."""
-    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=disk) as there, tempfile.TemporaryDirectory(dir=memory) as here:
-        tmp, root = Path(there), Path(here)
-        root.chmod(0o755)
-        size = _fill(root, gib)
-        port = _free_port()
-        conf = tmp / "nginx.conf"
-        conf.write_text(NGINX.format(tmp=tmp, port=port, root=root))
-        server = subprocess.Popen([nginx, "-p", str(tmp), "-c", str(conf)], stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(100):
-                with socket.socket() as one:
-                    if one.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            disks, copies = [], []
-            for _ in range(rounds):
-                disks.append(dd(tmp, size))
-                copies.append(stage(tmp, port, staging))
-        finally:
-            server.terminate()
-            server.wait(10)
-    copied, spent, cpu = min(copies)
-    most, hashed = statistics.median(disks), sha256()
-    gb = size / 1e9
+def _middle(values: list[float]) -> float:
+    return round(statistics.median(values), 3)
+
+
+def measure(disk: Path, gib: float, count: int, staging: dict[str, int | None]) -> dict[str, Any]:
+    """All figures; count: rounds."""
+    with tempfile.TemporaryDirectory(dir=disk) as there, preferred() as alone:
+        tmp = Path(there)
+        least, why = compiled(tmp)
+        with weights_store.serving(tmp, gib) as store:
+            rounds: list[dict[str, Figures]] = []
+            for number in range(count):
+                print(f"staging: round {number + 1} of {count}", file=sys.stderr)
+                one = {"dd": dd(tmp, store.size)}
+                if least is not None:
+                    one["floor"] = floor(least, tmp, store)
+                one["copy"] = copy(tmp, store, staging, encrypted=False)
+                one["encrypted"] = copy(tmp, store, staging, encrypted=True)
+                rounds.append(one)
+            found = summary(rounds)
+            if least is None:
+                found["floor"] = {"skipped": why}
+            found["held"] = _held(tmp, store, count, staging, found["encrypted"]["gbPerSecond"])
+        hashed = hashing()
     return {
-        "what": "staging",
-        "bytes": size,
-        "seconds": round(copied, 2),
-        "secondsWithStart": round(spent, 2),
-        "gbPerSecond": round(gb / copied, 3),
-        "ddGbPerSecond": round(most / 1e9, 3),
-        "ratio": round(size / copied / most, 3),
+        "bytes": store.size,
+        "rounds": count,
         "aim": AIM,
-        "sha256GbPerSecondPerCpu": round(hashed / 1e9, 3),
-        "cpuSecondsPerGb": round(cpu / gb, 2),
-        "cpuSecondsPerGbOfTheHash": round(1e9 / hashed, 2),
-        # Of the node alone, to reach the aim on this disk; the store of this measurement takes more of them.
-        "cpusForTheAim": round(AIM * most / 1e9 * cpu / gb, 1),
-        "cpus": len(os.sched_getaffinity(0)),
-        "load": round(os.getloadavg()[0], 1),
+        **found,
+        "sha256GbPerSecondOfOneCpu": round(hashed, 3),
+        "beforeOtherWork": alone,
+        "machine": machine(),
     }
+
+
+def _held(tmp: Path, store: Store, count: int, staging: dict[str, int | None], most: float) -> dict[str, Any]:
+    """dd and the copies on the same disk, held to a rate that the CPUs can fill."""
+    rate = int(HELD_SHARE * most * 1e9)
+    rounds = []
+    try:
+        for number in range(count):
+            print(f"staging: disk held to {rate / 1e9:.2f} GB/s, round {number + 1} of {count}", file=sys.stderr)
+            with held(tmp, rate):
+                rounds.append(
+                    {
+                        "dd": dd(tmp, store.size),
+                        "copy": copy(tmp, store, staging, encrypted=False),
+                        "encrypted": copy(tmp, store, staging, encrypted=True),
+                    }
+                )
+    except CannotHold as error:
+        return {"skipped": str(error)}
+    return {"heldToGbPerSecond": round(rate / 1e9, 3), **summary(rounds)}
 
 
 def main() -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--gib", type=float, default=2.0)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--gib", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--disk", type=Path, default=Path("/var/tmp"))
     parser.add_argument("--connections", type=int)
     parser.add_argument("--part-mib", type=int)
     chosen = parser.parse_args()
+    if why := weights_store.lacks():
+        raise SystemExit(why)
     wanted = {"connections": chosen.connections, "partMib": chosen.part_mib}
-    json.dump(measure(chosen.disk, chosen.gib, chosen.rounds, wanted), sys.stdout)
+    json.dump(measure(chosen.disk, chosen.gib, chosen.rounds, wanted), sys.stdout, indent=1)
     print()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from images.programs.staging import disk, manifest, parts, web, worker
 from images.programs.staging.manifest import File
+from images.programs.staging.tokens import TokenSource
 from spillway.models import manifest as pushed
 
 SHA = "0" * 64
@@ -52,7 +55,7 @@ def test_every_file_is_in_exactly_one_batch_and_large_ones_come_first(sizes: lis
 @given(st.integers(1, 512), st.integers(1, 1000), st.none() | st.integers(1, 1024))
 def test_processes_and_connections_fit_the_machine(cpus: int, files: int, wanted: int | None) -> None:
     found = parts.shape(cpus, files, wanted)
-    assert 1 <= found.processes <= min(files, parts.PROCESSES_MAX, max(1, cpus // 2))
+    assert 1 <= found.processes <= min(files, parts.PROCESSES_MAX, cpus)
     total = found.processes * found.connections
     if wanted:
         assert wanted <= total < wanted + found.processes
@@ -246,3 +249,30 @@ def test_a_throttle_halves_the_connections_once_and_good_parts_bring_them_back()
     for _ in range(1000):
         pace.good()
     assert pace.allowed == 16
+
+
+def test_a_process_begins_with_the_token_that_its_parent_asked_for() -> None:
+    asked: list[str] = []
+
+    def found() -> tuple[str, float]:
+        asked.append("token")
+        return "secret", time.time() + 3600
+
+    def source() -> TokenSource:
+        return TokenSource("az://a/b/", lambda path: f"https://a/{path}", found)
+
+    parent, child = source(), source()
+    parent.request("manifest.json", {})
+    child.inherit(parent)
+    _, headers = child.request("config.json", {})
+    assert headers["Authorization"] == "Bearer secret"
+    assert asked == ["token"]
+
+
+@given(st.integers(0, 3 * parts.MIB))
+def test_buffers_are_whole_pages_of_their_own_that_hold_a_part(size: int) -> None:
+    with disk.buffer(size) as memory:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        assert address % parts.ALIGNMENT == 0
+        assert len(memory) >= max(size, 1)
+        assert len(memory) % parts.ALIGNMENT == 0

@@ -38,6 +38,13 @@ class TokenSource:
             if time.monotonic() - self._found > RENEW_SECONDS:
                 self._until = 0.0
 
+    def inherit(self, other: TokenSource) -> None:
+        """Begins with the token of another source of the same folder, which was opened before this process was forked:
+        Azure answers 5 requests at a time, and a node has more processes than that.
+        https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service#rate-limiting
+        """
+        self._token, self._until, self._found = other._token, other._until, other._found
+
     def _known(self) -> str:
         with self._lock:
             if self._until - time.time() < EARLY_SECONDS and time.monotonic() - self._found > (1 if self._until else 0):
