@@ -187,7 +187,8 @@ class Leaving:
         told = list(document.get("told", ()))
         for cause in causes:
             try:
-                good = await asyncio.wait_for(self._tell(cause), self.look().tell)
+                async with asyncio.timeout(self.look().tell):
+                    good = await self._tell(cause)
             except (TimeoutError, TakenBack):
                 self.journal.tell("cloud not told", "error", cause=cause, detail="there was no time left")
                 good = False

@@ -93,7 +93,8 @@ class Gate:
                 notify(WATCHDOG=1)
                 told = now
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self.pace.tick)
+                async with asyncio.timeout(self.pace.tick):
+                    await self._changed.wait()
             self._changed.clear()
 
     async def _watch_unit(self) -> None:

@@ -156,7 +156,7 @@ class Peers:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = (writer.get_extra_info("peername") or ("?",))[0]
         try:
-            while line := await asyncio.wait_for(reader.readline(), SILENT):
+            while line := await heard(reader):
                 now = time.monotonic()
                 told = member(json.loads(line), str(peer), now)
                 if not 0 < told.rank < self.cluster.nodes:
@@ -248,9 +248,16 @@ async def invocation(unit: str) -> str:
     return found.get("InvocationID", "") if found.get("ActiveState") == "active" else ""
 
 
+async def heard(reader: asyncio.StreamReader) -> bytes:
+    """The next line, empty at the end. Raises TimeoutError when nothing is said."""
+    async with asyncio.timeout(SILENT):
+        return await reader.readline()
+
+
 async def wait(stop: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def run(cluster: Cluster, journal: Journal, port: int) -> None:

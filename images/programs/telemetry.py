@@ -63,7 +63,8 @@ class Telemetry:
         try:
             while not stop.is_set():
                 try:
-                    await asyncio.wait_for(stop.wait(), self.wait(time.time()))
+                    async with asyncio.timeout(self.wait(time.time())):
+                        await stop.wait()
                 except TimeoutError:
                     await self.minute()
         finally:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Watched:
     def calls(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
-    async def until(self, done: Callable[[], Any], within: float = 8.0) -> None:
+    async def until(self, done: Callable[[], Any], within: float = 60.0) -> None:
         end = time.monotonic() + within
         while not done():
             assert time.monotonic() < end, f"not within {within} s: {mark.read()} {self.calls()}"
@@ -83,27 +84,32 @@ def test_a_notice_is_heard_once_the_metadata_service_is_back(
     cloud: Cloud,
     fault: FaultKind,
 ) -> None:
+    events: list[dict[str, Any]] = []
+
+    def told(words: str) -> bool:
+        events.extend(json.loads(line) for line in capsys.readouterr().out.splitlines())
+        return any(one["event"] == "metadata service" and words in one["detail"] for one in events)
+
     async def hear() -> None:
         async with watching(tmp_path, monkeypatch, cloud) as seen:
             seen.metadata.fault = Fault(fault)
-            await asyncio.sleep(2.2)
+            await seen.until(lambda: told("no answer for"))
             assert not mark.exists()
             seen.metadata.notice(30)
+            given = time.time()
             seen.metadata.fault = Fault()
-            await seen.until(mark.exists, 3.0)
+            await seen.until(mark.exists)
+            heard = time.time()
             await seen.until(seen.calls)
             assert seen.calls()[0] == "start --no-block spillway-drain@spot.service"
             deadline = mark.deadline(mark.read())
             assert deadline is not None
-            assert 24 <= deadline - time.time() <= 31
+            # Clouds that say no more than `now` or a whole second are taken at their word from when they were heard.
+            assert given + 24 <= deadline <= heard + 31
+            await seen.until(lambda: told("answers again"))
 
     asyncio.run(hear())
-    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    if fault != "hang":
-        assert "error" not in {one["event"] for one in events}
-        blind = [one for one in events if one["event"] == "metadata service"]
-        assert any("no answer for" in one["detail"] for one in blind)
-        assert any("answers again" in one["detail"] for one in blind)
+    assert "error" not in {one["event"] for one in events}
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -114,11 +120,12 @@ def test_a_slow_metadata_service_delays_a_notice_by_no_more_than_itself(
         async with watching(tmp_path, monkeypatch, cloud, pace=Pace()) as seen:
             await asyncio.sleep(0.5)
             seen.metadata.fault = Fault("slow", seconds=0.8)
-            begun = time.monotonic()
+            before = len(seen.metadata.asked)
             seen.metadata.notice(30)
-            await seen.until(mark.exists, 6.0)
-            # one look that was under way, the pause, and one that is slow (AWS: two seconds between looks)
-            assert time.monotonic() - begun < 3.9
+            await seen.until(mark.exists)
+            # The look that is under way, and the one after it; Google's second source may be asked once more meanwhile.
+            looks = Counter(one.path.partition("?")[0] for one in seen.metadata.asked[before:])
+            assert max(looks.values(), default=0) <= 3, looks
 
     asyncio.run(hear())
 
@@ -129,7 +136,7 @@ def test_one_source_that_hangs_keeps_no_other_from_being_asked(tmp_path: Path, m
             seen.metadata.fault = Fault("hang", path="rebalance")
             await asyncio.sleep(0.3)
             seen.metadata.notice(100)
-            await seen.until(mark.exists, 1.5)
+            await seen.until(mark.exists)
 
     asyncio.run(hear())
 
@@ -141,7 +148,7 @@ def test_gcp_is_heard_by_whichever_question_gets_through(tmp_path: Path, monkeyp
             seen.metadata.fault = Fault("hang", path=path)
             await asyncio.sleep(0.3)
             seen.metadata.notice()
-            await seen.until(mark.exists, 3.0)
+            await seen.until(mark.exists)
         mark.take_back()
         state.remove("notice")
 
@@ -214,7 +221,7 @@ def test_a_node_that_outlives_its_notice_serves_again_when_the_notice_is_gone(
                 assert mark.exists()
                 assert "start --no-block vllm.service" not in seen.calls()
             else:
-                await seen.until(lambda: not mark.exists(), 6.0)
+                await seen.until(lambda: not mark.exists())
                 await seen.until(lambda: "start --no-block vllm.service" in seen.calls())
                 seen.metadata.event("Preempt", 30)  # and the next notice counts again
                 await seen.until(mark.exists)

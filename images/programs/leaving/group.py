@@ -114,7 +114,8 @@ class AutoScaling:
                 raise Untold(" ".join(str(error).split())) from None
 
         try:
-            await asyncio.wait_for(asyncio.to_thread(run), 3.0 * CALL_SECONDS)
+            async with asyncio.timeout(3.0 * CALL_SECONDS):
+                await asyncio.to_thread(run)
         except TimeoutError:
             raise Untold("the autoscaling API does not answer") from None
 

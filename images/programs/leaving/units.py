@@ -32,7 +32,8 @@ async def _systemctl(*arguments: str, failing: bool = False) -> str:
     except OSError as error:
         raise Refused(f"{command}: {error.strerror}") from None
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            output, errors = await process.communicate()
     except TimeoutError:
         raise Refused(f"systemctl {arguments[0]} does not end within {TIMEOUT:g} s") from None
     finally:

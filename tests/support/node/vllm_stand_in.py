@@ -423,7 +423,8 @@ class StandIn:
         """Time passes, unless the request is cut."""
         if not self.cut.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.cut.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self.cut.wait()
         if self.cut.is_set():
             await self._wake()
             raise Cut
