@@ -66,7 +66,7 @@ def figures(rungs: tuple[str, ...] = RUNGS, count: int = 3) -> dict[str, Any]:
         number = 1 if rung == "qemu" else count
         runs = []
         for one in range(number):
-            print(f"boot {one + 1} of {number}: {rung}", file=sys.stderr)
+            print(f"    boot {one + 1} of {number}: {rung}", file=sys.stderr, flush=True)
             runs.append(_boot(rung))
         found[rung] = summary(runs)
     return found

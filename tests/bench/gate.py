@@ -184,7 +184,9 @@ def measure(seconds: float = 10.0) -> dict[str, Any]:
         stack.enter_context(process("tests.bench.gate", "--load", url))
         nice = all([prefer(gate.pid), prefer(nothing.pid), prefer(os.getpid())])
         stack.callback(os.setpriority, os.PRIO_PROCESS, os.getpid(), before)
+        print(f"    {RATE} requests/s of /readyz, then of /admit, {seconds:g} s each", file=sys.stderr, flush=True)
         found = asyncio.run(_measure(gate, nothing.line.removeprefix("listening on ").strip(), seconds))
+        print("    drain and death of the engine to 503", file=sys.stderr, flush=True)
         found["drain_to_503_ms"] = []
         for _ in range(5):
             made.put("drain", state="draining", cause="manual", deadline=None)

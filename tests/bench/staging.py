@@ -145,7 +145,7 @@ def measure(disk: Path, gib: float, count: int, staging: dict[str, int | None]) 
         with weights_store.serving(tmp, gib) as store:
             rounds: list[dict[str, Figures]] = []
             for number in range(count):
-                print(f"staging: round {number + 1} of {count}", file=sys.stderr)
+                print(f"    round {number + 1} of {count}", file=sys.stderr, flush=True)
                 one = {"dd": dd(tmp, store.size)}
                 if least is not None:
                     one["floor"] = floor(least, tmp, store)
@@ -174,7 +174,7 @@ def _held(tmp: Path, store: Store, count: int, staging: dict[str, int | None], m
     rounds = []
     try:
         for number in range(count):
-            print(f"staging: disk held to {rate / 1e9:.2f} GB/s, round {number + 1} of {count}", file=sys.stderr)
+            print(f"    disk held to {rate / 1e9:.2f} GB/s, round {number + 1} of {count}", file=sys.stderr, flush=True)
             with held(tmp, rate):
                 rounds.append(
                     {
