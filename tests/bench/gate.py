@@ -162,6 +162,8 @@ async def _measure(gate: Program, nothing: str, seconds: float) -> dict[str, Any
         spent = cpu_seconds(gate.pid) - before - idle * seconds
         found[name] = summary(took) | {"cpu_ms_per_request": round(1000 * spent / len(took), 2)}
         found[name]["floor"] = summary(least)
+        for key in ("p50", "p99"):
+            found[name][f"{key}_of_floor"] = round(found[name][f"{key}_ms"] / found[name]["floor"][f"{key}_ms"], 2)
     return found | {"cpu_share_without_requests": round(idle, 3)}
 
 
