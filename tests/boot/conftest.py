@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.boot import needs
@@ -28,6 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if mine and (lacking := needs.lacks(rung)):
             for item in mine:
                 item.add_marker(pytest.mark.skip(reason=f"{RUNGS[rung]}: {lacking}"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With xdist (`-n 2 --dist loadgroup`: a rung in each process) the lines go to who writes the summary."""
+    told: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["boot"] = session.config.stash[REPORTS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[REPORTS].extend(getattr(node, "workeroutput", {}).get("boot", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -109,7 +109,7 @@ class Container:
         )  # fmt: skip
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
-    def until_booted(self, within: float = 60) -> None:
+    def until_booted(self, within: float = 240) -> None:
         """Waits until systemd inside takes orders."""
         until = time.monotonic() + within
         while self.run("systemctl show --property=Version")[0] != 0:
@@ -121,20 +121,22 @@ class Container:
         assert self._process
         self._process.wait(within)
 
-    def stop(self) -> None:
-        """Power off, then by force."""
+    def stop(self) -> bool:
+        """Power off, then by force. Whether it went down by itself."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return True
         if process.poll() is None and self._pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGRTMIN + 4)  # systemd: power off
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+                process.wait(90)
+        orderly = process.poll() is not None
         end(process)
         self._pid = 0
         for folder in self._cgroups:
             _remove(folder)
+        return orderly
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -95,7 +95,7 @@ class Back:
     ready: float
 
 
-def kill(guest: Guest, lab: Lab, unit: str, within: float = 60) -> Back:
+def kill(guest: Guest, lab: Lab, unit: str, within: float = 240) -> Back:
     """kill -9 of a unit's main process; waits until another one runs and the node is ready again."""
     before = show(guest, unit, "MainPID")["MainPID"]
     assert before != "0", f"{unit} does not run"

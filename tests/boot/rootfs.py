@@ -159,6 +159,8 @@ def base(timeout: float = 900) -> Path:
                 # Manuals and translations: a third of the files.
                 "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
                 "--dpkgopt=path-exclude=/usr/share/doc/*",
+                # It is renamed into place when it is whole; no file has to be on the disk before.
+                "--dpkgopt=force-unsafe-io",
                 SUITE, str(folder), *_apt_sources(),
             ]  # fmt: skip
             _run(command, timeout=timeout)

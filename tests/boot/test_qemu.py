@@ -16,7 +16,7 @@ from tests.boot.lab import Lab
 from tests.boot.machine import NVME_BYTES, NVMES, Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("boot-qemu")]
-READY_SECONDS = 480.0
+READY_SECONDS = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_the_node_is_ready_through_tls_and_in_service_and_streams(world: Lab, no
     answer = world.chat(10).result(90)
     assert (answer.status, answer.tokens, answer.done) == (200, 10, True)
     assert world.chat(10, key="").result(90).status == 401
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while LAUNCHING in world.tell("state")["waiting"] and time.monotonic() < deadline:
         time.sleep(0.5)
     assert LAUNCHING not in world.tell("state")["waiting"]
@@ -165,14 +165,14 @@ def test_a_notice_is_a_503_within_3_seconds_and_the_drain_completes(
     running = [world.chat(150, timeout=120) for _ in range(2)]
     time.sleep(3)
     world.tell("notice", seconds=120)
-    flipped = world.until(503, 20)
+    flipped = world.until(503, 60)
     answers = [each.result(150) for each in running]
     assert [(one.status, one.tokens, one.done) for one in answers] == [(200, 150, True)] * 2
     assert flipped.seen[-1][2] == "draining"
     assert flipped.seconds < 3
     began = time.monotonic()
     while (told := guest.document(node, "drain")).get("state") != "stopped":
-        assert time.monotonic() - began < 90, told
+        assert time.monotonic() - began < 240, told
         time.sleep(0.5)
     assert guest.show(node, "vllm.service", "ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}
     report.append(f"rung 4: notice to 503: {flipped.seconds:.2f} s, 2 of 2 streams finished in the drain")

@@ -12,6 +12,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from filelock import FileLock
+
 from tests.boot import rootfs
 
 PICTURE: Final = rootfs.ROOT / "docs" / "image-boot.svg"
@@ -45,10 +47,11 @@ def read() -> dict[str, Any]:
 
 def figure(rung: str, **values: Any) -> None:
     """Adds to the figures of a rung."""
-    found = read()
-    found[rung] = {**found.get(rung, {}), **values}
     results().parent.mkdir(parents=True, exist_ok=True)
-    results().write_text(json.dumps(found, indent=1) + "\n")
+    with FileLock(f"{results()}.lock"):
+        found = read()
+        found[rung] = {**found.get(rung, {}), **values}
+        results().write_text(json.dumps(found, indent=1) + "\n")
 
 
 def keep(rung: str, seconds: float, steps: Sequence[dict[str, Any]], before: float = 0.0) -> None:
