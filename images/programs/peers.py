@@ -62,29 +62,47 @@ class Peers:
         self._told = ""
         self._heard: tuple[float, dict[str, Any]] | None = None
         self._drained = False
+        self._entering: asyncio.Task[None] | None = None
+        self._judged = time.monotonic()
 
     # -- this node
 
-    async def look_at_engine(self) -> None:
-        """What systemd says runs; stays as it was when systemd does not answer."""
-        with contextlib.suppress(units.Refused):
+    async def look_at_engine(self) -> bool:
+        """What systemd says runs; stays as it was when systemd does not answer (False)."""
+        try:
             found = await invocation(self.units[-1])
-            # The one that was asked to end may still be there for a moment.
-            self.engine = "" if found == self._old else found
+        except units.Refused:
+            return False
+        # The one that was asked to end may still be there for a moment.
+        self.engine = "" if found == self._old else found
+        return True
 
-    async def enter(self, epoch: int, why: str) -> None:
-        """Starts this node's engine anew, for this epoch."""
-        before, self.epoch = self.epoch, epoch
-        if mark.exists() or (before == 0 and not self.engine):
+    async def watch_engine(self, stop: asyncio.Event) -> None:
+        """Beside the words: systemd may take its time to answer, and who says nothing meanwhile is taken for lost."""
+        while not stop.is_set():
+            await self.look_at_engine()
+            await wait(stop, EVERY)
+
+    def enter(self, epoch: int, why: str) -> None:
+        """Starts this node's engine anew, for this epoch; until the old has ended, the node says the epoch before."""
+        if self._entering is None or self._entering.done():
+            self._entering = asyncio.create_task(self._enter(epoch, why))
+
+    async def _enter(self, epoch: int, why: str) -> None:
+        before, old = self.epoch, self.engine
+        if mark.exists() or (before == 0 and not old):
+            self.epoch = epoch
             return  # it leaves; or it starts by itself once peers.json says ok
         self.journal.tell("engine anew", "warning", epoch=epoch, detail=why)
         try:
             # Killed: its requests wait for a node that is not there, and a drain would wait for them.
             await asyncio.gather(*(units.kill(unit) for unit in self.units), return_exceptions=True)
             await units.ask("restart", "--no-block", *self.units)
-            self._old, self.engine = self.engine or self._old, ""
-        except units.Refused as error:
-            self.epoch = before  # again at the next look
+            self._old = old or self._old
+            if self.engine == self._old:
+                self.engine = ""
+            self.epoch = epoch
+        except units.Refused as error:  # again at the next look
             self.journal.tell("engine not restarted", "error", detail=str(error))
 
     def write(self, document: dict[str, Any]) -> None:
@@ -121,21 +139,25 @@ class Peers:
         self.port = server.sockets[0].getsockname()[1]
         self.journal.tell("listening", host=address, port=self.port)
         notify(READY=1)
-        async with server:
+        # An engine that was not looked for is no engine that is gone.
+        while not await self.look_at_engine() and not stop.is_set():
+            await wait(stop, EVERY)
+        async with server, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.watch_engine(stop))
             while not stop.is_set():
                 await self._judge()
                 await wait(stop, EVERY)
 
     async def _judge(self) -> None:
-        await self.look_at_engine()
         now = time.monotonic()
-        word = self.word()
-        why = self.replica.hear(member(word, "", now)) or self.replica.look(now)
+        late, self._judged = now - self._judged > SILENT / 2, now
+        # A machine that stood still for a while has not heard the others, and says nothing of them.
+        why = self.replica.hear(member(self.word(), "", now)) or ("" if late else self.replica.look(now))
         if why:
             self.journal.tell("replica broken", "error", detail=why)
         self.write(self.replica.document(now))
         if self.epoch < self.replica.epoch:
-            await self.enter(self.replica.epoch, why or "the replica broke")
+            self.enter(self.replica.epoch, self.replica.broken or "the replica broke")
         await self._leave_with()
 
     async def _leave_with(self) -> None:
@@ -181,26 +203,32 @@ class Peers:
     async def follow(self, stop: asyncio.Event) -> None:
         """A worker, until `stop`."""
         notify(READY=1)
-        while not stop.is_set():
-            why = ""
-            try:
-                async with asyncio.timeout(ANSWER):
-                    reader, writer = await asyncio.open_connection(
-                        addresses.checked(self.cluster.head_address), self.port, limit=LINE_MOST
-                    )
-                try:
-                    await self._speak(reader, writer, stop)
-                    why = "the head has closed the connection"
-                finally:
-                    writer.close()
-            except (OSError, TimeoutError, ValueError, LookupError, TypeError) as error:
-                why = " ".join(str(error).split()) or "no answer"
-            self._unheard(why)
+        while not await self.look_at_engine() and not stop.is_set():
             await wait(stop, EVERY)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.watch_engine(stop))
+            while not stop.is_set():
+                await self._follow(stop)
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        why = ""
+        try:
+            async with asyncio.timeout(ANSWER):
+                reader, writer = await asyncio.open_connection(
+                    addresses.checked(self.cluster.head_address), self.port, limit=LINE_MOST
+                )
+            try:
+                await self._speak(reader, writer, stop)
+                why = "the head has closed the connection"
+            finally:
+                writer.close()
+        except (OSError, TimeoutError, ValueError, LookupError, TypeError) as error:
+            why = " ".join(str(error).split()) or "no answer"
+        self._unheard(why)
+        await wait(stop, EVERY)
 
     async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self.look_at_engine()
             writer.write(json.dumps(self.word()).encode() + b"\n")
             async with asyncio.timeout(ANSWER):
                 await writer.drain()
@@ -214,7 +242,7 @@ class Peers:
                 raise ValueError(f"the head says {str(document['state'])[:40]!r}")
             self._heard = (time.monotonic(), document)
             if epoch != self.epoch:
-                await self.enter(epoch, str(document["reason"]) or "the replica broke")
+                self.enter(epoch, str(document["reason"]) or "the replica broke")
             self.write(document)
             await wait(stop, EVERY)
 
