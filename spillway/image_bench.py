@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from spillway.bench.client import Api, Endpoint, Target
 
 KEY_VARIABLE: Final = "SPILLWAY_API_KEY"
+KEY_MOST: Final = 4096
+"""Characters; the gate looks at no more of a header either."""
 FEWEST_REQUESTS: Final = 8
 """Measured at concurrencies below two as well, so that a median means something."""
 
@@ -335,9 +337,13 @@ def bench(
         list[str] | None, typer.Option(help="IN:OUT in tokens (default: 1024:512). May be repeated.", metavar="IN:OUT")
     ] = None,
     concurrency: Annotated[str, typer.Option(help="Requests in flight, with commas between.")] = "1,8,32,64,128",
-    rounds: Annotated[int, typer.Option(help="Measured requests of each worker, in each repetition.", min=1)] = 4,
-    warm_up: Annotated[int, typer.Option(help="Requests of each worker before, which are not measured.", min=1)] = 1,
-    repeat: Annotated[int, typer.Option(help="Repetitions of each point.", min=1)] = 2,
+    rounds: Annotated[
+        int, typer.Option(help="Measured requests of each worker, in each repetition.", min=1, max=100_000)
+    ] = 4,
+    warm_up: Annotated[
+        int, typer.Option(help="Requests of each worker before, which are not measured.", min=1, max=1000)
+    ] = 1,
+    repeat: Annotated[int, typer.Option(help="Repetitions of each point.", min=1, max=1000)] = 2,
     ttft_limit: Annotated[
         float | None, typer.Option(help="Goodput: milliseconds to the first token.", metavar="MS")
     ] = None,
@@ -385,15 +391,18 @@ def bench(
         ),
         precision=_one_line("--precision", precision),
         weights=_one_line("--weights", weights),
-        series=series,
-        engine=engine,
+        series=None if series is None else _one_line("--series", series),
+        engine=None if engine is None else _one_line("--engine", engine),
         ready_s=ready_seconds,
-        notes=tuple(note or ()),
+        notes=tuple(_one_line("--note", one) for one in note or ()),
     )
     if api not in (None, "completions", "chat"):
         raise SpillwayError(f"--api {shown(api)}: has to be completions or chat")
     if out is not None and not out.absolute().parent.is_dir():
         raise SpillwayError(f"--out {out}: there is no folder {out.absolute().parent}")
+    if out is not None and (out.is_dir() or not os.access(out.absolute().parent, os.W_OK)):
+        # Now, and not after the minutes that the first point takes.
+        raise SpillwayError(f"--out {out}: {'is a folder' if out.is_dir() else 'its folder is not writable'}")
     target = _target(url, _key(key_env, key_file), resolve, ca, timeout)
 
     def save(found: Measured) -> None:
@@ -438,7 +447,9 @@ def _target(url: str, key: str | None, resolve: str | None, ca: Path | None, tim
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    # httpx takes any number for a port, and asyncio fails at it only when it connects.
+    port = parsed.port is None or 1 <= parsed.port <= 65535
+    if parsed.scheme not in ("http", "https") or not parsed.host or not port:
         raise SpillwayError(f"URL {shown(url)}: has to be https://HOST or http://HOST, with a port if it is another")
     if parsed.userinfo or parsed.query:
         raise SpillwayError("URL: no user, password or query in it; the API key comes by --key-env or --key-file")
@@ -457,7 +468,13 @@ def _target(url: str, key: str | None, resolve: str | None, ca: Path | None, tim
 
 
 def _loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    """An address of this machine, and no name that only looks like one: 127.example.com is somebody's."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _key(variable: str, file: Path | None) -> str | None:
@@ -468,7 +485,8 @@ def _key(variable: str, file: Path | None) -> str | None:
         where = variable
     else:
         try:
-            found, where = file.read_text(encoding="utf-8").strip(), str(file)
+            with file.open(encoding="utf-8") as opened:  # and no more of it than a key has: it may be a device
+                found, where = opened.read(KEY_MOST).strip(), str(file)
         except (OSError, UnicodeDecodeError) as error:
             raise SpillwayError(f"--key-file {file}: {getattr(error, 'strerror', None) or 'is no text'}") from None
         if not found:
@@ -508,6 +526,6 @@ def _positive(option: str, value: float | None) -> float | None:
 
 
 def _one_line(option: str, value: str) -> str:
-    if not value.strip() or "\n" in value:
-        raise SpillwayError(f"{option}: has to be one line of text")
+    if not value.strip() or not value.isprintable():
+        raise SpillwayError(f"{option}: has to be one line of text that can be printed")
     return value.strip()

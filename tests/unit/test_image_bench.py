@@ -445,6 +445,12 @@ def test_the_table_shows_each_point_and_what_failed() -> None:
         (("https://x", *HARDWARE, "--key-file", "/no/such"), "--key-file /no/such: No such file"),
         (("https://x", *HARDWARE, "--key-env", "NO_SUCH_KEY"), "--key-env NO_SUCH_KEY: this variable is not set"),
         (("https://x", *HARDWARE, "--out", "/no/such/r.json"), "there is no folder /no/such"),
+        (("https://x", *HARDWARE, "--out", "/tmp"), "--out /tmp: is a folder"),
+        (("https://x:99999", *HARDWARE), "has to be https://HOST or http://HOST"),
+        (("https://x:0", *HARDWARE), "has to be https://HOST or http://HOST"),
+        (("https://x", "--hardware", "8x H100\x1b[31m"), "one line of text that can be printed"),
+        (("https://x", *HARDWARE, "--engine", ""), "--engine: has to be one line"),
+        (("https://x", *HARDWARE, "--note", "a\nb"), "--note: has to be one line"),
     ],
 )
 def test_bad_options_are_one_line(arguments: tuple[str, ...], said: str) -> None:
@@ -454,7 +460,16 @@ def test_bad_options_are_one_line(arguments: tuple[str, ...], said: str) -> None
 
 def test_a_key_is_not_sent_in_plain_text_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPILLWAY_API_KEY", "sk-1")
-    assert "not sent in plain text" in refusal("http://192.0.2.1:8000", *HARDWARE)
+    # Names may begin like the addresses of this machine.
+    for host in ("192.0.2.1:8000", "127.example.com", "127.0.0.1.example.com", "localhost.example.com"):
+        assert "not sent in plain text" in refusal(f"http://{host}", *HARDWARE)
+
+
+def test_no_more_is_read_of_a_file_than_a_key_has(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"k" * 10_000_000)
+    found = image_bench._key("SPILLWAY_API_KEY", tmp_path / "key")
+    assert found
+    assert len(found) == image_bench.KEY_MOST
 
 
 # --- the record ---
