@@ -7,13 +7,17 @@ the node reads (weights, vLLM's unit, readiness gate, spot watcher).
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 Cloud = Literal["aws", "azure", "gcp", "tencent"]
 PoolName = Literal["spot", "on-demand", "capacity-block"]
+MOST: Final = 10**9
+DAY: Final = 86_400
+"""Stack files have closer limits. These are for what is written by hand: JSON has whole numbers that no float holds,
+and the programs reckon in floats."""
 
 
 class Part(BaseModel):
@@ -34,11 +38,11 @@ class Model(Part):
     dtype: str
     quantization: str | None
     kv_cache_dtype: Literal["auto", "fp8"]
-    tensor_parallel: int = Field(ge=1)
-    pipeline_parallel: int = Field(ge=1)
-    max_model_len: int = Field(ge=1)
+    tensor_parallel: int = Field(ge=1, le=MOST)
+    pipeline_parallel: int = Field(ge=1, le=MOST)
+    max_model_len: int = Field(ge=1, le=MOST)
     """Tokens."""
-    max_num_seqs: int = Field(ge=1)
+    max_num_seqs: int = Field(ge=1, le=MOST)
     gpu_memory_utilization: float = Field(gt=0, le=1)
     load_format: Literal["stage", "stream"] = "stage"
     """stage: copied to scratch before the engine starts; stream: read from the store by the engine itself (Run:ai)."""
@@ -47,15 +51,15 @@ class Model(Part):
 class Limits(Part):
     """Beyond these the readiness gate answers 503."""
 
-    queue: int = Field(ge=1)
-    ttft_p50_ms: int = Field(ge=1)
+    queue: int = Field(ge=1, le=MOST)
+    ttft_p50_ms: int = Field(ge=1, le=MOST)
     error_rate: float = Field(gt=0, le=1)
 
 
 class Drain(Part):
     """How the node spends its last seconds: unready, wait for the balancer, then let requests finish."""
 
-    notice_seconds: int = Field(ge=1)
+    notice_seconds: int = Field(ge=1, le=DAY)
     """What the cloud gives between the interruption notice and the end."""
     deregister_seconds: int = Field(ge=0)
     drain_seconds: int = Field(ge=1)
@@ -169,7 +173,7 @@ class NodeConfig(Part):
     model: Model
     limits: Limits
     drain: Drain
-    boot_minutes: int = Field(ge=1)
+    boot_minutes: int = Field(ge=1, le=DAY)
     """Time until ready in the ordinary case; the launch hook is kept alive by heartbeats after it."""
     secrets: Secrets
     metrics_namespace: str = "Spillway"

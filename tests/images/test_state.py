@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from images.check import sample
 from images.programs import settings, state
 from images.programs.journal import Journal
 from images.programs.notify import notify, watchdog_seconds
+from images.render import render_node_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -193,6 +195,7 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_asks(
         (None, "node.json: No such file or directory"),
         ("", "node.json: Invalid JSON"),
         ('{"cloud": "ibm"}', "node.json: cloud: Input should be 'aws'"),
+        ("[" * 100_000, "node.json: Invalid JSON: recursion limit"),
     ],
 )
 def test_a_configuration_that_is_none_is_one_line(tmp_path: Path, content: str | None, told: str) -> None:
@@ -201,4 +204,15 @@ def test_a_configuration_that_is_none_is_one_line(tmp_path: Path, content: str |
     with pytest.raises(settings.ConfigFault) as error:
         settings.load(tmp_path / "node.json")
     assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["bootMinutes", "drain.noticeSeconds", "limits.queue", "limits.ttftP50Ms"])
+def test_a_number_that_no_float_holds_is_refused_before_a_program_reckons_with_it(tmp_path: Path, key: str) -> None:
+    document = json.loads(render_node_json(sample("aws")))
+    *folder, name = key.split(".")
+    (document[folder[0]] if folder else document)[name] = 10**400
+    (tmp_path / "node.json").write_text(json.dumps(document))
+    with pytest.raises(settings.ConfigFault, match=rf"node\.json: {key}: Input should be less than") as error:
+        settings.load(tmp_path / "node.json")
     assert "\n" not in str(error.value)
