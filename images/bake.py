@@ -22,7 +22,7 @@ from typing import Any, Final
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from images import sbom, tree
+from images import sbom, tree, versions
 from images.node import Cloud
 from infra.naming import partition
 
@@ -314,8 +314,11 @@ def write(bake: Bake, out: Path, *, modern: bool = True) -> Rendered:
     """Writes source/ (the files that go to the builder, to read) and packer/ (HCL and the archive) into `out`.
 
     What is there of an earlier rendering is replaced, and nothing else: a folder `packer` may be somebody's own. Raises
-    ValueError as `prepare` does and for such a folder, OSError.
+    ValueError as `prepare` does, for such a folder and for components that do not go together, OSError.
     """
+    if faults := versions.check():
+        more = f" (and {len(faults) - 1} more: spillway image validate)" if len(faults) > 1 else ""
+        raise ValueError(f"images/versions.yaml: {faults[0]}{more}")
     for part in ("source", "packer"):
         if (out / part).exists() and not (out / RENDERED).exists():
             raise ValueError(f"{out}: has a {part} that is not of an earlier rendering; choose another folder")

@@ -36,15 +36,25 @@ LOCK_PLATFORM: Final = "x86_64-manylinux_2_28"
 NEWEST: Final = "newest"
 """What a signed repository has on the day; only where the repository keeps one version."""
 
+WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~_-]{0,127}")
+ADDRESS: Final = re.compile(r"https://[A-Za-z0-9./_~%=:+@-]{1,500}")
+"""They stand in the bake scripts as they are, and the shell must not read anything else into them."""
+
 Document = Mapping[str, Any]
 
 
 @cache
 def load() -> dict[str, Any]:
-    """versions.yaml as it is. Raises ValueError when it is no mapping."""
-    found = yaml.safe_load(FILE.read_text())
+    """versions.yaml as it is. Raises ValueError when it is no YAML, or has not the parts that everything reads."""
+    try:
+        found = yaml.safe_load(FILE.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{FILE.name}: is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{FILE.name}: is no mapping")
+    for name, kind in (("components", dict), ("keys", dict), ("architectures", list)):
+        if not isinstance(found.get(name), kind):
+            raise ValueError(f"{FILE.name}: has no {name}")
     return found
 
 
@@ -110,8 +120,9 @@ def check(document: Document | None = None) -> list[str]:
     """One line for each rule that is broken; [] when the components go together."""
     found = document or load()
     try:
-        return [*_entries(found), *_gpu(found), *_architectures(found), *_locks(found)]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        lines = [*_entries(found), *_gpu(found), *_architectures(found), *_locks(found)]
+        return [" ".join(line.split()) for line in lines]
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         return [f"is not what images/versions.py expects: {type(error).__name__}: {error}"]
 
 
@@ -122,15 +133,21 @@ def _entries(found: Document) -> Iterator[str]:
                 yield f"{name}: has no {key}"
         if not isinstance(entry.get("version"), str):
             yield f"{name}: version {entry.get('version')!r} is not text (YAML reads 1.10 as 1.1: quote it)"
+        for key in ("version", "package"):
+            if isinstance(text := entry.get(key), str) and not WORD.fullmatch(text):
+                yield f"{name}: {key} {text!r} is no single word of a version or package"
+        for key in ("source", "url"):
+            if isinstance(text := entry.get(key), str) and not ADDRESS.fullmatch(text):
+                yield f"{name}: {key} {text!r} is no https address"
         if not isinstance(entry.get("date"), datetime.date):
             yield f"{name}: date {entry.get('date')!r} is no date"
-        if not str(entry.get("source", "")).startswith("https://"):
-            yield f"{name}: source is no https address"
         if entry.get("verify") == "sha256" and not re.fullmatch(r"[0-9a-f]{64}", str(entry.get("sha256", ""))):
             yield f"{name}: is verified by sha256 and has none"
         if entry.get("version") == NEWEST and "repository key" not in str(entry.get("verify")):
             yield f"{name}: newest is only for signed repositories"
     for name, key in found["keys"].items():
+        if not ADDRESS.fullmatch(str(key.get("url", ""))):
+            yield f"keys: {name}: url {key.get('url')!r} is no https address"
         if not re.fullmatch(r"[0-9A-F]{40}", str(key.get("fingerprint", ""))):
             yield f"keys: {name}: fingerprint is not 40 hexadecimal digits"
 

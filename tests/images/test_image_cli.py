@@ -59,6 +59,16 @@ def test_render_needs_no_stack_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert 'project_id = "example-project"' in (tmp_path / "out/packer/gcp.pkr.hcl").read_text()
 
 
+def test_nothing_is_baked_of_components_that_do_not_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(versions, "check", lambda: ["torch: is another one", "ray: too"])
+    code, _, err = run(capsys, "render", "--cloud", "aws", "--out", str(tmp_path / "out"))
+    assert (code, err.count("\n")) == (1, 1)
+    assert "images/versions.yaml: torch: is another one (and 1 more" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_regions_come_from_the_stack_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "render", "--cloud", "aws", "--out", str(tmp_path))
     text = (tmp_path / "packer/aws.pkr.hcl").read_text()

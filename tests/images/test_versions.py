@@ -57,10 +57,37 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("refused", {}, "has no sm_70"),
         ("keys/nvidia/fingerprint", "3bf863cc", "fingerprint is not 40 hexadecimal digits"),
         ("components/dcgm", None, "is not what images/versions.py expects: KeyError: 'dcgm'"),
+        ("components/dcgm/version", "newer", "is not what images/versions.py expects: IndexError"),
+        ("components/efa-installer/version", "1.41.0; rm -rf /", "is no single word of a version"),
+        ("components/fluent-bit/package", "$(id)", "is no single word of a version or package"),
+        ("components/vllm/version", "0.33.0\n", "is no single word of a version or package"),
+        ("components/doca-ofed/url", "https://example.com/x & id", "is no https address"),
+        ("keys/nvidia/url", "http://example.com/key", "keys: nvidia: url 'http://example.com/key' is no https address"),
     ],
 )
 def test_what_does_not_go_together_is_said(path: str, value: Any, line: str) -> None:
     assert any(line in found for found in versions.check(changed(path, value))), versions.check(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x: [", "is no YAML"),
+        ("[]", "is no mapping"),
+        ("components: {}", "has no keys"),
+        ("components: 5", "no components"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str) -> None:
+    (tmp_path / "versions.yaml").write_text(text)
+    monkeypatch.setattr(versions, "FILE", tmp_path / "versions.yaml")
+    versions.load.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=rf"versions\.yaml: .*{told}") as error:
+            versions.load()
+    finally:
+        versions.load.cache_clear()
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
