@@ -35,6 +35,9 @@ MOST_RULES: Final = 60
 ROUTE53_RULES: Final = 25
 """What the list of Route 53's checkers counts for:
 https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html (weight)."""
+STREAMING: Final = ("aws", "azure", "gcp")
+"""Clouds whose object stores the engine reads by itself:
+https://docs.vllm.ai/en/stable/models/extensions/runai_model_streamer/"""
 RESERVED_TAGS: Final = ("aws:", "spillway:")
 NAME_TAG: Final = "name"
 """Set by the stack on whatever the console lists by it."""
@@ -97,6 +100,31 @@ def _counts(region: RegionConfig) -> Iterator[Fault]:
         yield Fault(("pools", "floor"), f"has to be at most target ({pools.target})", pools.floor)
     if pools.target > pools.max:
         yield Fault(("pools", "target"), f"has to be at most max ({pools.max})", pools.target)
+
+
+@check("pools")
+def _single_nodes(region: RegionConfig) -> Iterator[Fault]:
+    if region.pools.nodes_per_replica > 1:
+        why = (
+            "has to be 1: replicas of several nodes are complete in the image (docs/image-multinode.md), and the pools "
+            "of a region count single nodes in this release"
+        )
+        yield Fault(("pools", "nodesPerReplica"), why, region.pools.nodes_per_replica)
+
+
+@check("model")
+def _streaming(region: RegionConfig) -> Iterator[Fault]:
+    """What the node would refuse (images/programs/serving/command.py), or vLLM would overrule."""
+    if region.model.load_format == "stage":
+        return
+    path = ("model", "loadFormat")
+    if region.CLOUD not in STREAMING:
+        why = f"has to be stage: the engine streams weights from the stores of {listed(STREAMING, 'and')} only"
+        yield Fault(path, why, region.model.load_format)
+    elif region.model.quantization == "bitsandbytes":
+        # https://github.com/vllm-project/vllm/blob/main/vllm/engine/arg_utils.py (create_load_config)
+        why = "has to be stage: with quantization bitsandbytes vLLM loads weights in its own way, from files"
+        yield Fault(path, why, region.model.load_format)
 
 
 @check("pools", cloud="aws")
@@ -228,6 +256,17 @@ def _addresses(region: RegionConfig) -> Iterator[Fault]:
             yield Fault(("network", "clients", number), why, client)
         elif client in region.network.clients[:number]:
             yield Fault(("network", "clients", number), "stands twice; each network once", client)
+
+
+@check("network")
+def _monitoring(region: RegionConfig) -> Iterator[Fault]:
+    networks = region.network.monitoring
+    for number, network in enumerate(networks):
+        why = cidr.monitoring_fault(network)
+        if why:
+            yield Fault(("network", "monitoring", number), why, network)
+        elif network in networks[:number]:
+            yield Fault(("network", "monitoring", number), "stands twice; each network once", network)
 
 
 @check("network", cloud="aws")

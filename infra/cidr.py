@@ -56,6 +56,20 @@ def client_fault(cidr: str) -> str | None:
     return None
 
 
+def monitoring_fault(cidr: str) -> str | None:
+    """What is wrong with a network that may read metrics, or None. A node shows them to private addresses alone
+    (images/rootfs/etc/nginx/nginx.conf), so that a rule for any other would open a port for nothing."""
+    found = client_fault(cidr)
+    if found:
+        return found
+    if not any(IPv4Network(cidr).subnet_of(block) for block in PRIVATE):
+        return (
+            "has to lie in a private range, 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16: metrics are for a Prometheus "
+            "in the region's network or in one that is peered with it"
+        )
+    return None
+
+
 def is_open(networks: Iterable[str]) -> bool:
     """Whether the networks together let everybody in; only the whole address space in one of them counts."""
     return any(IPv4Network(network).prefixlen == 0 for network in networks)

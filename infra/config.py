@@ -19,6 +19,7 @@ from pydantic import Field
 from infra import catalog, stackfile
 from infra.azure.sections import (
     AzureImage,
+    AzureLogs,
     AzureNetwork,
     AzureNode,
     AzureRegionName,
@@ -27,7 +28,16 @@ from infra.azure.sections import (
     SubscriptionId,
 )
 from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, listed
-from infra.gcp.sections import GcpImage, GcpNetwork, GcpNode, GcpRegionName, GcpSecretNames, GcpStorage, ProjectId
+from infra.gcp.sections import (
+    GcpImage,
+    GcpLogs,
+    GcpNetwork,
+    GcpNode,
+    GcpRegionName,
+    GcpSecretNames,
+    GcpStorage,
+    ProjectId,
+)
 from infra.sections import (
     AccountId,
     Architecture,
@@ -36,6 +46,7 @@ from infra.sections import (
     Fallback,
     Image,
     Limits,
+    Logs,
     ModelSpec,
     Network,
     NetworkBase,
@@ -155,6 +166,7 @@ class AwsRegion(RegionBase):
     network: Network
     storage: Storage = Field(default_factory=Storage.model_construct)
     image: Image
+    logs: Logs = Field(default_factory=Logs.model_construct)
     secrets: SecretNames
     efa: bool = False
     """Elastic Fabric Adapter interfaces on the nodes; only engines that span nodes need them."""
@@ -186,6 +198,7 @@ class AzureRegion(RegionBase):
     storage: AzureStorage = Field(default_factory=AzureStorage.model_construct)
     image: AzureImage
     node: AzureNode = Field(default_factory=AzureNode.model_construct)
+    logs: AzureLogs = Field(default_factory=AzureLogs.model_construct)
     secrets: AzureSecretNames
 
     @property
@@ -210,6 +223,7 @@ class GcpRegion(RegionBase):
     storage: GcpStorage = Field(default_factory=GcpStorage.model_construct)
     image: GcpImage
     node: GcpNode = Field(default_factory=GcpNode.model_construct)
+    logs: GcpLogs = Field(default_factory=GcpLogs.model_construct)
     secrets: GcpSecretNames
 
     @property

@@ -269,7 +269,7 @@ def _ebs_ceiling(region: AwsRegion) -> Iterator[Fault]:
 @check("model", "pools", "storage")
 def _scratch(region: RegionConfig) -> Iterator[Fault]:
     shape = _shape(region)
-    if shape is None:
+    if shape is None or region.model.load_format == "stream":  # then nothing is staged
         return
     weights_gb = fit.checkpoint_bytes(shape, region.model.dtype) / 1e9
     for path, machine in _known(region):

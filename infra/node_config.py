@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from images import node as image_node
 
 if TYPE_CHECKING:
     from infra.config import RegionBase
+
+
+METRICS_PORT: Final = 9443
+"""Where a node's nginx shows metrics to private addresses, through TLS (images/programs/front.py)."""
+METRICS_RULE: Final = "Metrics, for Prometheus"
+"""What the firewall rule for it is called on every cloud."""
 
 
 def revision_prefix(model: str, revision: str) -> str:
@@ -28,9 +34,10 @@ def node_config(
     store: str,
     secrets: image_node.Secrets,
     hooks: image_node.Hooks | None = None,
+    logs: image_node.Logs | None = None,
 ) -> image_node.NodeConfig:
     """What a node of `group` is told. store: where `models/` begins, such as `s3://bucket`; hooks: None where the
-    cloud's groups have none."""
+    cloud's groups have none; logs: None where they stay on the node."""
     model, node, limits = config.model, config.node, config.limits
     return image_node.NodeConfig(
         cloud=config.CLOUD,
@@ -52,6 +59,7 @@ def node_config(
             max_model_len=model.max_model_len,
             max_num_seqs=model.max_num_seqs,
             gpu_memory_utilization=model.gpu_memory_utilization,
+            load_format=model.load_format,
         ),
         limits=image_node.Limits(queue=limits.queue, ttft_p50_ms=limits.ttft_p50_ms, error_rate=limits.error_rate),
         drain=image_node.Drain(
@@ -61,4 +69,5 @@ def node_config(
         ),
         boot_minutes=config.fallback.boot_minutes,
         secrets=secrets,
+        logs=logs,
     )

@@ -389,15 +389,17 @@ def _as_limit(volume: Volume | None) -> Limit:
     return Limit(name, found.value, found.most, found.source or "", sure=not found.unknown)
 
 
-def staging(of: Node, gb: float) -> Staging:
+def staging(of: Node, gb: float, *, streamed: bool = False) -> Staging:
     """How long `gb` of weights take: seconds = gb x 1000 / min(limits of the path in MB/s).
+
+    streamed: the engine reads them from the bucket itself, so that scratch is neither filled nor a limit.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html for the requests:
     one for each connectionMbps of the rate, rounded up.
     """
-    rate = smallest(of.path)
+    rate = smallest(of.path[:-1] if streamed else of.path)
     # The data volume's size stands in the stack file; where nobody says what volumes there are, it may have room.
-    room = gb * SCRATCH_FACTOR <= of.scratch.size_gb or (of.scratch.where == "data" and of.data is None)
+    room = streamed or gb * SCRATCH_FACTOR <= of.scratch.size_gb or (of.scratch.where == "data" and of.data is None)
     return Staging(
         gb=gb,
         room=room,

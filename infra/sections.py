@@ -179,6 +179,9 @@ class ModelSpec(Section):
     """Share of each GPU's memory that vLLM may use."""
     fit: Fit | None = None
     """The load to prove against GPU memory; null takes maxModelLen times maxNumSeqs, the worst case."""
+    load_format: Literal["stage", "stream"] = "stage"
+    """stage: weights are copied to the node's disks before the engine starts; stream: the engine reads them from the
+    model store by itself (Run:ai streamer), on AWS, Azure and Google Cloud."""
     architecture: Architecture | None = None
     """For a model that is not in infra/data/models.yaml."""
 
@@ -222,6 +225,8 @@ class PoolSizes(Section):
     """How many of the target are always on-demand."""
     max: int = Field(ge=1, le=500, examples=[6])
     """Most replicas of either pool, however high the load."""
+    nodes_per_replica: int = Field(default=1, ge=1, le=64)
+    """Nodes that hold one model together; 1 in this release."""
 
 
 class Pools(PoolSizes):
@@ -279,6 +284,8 @@ class NetworkBase(Section):
     """Networks that may reach the endpoint on TCP 443."""
     checkers: Listed[Literal["route53", "cloudflare", "traffic-manager"]] = Field(default=("route53",), max_length=3)
     """Whose health checks are let in as well, where clients leaves them out."""
+    monitoring: Listed[Cidr] = Field(default=(), max_length=20)
+    """Private networks from which Prometheus may read the nodes' metrics, on TCP 9443 of each node; none by default."""
     zones: Listed[str] | None = Field(default=None, min_length=1, max_length=8)
     """Availability zones; null takes every zone that offers one of the machine types."""
 
@@ -369,6 +376,26 @@ class Limits(Section):
     """Median time to the first token, in milliseconds."""
     error_rate: float = Field(default=0.05, gt=0, le=1)
     """Share of requests answered with 5xx."""
+
+
+class LogsBase(Section):
+    """Access and audit logs of the nodes, in the cloud's own log service; never prompts, answers or keys."""
+
+    ship: bool = True
+    """Whether they leave the nodes; otherwise they stay in each node's journal, and end with it."""
+    # They hold addresses of clients, which are personal data in many places.
+    retention_days: int = Field(default=30, ge=1, le=3650)
+    """Days for which the log service keeps them."""
+
+
+class Logs(LogsBase):
+    """Access and audit logs of the nodes, in CloudWatch Logs; never prompts, answers or keys."""
+
+    # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+    retention_days: Literal[
+        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+    ] = 30
+    """Days for which the log service keeps them; CloudWatch Logs knows these numbers only."""
 
 
 class Service(Section):

@@ -22,7 +22,13 @@ def _stagings(region: RegionConfig) -> Iterator[tuple[catalog.Machine, parity.St
     for name in region.all_types:
         if catalog.is_machine(name, region.CLOUD):
             machine = catalog.machine(name)
-            yield machine, parity.staging(parity.of_region(region, machine), weights_gb)
+            streamed = region.model.load_format == "stream"
+            yield machine, parity.staging(parity.of_region(region, machine), weights_gb, streamed=streamed)
+
+
+def _where(region: RegionConfig) -> str:
+    """Where the weights go."""
+    return "to scratch" if region.model.load_format == "stage" else "to the engine"
 
 
 @check("region", "model", "pools", "storage", "network", "fallback")
@@ -34,7 +40,7 @@ def _boot(region: RegionConfig) -> Iterator[Fault]:
             rate = found.gb * 1000 / found.least_seconds
             why = (
                 f"can never do on {machine.name}: the {found.gb:.0f} GB of weights alone take at least "
-                f"{minutes(found.least_seconds)} minutes to scratch, at {rate:,.0f} MB/s ({found.least_binds})"
+                f"{minutes(found.least_seconds)} minutes {_where(region)}, at {rate:,.0f} MB/s ({found.least_binds})"
             )
             yield Fault(("fallback", "bootMinutes"), why, boot)
 
@@ -47,7 +53,7 @@ def advice(region: RegionConfig) -> Iterator[str]:
         if found.seconds is not None and found.seconds > boot * 60:
             yield (
                 f"fallback.bootMinutes: {boot}, and on {machine.name} the {found.gb:.0f} GB of weights alone take "
-                f"{minutes(found.seconds)} minutes to scratch, at {found.mbps or 0:,.0f} MB/s ({found.binds})"
+                f"{minutes(found.seconds)} minutes {_where(region)}, at {found.mbps or 0:,.0f} MB/s ({found.binds})"
             )
 
 
@@ -64,7 +70,9 @@ def _throughput(region: RegionConfig) -> Iterator[str]:
     for name, figure in gets.items():
         if figure.binds == parity.MACHINE and (figure.most or 0) < asked * size:
             instead = (
-                "it has no local disks, so weights are staged at that"
+                "weights go from the bucket to the engine, not through the volume"
+                if region.model.load_format == "stream"
+                else "it has no local disks, so weights are staged at that"
                 if volumes[name].scratch.where == "data"
                 else "weights go from the bucket to its local disks, not through the volume"
             )

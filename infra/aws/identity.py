@@ -19,7 +19,7 @@ class IdentityArgs:
     """What a node may touch.
 
     model_prefix: folder in `bucket`, `models/<name>/<revision>/`. secrets: label -> name. groups: names of the auto
-    scaling groups whose nodes carry the role.
+    scaling groups whose nodes carry the role. log_group: by name; None where logs stay on the nodes.
     """
 
     scope: Scope
@@ -28,6 +28,7 @@ class IdentityArgs:
     secrets: Mapping[str, str]
     groups: Sequence[str]
     metrics_namespace: str
+    log_group: str | None = None
 
 
 def node_statements(args: IdentityArgs) -> list[dict[str, Any]]:
@@ -35,7 +36,9 @@ def node_statements(args: IdentityArgs) -> list[dict[str, Any]]:
     scope = args.scope
     bucket = naming.bucket_arn(args.bucket, scope.region)
     prefix = args.model_prefix
+    logs = [] if args.log_group is None else [_logs_statement(scope, args.log_group)]
     return [
+        *logs,
         {
             "Sid": "ReadModel",
             "Effect": "Allow",
@@ -93,6 +96,18 @@ def node_statements(args: IdentityArgs) -> list[dict[str, Any]]:
             "Resource": "*",
         },
     ]
+
+
+def _logs_statement(scope: Scope, group: str) -> dict[str, Any]:
+    """What Fluent Bit asks of a group that stands (https://docs.fluentbit.io/manual/data-pipeline/outputs/cloudwatch);
+    neither making a group nor setting a retention. The ARN ends in `:*` for actions on the group and on its streams:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"""
+    return {
+        "Sid": "Logs",
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": scope.arn("logs", f"log-group:{group}:*"),
+    }
 
 
 class Identity(pulumi.ComponentResource):

@@ -17,6 +17,7 @@ from pulumi import ResourceOptions
 from infra import naming
 from infra.aws.common import Scope, policy
 from infra.aws.subnets import ZoneSubnets, carve
+from infra.node_config import METRICS_PORT, METRICS_RULE
 
 ANYWHERE: Final = "0.0.0.0/0"
 HTTPS: Final = 443
@@ -24,6 +25,7 @@ HTTPS: Final = 443
 # What a node calls besides S3. The SSM agent needs ssm and ssmmessages for Session Manager; ec2messages only for agents
 # before 3.3.40 (https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html).
 INTERFACE_SERVICES: Final = ("autoscaling", "monitoring", "secretsmanager", "ssm", "ssmmessages")
+LOGS_SERVICE: Final = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class NetworkArgs:
 
     clients: CIDRs that may reach the balancer on TCP 443. checkers: CIDRs of health checkers besides.
     checker_lists: prefix lists of health checkers, by name. bucket: the only bucket that the S3 endpoint lets through.
+    monitoring: CIDRs that may read the nodes' metrics. logs: whether nodes ship logs, which takes an endpoint more.
     efa: nodes get a security group that allows all traffic among themselves, as EFA needs.
     """
 
@@ -44,6 +47,8 @@ class NetworkArgs:
     efa: bool = False
     checkers: Sequence[str] = ()
     checker_lists: Mapping[str, str] = field(default_factory=dict)
+    monitoring: Sequence[str] = ()
+    logs: bool = False
 
 
 class Network(pulumi.ComponentResource):
@@ -246,6 +251,9 @@ class Network(pulumi.ComponentResource):
             self._rule(f"balancer-from-{label}", balancer, "in", "Health checkers", prefix_list=prefix_list)
         self._rule("balancer-to-nodes", balancer, "out", "Forwarding and health checks", peer=nodes)
         self._rule("nodes-from-balancer", nodes, "in", "Only the load balancer", peer=balancer)
+        for cidr in args.monitoring:
+            label = f"nodes-from-monitoring-{cidr.replace('/', '-')}"
+            self._rule(label, nodes, "in", METRICS_RULE, cidr=cidr, port=METRICS_PORT)
         self.balancer_security_group_id = balancer.id
         self.node_security_group_ids = [nodes.id]
         if args.efa:
@@ -266,10 +274,12 @@ class Network(pulumi.ComponentResource):
         cidr: str | None = None,
         prefix_list: pulumi.Input[str] | None = None,
         protocol: str = "tcp",
+        port: int | None = HTTPS,
     ) -> pulumi.Resource:
-        """One rule, TCP 443 unless `protocol` is -1 (everything), to or from exactly one of peer, cidr, prefix list."""
+        """One rule, TCP unless `protocol` is -1 (everything), to or from exactly one of peer, cidr, prefix list."""
         kind = aws.vpc.SecurityGroupIngressRule if direction == "in" else aws.vpc.SecurityGroupEgressRule
-        port = None if protocol == "-1" else HTTPS
+        if protocol == "-1":
+            port = None
         rule: pulumi.Resource = kind(
             f"{self._name}-{label}",
             security_group_id=group.id,
@@ -295,6 +305,7 @@ class Network(pulumi.ComponentResource):
             tags=scope.tags("network", "endpoints"),
             opts=child,
         )
+        services = (*INTERFACE_SERVICES, *((LOGS_SERVICE,) if self._args.logs else ()))
         rule = self._rule("endpoints-from-nodes", self._endpoints, "in", "Nodes", peer=self._nodes)
         return [
             rule,
@@ -310,7 +321,7 @@ class Network(pulumi.ComponentResource):
                     tags=scope.tags("network", service),
                     opts=child,
                 )
-                for service in INTERFACE_SERVICES
+                for service in services
             ),
         ]
 

@@ -40,6 +40,7 @@ def node_config(config: AwsRegion, pool: PoolKind, group: str, bucket: str) -> i
         store=f"s3://{bucket}",
         secrets=image_node.Secrets(certificate=config.secrets.certificate, api_keys=config.secrets.api_keys),
         hooks=image_node.Hooks(launching=LAUNCH_HOOK, terminating=TERMINATE_HOOK),
+        logs=image_node.Logs() if config.logs.ship else None,
     )
 
 

@@ -15,6 +15,7 @@ from infra.aws.balancer import Balancer, BalancerArgs
 from infra.aws.common import Scope
 from infra.aws.events import Events, EventsArgs
 from infra.aws.identity import Identity, IdentityArgs
+from infra.aws.logs import Logs, LogsArgs, group_name
 from infra.aws.lookups import CapacityBlock, MachineImage
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.node import Node, NodeArgs, PoolKind, node_config
@@ -80,6 +81,8 @@ class Region(pulumi.ComponentResource):
                 clients=config.network.clients,
                 checkers=checker_networks(config.network, route53=False),  # by prefix list
                 checker_lists=args.checker_lists,
+                monitoring=config.network.monitoring,
+                logs=config.logs.ship,
                 bucket=bucket,
                 efa=config.efa,
             ),
@@ -95,9 +98,11 @@ class Region(pulumi.ComponentResource):
                 secrets={"certificate": config.secrets.certificate, "api-keys": config.secrets.api_keys},
                 groups=list(groups.values()),
                 metrics_namespace=spot_config.metrics_namespace,
+                log_group=group_name(stack) if config.logs.ship else None,
             ),
             child,
         )
+        logs = Logs(f"{name}-logs", LogsArgs(scope, config.logs.retention_days), child) if config.logs.ship else None
         events = Events(
             f"{name}-events",
             EventsArgs(
@@ -150,7 +155,7 @@ class Region(pulumi.ComponentResource):
                 target_group_arn=balancer.target_group_arn,
                 grace_seconds=config.node.grace_period_minutes * 60,
                 notice_seconds=config.node.notice_seconds,
-                after=[*network.egress, *identity.rights],
+                after=[*network.egress, *identity.rights, *([logs.ready] if logs else [])],
             ),
             child,
         )

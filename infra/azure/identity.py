@@ -36,8 +36,9 @@ class IdentityArgs:
     """What a node may touch.
 
     group: the resource group's name, known once it stands. vault: of its secrets (`secrets_vault`). container_id: the
-    container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write it. patience: asked
-    when a role assignment is refused; None where there is no engine to ask.
+    container of models; model_prefix: the folder in it, `models/<name>/<revision>/`, as nodes write it. logs_rule_id:
+    the data collection rule of its logs; None where they stay on the nodes. patience: asked when a role assignment is
+    refused; None where there is no engine to ask.
     """
 
     scope: Scope
@@ -45,6 +46,7 @@ class IdentityArgs:
     vault: azure.keyvault.Vault
     container_id: pulumi.Input[str]
     model_prefix: str
+    logs_rule_id: pulumi.Input[str] | None = None
     patience: pulumi.ErrorHook | None = None
 
 
@@ -134,6 +136,8 @@ class Identity(pulumi.ComponentResource):
             # Before the scale sets stand, hence for the group: the only metrics that can be published in it are theirs.
             ("metrics", scope.group_id, "metrics", METRICS_PUBLISHER, "Custom metrics of the nodes", None),
         ]
+        if args.logs_rule_id is not None:
+            told.append(("logs", args.logs_rule_id, "logs", METRICS_PUBLISHER, "Logs of the nodes", None))
         node = Holder(scope, "node", identity)
         self.rights = [
             assign(

@@ -27,6 +27,7 @@ APP_NAME_MAX: Final = 32
 https://learn.microsoft.com/azure/azure-functions/storage-considerations#host-id-considerations"""
 COMPUTER_NAME_PREFIX_MAX: Final = 58
 SECRET_NAME_MAX: Final = 127
+COLLECTION_ENDPOINT_NAME_MAX: Final = 44
 ACTION_GROUP_SHORT_NAME_MAX: Final = 12
 
 # https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations
@@ -70,6 +71,11 @@ def vault(stack: str, subscription_id: str) -> str:
     https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
     """
     return _at_most(f"{naming.PROJECT}-{_digest(stack, subscription_id, 15)}", VAULT_NAME_MAX)
+
+
+def collection_endpoint(stack: str) -> str:
+    """The data collection endpoint of the nodes' logs: `spillway-azure-eastus-nodes`."""
+    return _at_most(naming.name(stack, "nodes"), COLLECTION_ENDPOINT_NAME_MAX)
 
 
 def function_app(stack: str, subscription_id: str) -> str:

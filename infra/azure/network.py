@@ -17,6 +17,7 @@ from pulumi import ResourceOptions
 
 from infra import cidr
 from infra.azure.common import Scope
+from infra.node_config import METRICS_PORT, METRICS_RULE
 
 HTTPS: Final = "443"
 NAT_IDLE_MINUTES: Final = 10
@@ -28,6 +29,7 @@ SERVICE_ENDPOINTS: Final = ("Microsoft.Storage", "Microsoft.KeyVault")
 CLIENTS_PRIORITY: Final = 100
 CHECKERS_PRIORITY: Final = 110
 TAGS_PRIORITY: Final = 120
+MONITORING_PRIORITY: Final = 200
 BALANCER_PRIORITY: Final = 1000
 DENY_PRIORITY: Final = 4096
 
@@ -38,6 +40,7 @@ class NetworkArgs:
 
     group: the resource group's name, known once it stands. clients: CIDRs that may reach the nodes through the balancer
     on TCP 443. checkers: CIDRs of health checkers besides. checker_tags: service tags of such (AzureTrafficManager).
+    monitoring: CIDRs that may read the nodes' metrics.
     zones: all zones of the region, () where it has none; never those of the machine types alone, as the zones of an
     address are fixed.
     """
@@ -49,6 +52,7 @@ class NetworkArgs:
     clients: Sequence[str]
     checkers: Sequence[str] = ()
     checker_tags: Sequence[str] = ()
+    monitoring: Sequence[str] = ()
 
 
 class Network(pulumi.ComponentResource):
@@ -132,7 +136,7 @@ def node_subnet(network: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SecurityRule:
-    """One rule of the nodes' security group: TCP 443 unless it denies, which it does for everything."""
+    """One rule of the nodes' security group: one TCP port unless it denies, which it does for everything."""
 
     name: str
     priority: int
@@ -143,10 +147,12 @@ class SecurityRule:
     sources: tuple[str, ...] = ()
     """Networks instead of `source`."""
     destination: str = "*"
+    port: str = HTTPS
 
 
 def security_rules(args: NetworkArgs) -> tuple[SecurityRule, ...]:
-    """Clients, checkers and the balancer's probes get in, TLS gets out, nothing else: not even node to node.
+    """Clients, checkers, the balancer's probes and a Prometheus that is named get in, TLS gets out, nothing else: not
+    even node to node.
 
     The balancer keeps the client's address, so clients are judged here. DNS, metadata and the host's own channel at
     168.63.129.16 are not filtered unless a rule names them:
@@ -167,6 +173,19 @@ def security_rules(args: NetworkArgs) -> tuple[SecurityRule, ...]:
     for place, tag in enumerate(() if everybody else sorted(set(args.checker_tags))):
         rules.append(
             SecurityRule(f"from-{tag}", TAGS_PRIORITY + place, "Inbound", "Allow", "Health checkers", source=tag)
+        )
+    if args.monitoring:
+        sources = _sorted(args.monitoring)
+        rules.append(
+            SecurityRule(
+                "monitoring",
+                MONITORING_PRIORITY,
+                "Inbound",
+                "Allow",
+                METRICS_RULE,
+                sources=sources,
+                port=str(METRICS_PORT),
+            )
         )
     return (
         *rules,
@@ -198,5 +217,5 @@ def _rule_args(rule: SecurityRule) -> azure.network.SecurityRuleArgs:
         source_address_prefixes=list(rule.sources) or None,
         source_port_range="*",
         destination_address_prefix=rule.destination,
-        destination_port_range=HTTPS if allowed else "*",
+        destination_port_range=rule.port if allowed else "*",
     )

@@ -59,7 +59,7 @@ class NodeArgs:
     machine_type: of the whole pool; a scale set has one, as instance mix has no GPU families
     (https://learn.microsoft.com/azure/virtual-machine-scale-sets/instance-mix-overview). zones: those that offer it; ()
     where the region offers it outside of zones. identity_id: what the
-    node is. pool_id: the balancer's backend pool.
+    node is. pool_id: the balancer's backend pool. logs: where its logs go, known once that stands; None: nowhere.
     """
 
     scope: Scope
@@ -72,6 +72,11 @@ class NodeArgs:
     pool_id: pulumi.Input[str]
     root: AzureRootDisk
     data: AzureDataDisk
+    logs: pulumi.Output[image_node.Logs] | None = None
+
+
+def _user_data(config: image_node.NodeConfig) -> str:
+    return base64.b64encode(render_user_data(config).encode()).decode()
 
 
 class Node:
@@ -95,7 +100,9 @@ class Node:
             # https://learn.microsoft.com/azure/virtual-machine-scale-sets/use-spot
             eviction_policy="Delete" if spot else None,
             billing_profile=azure.compute.BillingProfileArgs(max_price=-1) if spot else None,  # up to the ordinary one
-            user_data=base64.b64encode(render_user_data(args.config).encode()).decode(),
+            user_data=_user_data(args.config)
+            if args.logs is None
+            else args.logs.apply(lambda logs: _user_data(args.config.model_copy(update={"logs": logs}))),
             storage_profile=azure.compute.VirtualMachineScaleSetStorageProfileArgs(
                 image_reference=azure.compute.ImageReferenceArgs(id=args.image.id),
                 # Managed disks are always encrypted, with keys of the platform:

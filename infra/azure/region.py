@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 from pulumi import ResourceOptions
 
+from images import node as image_node
 from infra import outputs
 from infra.azure import names
 from infra.azure.balancer import Balancer, BalancerArgs
 from infra.azure.common import Scope, resource_group
 from infra.azure.events import Events, EventsArgs
 from infra.azure.identity import Identity, IdentityArgs, secrets_vault
+from infra.azure.logs import TABLE, Logs, LogsArgs
 from infra.azure.lookups import MachineImage
 from infra.azure.network import Network, NetworkArgs
 from infra.azure.node import Node, NodeArgs, PoolKind, node_config
@@ -99,6 +101,7 @@ class Region(pulumi.ComponentResource):
                 clients=config.network.clients,
                 checkers=checker_networks(config.network),
                 checker_tags=[TRAFFIC_MANAGER] if "traffic-manager" in config.network.checkers else [],
+                monitoring=config.network.monitoring,
             ),
             child,
         )
@@ -106,6 +109,11 @@ class Region(pulumi.ComponentResource):
             f"{name}-storage",
             StorageArgs(scope=scope, group=group, account=self._account, zones=zones),
             child,
+        )
+        logs = (
+            Logs(f"{name}-logs", LogsArgs(scope, group, config.logs.retention_days), child)
+            if config.logs.ship
+            else None
         )
         self._identity = identity = Identity(
             f"{name}-identity",
@@ -115,10 +123,12 @@ class Region(pulumi.ComponentResource):
                 vault=vault,
                 container_id=storage.container_id,
                 model_prefix=model_prefix(config),
+                logs_rule_id=logs.rule_id if logs else None,
                 patience=patience,
             ),
             child,
         )
+        self._logs = None if logs is None else _shipped(logs, identity)
         self._balancer = balancer = Balancer(
             f"{name}-balancer", BalancerArgs(scope=scope, group=group, zones=zones), child
         )
@@ -185,6 +195,7 @@ class Region(pulumi.ComponentResource):
                 pool_id=self._balancer.pool_id,
                 root=config.storage.root,
                 data=config.storage.data,
+                logs=self._logs,
             )
         )
 
@@ -194,3 +205,10 @@ class Region(pulumi.ComponentResource):
         self.pools = pulumi.Output.from_input(outputs.pools(config, pools.spot_group, pools.on_demand_group))
         self.image = pulumi.Output.from_input(outputs.image(config, self._args.image.id))
         self.model_store = storage.uri
+
+
+def _shipped(logs: Logs, identity: Identity) -> pulumi.Output[image_node.Logs]:
+    """What a node is told of its logs: Azure chooses the endpoint's host and the rule's id."""
+    return pulumi.Output.all(logs.endpoint, logs.rule, identity.client_id).apply(
+        lambda known: image_node.Logs(endpoint=known[0], rule=known[1], table=TABLE, identity=known[2])
+    )

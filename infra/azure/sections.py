@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from infra.sections import Listed, NetworkBase, Node, Section, text
+from infra.sections import Listed, LogsBase, NetworkBase, Node, Section, text
 
 SubscriptionId = Annotated[
     str, text(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a subscription id in lower case: 8-4-4-4-12 hex digits")
@@ -104,6 +104,14 @@ class AzureNode(Node):
     """Longest time that requests in flight get to finish."""
     deregister_seconds: int = Field(default=10, ge=0, le=20)
     """From unready until no balancer sends new requests."""
+
+
+class AzureLogs(LogsBase):
+    """Access and audit logs of the nodes, in a Log Analytics workspace; never prompts, answers or keys."""
+
+    # https://learn.microsoft.com/azure/azure-monitor/logs/data-retention-configure: of an Analytics table
+    retention_days: int = Field(default=30, ge=4, le=730)
+    """Days for which the log service keeps them; the first 30 cost nothing."""
 
 
 class AzureSecretNames(Section):

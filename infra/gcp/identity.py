@@ -16,20 +16,22 @@ from infra.gcp.common import Scope
 READ_MODEL: Final = "roles/storage.objectViewer"
 READ_SECRET: Final = "roles/secretmanager.secretAccessor"
 WRITE_METRICS: Final = "roles/monitoring.metricWriter"
+WRITE_LOGS: Final = "roles/logging.logWriter"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityArgs:
     """What a node may touch.
 
-    model_prefix: folder in `bucket`, `models/<name>/<revision>/`. secrets: label -> id of the secret. after: what has
-    to stand before rights on the bucket can be given, which is the bucket.
+    model_prefix: folder in `bucket`, `models/<name>/<revision>/`. secrets: label -> id of the secret. logs: whether
+    it ships logs. after: what has to stand before rights on the bucket can be given, which is the bucket.
     """
 
     scope: Scope
     bucket: str
     model_prefix: str
     secrets: Mapping[str, str]
+    logs: bool = False
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -83,6 +85,15 @@ class Identity(pulumi.ComponentResource):
                 f"{name}-metrics", project=scope.account, role=WRITE_METRICS, member=account.member, opts=child
             ),
         ]
+        if args.logs:
+            # Entries are written to the project, and no condition knows more of them: of Logging's resources only
+            # buckets and views have names there.
+            # https://docs.cloud.google.com/iam/docs/conditions-resource-attributes#resource-name
+            rights.append(
+                gcp.projects.IAMMember(
+                    f"{name}-logs", project=scope.account, role=WRITE_LOGS, member=account.member, opts=child
+                )
+            )
         for label, secret in args.secrets.items():
             container = gcp.secretmanager.Secret(
                 f"{name}-{label}",

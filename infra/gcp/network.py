@@ -15,6 +15,7 @@ import pulumi_gcp as gcp
 from pulumi import ResourceOptions
 
 from infra.gcp.common import Scope
+from infra.node_config import METRICS_PORT, METRICS_RULE
 
 ANYWHERE: Final = "0.0.0.0/0"
 HTTPS: Final = "443"
@@ -32,13 +33,14 @@ class NetworkArgs:
     """What a network is made from.
 
     clients: CIDRs that may reach the nodes on TCP 443: a passthrough balancer leaves the client's address as it is.
-    checkers: CIDRs of health checkers besides.
+    checkers: CIDRs of health checkers besides. monitoring: CIDRs that may read the nodes' metrics.
     """
 
     scope: Scope
     cidr: str
     clients: Sequence[str]
     checkers: Sequence[str] = ()
+    monitoring: Sequence[str] = ()
 
 
 class Network(pulumi.ComponentResource):
@@ -96,6 +98,10 @@ class Network(pulumi.ComponentResource):
         ]
         if args.checkers:
             rules.append(self._rule("from-checkers", "DNS health checkers", "INGRESS", args.checkers))
+        if args.monitoring:
+            rules.append(
+                self._rule("from-monitoring", METRICS_RULE, "INGRESS", args.monitoring, port=str(METRICS_PORT))
+            )
         return rules
 
     def _rule(
@@ -106,8 +112,9 @@ class Network(pulumi.ComponentResource):
         networks: Sequence[str],
         *,
         allow: bool = True,
+        port: str = HTTPS,
     ) -> pulumi.Resource:
-        """One rule for nodes: TCP 443 allowed, or everything denied."""
+        """One rule for nodes: one TCP port allowed, or everything denied."""
         ingress = direction == "INGRESS"
         rule: pulumi.Resource = gcp.compute.Firewall(
             f"{self._name}-{label}",
@@ -119,7 +126,7 @@ class Network(pulumi.ComponentResource):
             source_ranges=list(networks) if ingress else None,
             destination_ranges=None if ingress else list(networks),
             target_tags=self.node_tags,
-            allows=[gcp.compute.FirewallAllowArgs(protocol="tcp", ports=[HTTPS])] if allow else None,
+            allows=[gcp.compute.FirewallAllowArgs(protocol="tcp", ports=[port])] if allow else None,
             denies=None if allow else [gcp.compute.FirewallDenyArgs(protocol="all")],
             opts=self._child,
         )

@@ -65,6 +65,7 @@ def node_config(config: GcpRegion, pool: Pool, group: str, bucket: str) -> image
         group,
         store=f"gs://{bucket}",
         secrets=image_node.Secrets(certificate=config.secrets.certificate, api_keys=config.secrets.api_keys),
+        logs=image_node.Logs() if config.logs.ship else None,
     )
 
 

@@ -16,6 +16,7 @@ from infra.gcp.balancer import Balancer, BalancerArgs
 from infra.gcp.common import Scope
 from infra.gcp.events import Events, EventsArgs
 from infra.gcp.identity import Identity, IdentityArgs
+from infra.gcp.logs import Logs, LogsArgs
 from infra.gcp.lookups import MachineImage, Project
 from infra.gcp.network import Network, NetworkArgs
 from infra.gcp.node import Node, NodeArgs, node_config
@@ -67,6 +68,7 @@ class Region(pulumi.ComponentResource):
                 cidr=config.network.cidr,
                 clients=config.network.clients,
                 checkers=checker_networks(config.network, route53=True),
+                monitoring=config.network.monitoring,
             ),
             child,
         )
@@ -78,10 +80,12 @@ class Region(pulumi.ComponentResource):
                 bucket=bucket,
                 model_prefix=model_prefix(config),
                 secrets={"certificate": config.secrets.certificate, "api-keys": config.secrets.api_keys},
+                logs=config.logs.ship,
                 after=[storage],
             ),
             child,
         )
+        logs = Logs(f"{name}-logs", LogsArgs(scope, config.logs.retention_days), child) if config.logs.ship else None
         events = Events(
             f"{name}-events",
             EventsArgs(
@@ -104,7 +108,7 @@ class Region(pulumi.ComponentResource):
                 on_demand_types=config.on_demand_types,
                 zones=config.zones,
                 grace_seconds=config.node.grace_period_minutes * 60,
-                after=[*network.egress, *identity.rights],
+                after=[*network.egress, *identity.rights, *(logs.ready if logs else ())],
             ),
             child,
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from infra.sections import Listed, NetworkBase, Node, Section, text
+from infra.sections import Listed, LogsBase, NetworkBase, Node, Section, text
 
 # https://docs.cloud.google.com/resource-manager/docs/creating-managing-projects: 6 to 30 characters
 ProjectId = Annotated[
@@ -97,6 +97,14 @@ class GcpNode(Node):
     # https://docs.cloud.google.com/compute/docs/instances/spot: 30 s; with a preemption notice 120 s
     notice_seconds: Literal[30, 120] = 120
     """How long before a preemption the cloud says so: 120 asks for a notice, 30 is what there is without."""
+
+
+class GcpLogs(LogsBase):
+    """Access and audit logs of the nodes, in a log bucket of Cloud Logging; never prompts, answers or keys."""
+
+    # https://docs.cloud.google.com/logging/docs/buckets#custom-retention
+    retention_days: int = Field(default=30, ge=1, le=3650)
+    """Days for which the log service keeps them; the first 30 cost nothing."""
 
 
 class GcpSecretNames(Section):

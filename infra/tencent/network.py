@@ -15,6 +15,7 @@ import pulumi
 from pulumi import ResourceOptions
 from tencentcloud_iac_pulumi import eip, nat, route, security, subnet, vpc
 
+from infra.node_config import METRICS_PORT, METRICS_RULE
 from infra.tencent.common import Scope
 
 ANYWHERE: Final = "0.0.0.0/0"
@@ -68,7 +69,7 @@ class NetworkArgs:
     """What a network is made from.
 
     clients: CIDRs that may reach the nodes on TCP 443: the balancer leaves the client's address as it is.
-    checkers: CIDRs of health checkers besides. zones: full names.
+    checkers: CIDRs of health checkers besides. zones: full names. monitoring: CIDRs that may read the nodes' metrics.
     """
 
     scope: Scope
@@ -76,6 +77,7 @@ class NetworkArgs:
     zones: Sequence[str]
     clients: Sequence[str]
     checkers: Sequence[str] = ()
+    monitoring: Sequence[str] = ()
 
 
 class Network(pulumi.ComponentResource):
@@ -146,6 +148,7 @@ class Network(pulumi.ComponentResource):
         args = self._args
         allowed_in = [("Clients, by way of the balancer", network, "TCP", HTTPS) for network in args.clients]
         allowed_in += [("DNS health checkers", network, "TCP", HTTPS) for network in args.checkers]
+        allowed_in += [(METRICS_RULE, network, "TCP", str(METRICS_PORT)) for network in args.monitoring]
         allowed_in += [("Health checks of the balancer", PROBES, "TCP", str(PROBE_PORT))]
         # Rules hold for name servers and metadata as well, which no other cloud's do.
         allowed_out = [("Cloud services over TLS", ANYWHERE, "TCP", HTTPS)]

@@ -58,6 +58,7 @@ class Region(pulumi.ComponentResource):
                 zones=config.zones,
                 clients=config.network.clients,
                 checkers=checker_networks(config.network, route53=True),
+                monitoring=config.network.monitoring,
             ),
             child,
         )

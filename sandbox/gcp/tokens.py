@@ -39,4 +39,7 @@ JOB: Final = "gcp:cloudscheduler/job:Job"
 
 ALERT_POLICY: Final = "gcp:monitoring/alertPolicy:AlertPolicy"
 NOTIFICATION_CHANNEL: Final = "gcp:monitoring/notificationChannel:NotificationChannel"
+LOG_BUCKET: Final = "gcp:logging/projectBucketConfig:ProjectBucketConfig"
+LOG_SINK: Final = "gcp:logging/projectSink:ProjectSink"
+LOG_EXCLUSION: Final = "gcp:logging/projectExclusion:ProjectExclusion"
 BUDGET: Final = "gcp:billing/budget:Budget"

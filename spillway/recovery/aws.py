@@ -105,6 +105,7 @@ ARNS: Final = (
     Arn(r"elasticloadbalancing:targetgroup/(?P<name>[^/]+)/[0-9a-f]+", types.TARGET_GROUP, "arn"),
     Arn(r"elasticloadbalancing:listener/(?:net|app|gwy)/[^/]+/[0-9a-f]+/[0-9a-f]+", types.LISTENER, "arn"),
     Arn(r"cloudwatch:alarm:(?P<name>.+)", types.ALARM, "name"),
+    Arn(r"logs:log-group:(?P<name>[^:]+)(?::\*)?", types.LOG_GROUP, "name"),
     Arn(r"events:rule/(?P<name>[^/]+)", types.EVENT_RULE, "name"),
     Arn(r"sns:(?P<name>[^:]+)", types.TOPIC, "arn"),
 )

@@ -43,6 +43,7 @@ LOAD_BALANCER: Final = "aws:lb/loadBalancer:LoadBalancer"
 TARGET_GROUP: Final = "aws:lb/targetGroup:TargetGroup"
 LISTENER: Final = "aws:lb/listener:Listener"
 ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
+LOG_GROUP: Final = "aws:cloudwatch/logGroup:LogGroup"
 EVENT_RULE: Final = "aws:cloudwatch/eventRule:EventRule"
 EVENT_TARGET: Final = "aws:cloudwatch/eventTarget:EventTarget"
 TOPIC: Final = "aws:sns/topic:Topic"
@@ -116,6 +117,7 @@ RULES: Final = Rules(
         LOAD_BALANCER: _joined("", "name"),
         TARGET_GROUP: _joined("", "name"),
         ALARM: _joined("", "name"),
+        LOG_GROUP: _joined("", "name"),
         EVENT_RULE: _joined("", "name"),
         EVENT_TARGET: _joined("/", "rule", "targetId"),
         TOPIC: _joined("", "name"),

@@ -3,8 +3,9 @@
 Read-only calls with the extra `gcp`, over google-auth's session; few of these services have an SDK among the
 dependencies, and all speak JSON. Needs, in the project, compute.*.list,
 storage.buckets.list, iam.serviceAccounts.list, iam.roles.list, secretmanager.secrets.get and .list,
-cloudfunctions.functions.list, cloudscheduler.jobs.list, monitoring.alertPolicies.list,
-monitoring.notificationChannels.list (roles/viewer has them all), and billing.budgets.list on the billing account.
+cloudfunctions.functions.list, cloudscheduler.jobs.list, logging.sinks.list, logging.exclusions.list,
+monitoring.alertPolicies.list, monitoring.notificationChannels.list (roles/viewer has them all), and
+billing.budgets.list on the billing account.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class GcpInventory:
             yield self._named(types.FUNCTION, item, labels=item.get("labels") or {})
         for item in self._api.list("cloudscheduler", f"v1/{place}/jobs", "jobs", "cloudscheduler.jobs.list"):
             yield self._named(types.JOB, item, region=self._region)
+        yield from self._routing()
         yield from self._monitoring()
         yield from self._budgets(scope)
 
@@ -156,6 +158,15 @@ class GcpInventory:
             name = types.leaf(str(item["name"]))  # the service answers with the project's number
             id = f"projects/{self._project}/secrets/{name}"
             yield Thing(types.SECRET, id, {"secretId": name}, labels=item.get("labels") or {})
+
+    def _routing(self) -> Iterator[Thing]:
+        """https://docs.cloud.google.com/logging/docs/reference/v2/rest: projects.sinks, projects.exclusions (list)"""
+        for token, collection in ((types.LOG_SINK, "sinks"), (types.LOG_EXCLUSION, "exclusions")):
+            path = f"projects/{self._project}/{collection}"
+            for item in self._api.list("logging", f"v2/{path}", collection, f"logging.{collection}.list"):
+                says = str(item.get("description") or "")
+                # The service answers with the bare name, the import takes the path.
+                yield Thing(token, f"{path}/{types.leaf(str(item['name']))}", {"name": item["name"]}, says=says)
 
     def _named(self, token: str, item: Json, region: str = "", labels: Mapping[str, str] | None = None) -> Thing:
         name = str(item["name"])

@@ -9,7 +9,10 @@ resourceRegionInstanceGroupManagerStateImporter).
 Nothing has to be adopted of what may be made twice and is one thing all the same; the next `up` makes it again:
 members of a policy, which a read-modify-write adds (https://docs.cloud.google.com/iam/docs/granting-changing-revoking-access),
 objects of a bucket, which an upload replaces and no import takes
-(https://www.pulumi.com/registry/packages/gcp/api-docs/storage/bucketobject/#import), and APIs that are turned on.
+(https://www.pulumi.com/registry/packages/gcp/api-docs/storage/bucketobject/#import), log buckets, which the provider
+takes up as they stand
+(https://github.com/hashicorp/terraform-provider-google/blob/main/google/services/logging/resource_logging_project_bucket_config.go,
+AcquireOrCreate), and APIs that are turned on.
 Channels, alerts and budgets have names that the service gives, so that a lost one would be made a second time: they are
 known by what they are called, and by the stack's label.
 """
@@ -42,6 +45,8 @@ FUNCTION: Final = "gcp:cloudfunctionsv2/function:Function"
 JOB: Final = "gcp:cloudscheduler/job:Job"
 ALERT_POLICY: Final = "gcp:monitoring/alertPolicy:AlertPolicy"
 CHANNEL: Final = "gcp:monitoring/notificationChannel:NotificationChannel"
+LOG_SINK: Final = "gcp:logging/projectSink:ProjectSink"
+LOG_EXCLUSION: Final = "gcp:logging/projectExclusion:ProjectExclusion"
 BUDGET: Final = "gcp:billing/budget:Budget"
 
 REPEATABLE: Final = frozenset(
@@ -55,6 +60,7 @@ REPEATABLE: Final = frozenset(
         "gcp:cloudfunctionsv2/functionIamMember:FunctionIamMember",
         "gcp:cloudrun/iamMember:IamMember",
         "gcp:cloudrunv2/serviceIamMember:ServiceIamMember",
+        "gcp:logging/projectBucketConfig:ProjectBucketConfig",
     }
 )
 """What may be made twice and is one thing all the same."""
@@ -132,7 +138,19 @@ def nat_id(id: str) -> str:
 
 
 KNOWN: Final = frozenset(
-    {*(row.token for row in COMPUTE), ROUTER_NAT, BUCKET, SERVICE_ACCOUNT, ROLE, SECRET, FUNCTION, JOB, *MANY}
+    {
+        *(row.token for row in COMPUTE),
+        ROUTER_NAT,
+        BUCKET,
+        SERVICE_ACCOUNT,
+        ROLE,
+        SECRET,
+        FUNCTION,
+        JOB,
+        LOG_SINK,
+        LOG_EXCLUSION,
+        *MANY,
+    }
 )
 RULES: Final = Rules(
     keys={
@@ -144,6 +162,8 @@ RULES: Final = Rules(
         SECRET: _name("secretId"),
         FUNCTION: _name("name"),
         JOB: _name("name"),
+        LOG_SINK: _name("name"),
+        LOG_EXCLUSION: _name("name"),
     },
     labels=dict.fromkeys(MANY, _called),
     id_key=nat_id,

@@ -135,6 +135,12 @@ def test_streaming_reads_from_the_store() -> None:
     assert options(words)["--load-format"] == "runai_streamer"
 
 
+def test_on_azure_the_streamer_has_the_account_from_the_environment() -> None:
+    streamed = config(model=model(load_format="stream", uri="az://account0/models/m/r/"))
+    assert command.argv(streamed, {}, "http://x:1")[2] == "az://models/m/r/"
+    assert command.variables(streamed, {})["AZURE_STORAGE_ACCOUNT_NAME"] == "account0"
+
+
 def test_a_store_that_cannot_be_streamed_from_is_refused() -> None:
     with pytest.raises(command.Refused, match=r"cos://b/models/m/r/ is on none of s3://, gs://, az://"):
         command.argv(config(model=model(load_format="stream", uri="cos://b/models/m/r/")), {}, "http://x:1")

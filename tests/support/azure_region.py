@@ -408,6 +408,54 @@ def workspace(**more: Any) -> dict[str, Any]:
     )
 
 
+WORKSPACE_ID = f"{ROOT}/Microsoft.OperationalInsights/workspaces/spillway-westus2"
+TABLE_NAME = "SpillwayNodes_CL"
+
+
+def table(**more: Any) -> dict[str, Any]:
+    columns = [{"name": "TimeGenerated", "type": "dateTime"}, {"name": "status", "type": "real"}]
+    return inputs(
+        **{
+            "workspaceName": "spillway-westus2",
+            "tableName": TABLE_NAME,
+            "plan": "Analytics",
+            "retentionInDays": 30,
+            "totalRetentionInDays": 90,
+            "schema": {"name": TABLE_NAME, "columns": columns},
+            **more,
+        }
+    )
+
+
+def collection_endpoint(**more: Any) -> dict[str, Any]:
+    return inputs(
+        **{
+            "dataCollectionEndpointName": "nodes",
+            "location": LOCATION,
+            "networkAcls": {"publicNetworkAccess": "Enabled"},
+            **more,
+        }
+    )
+
+
+def collection_rule(**more: Any) -> dict[str, Any]:
+    stream = f"Custom-{TABLE_NAME}"
+    columns = [{"name": "TimeGenerated", "type": "datetime"}, {"name": "status", "type": "real"}]
+    return inputs(
+        **{
+            "dataCollectionRuleName": "nodes",
+            "location": LOCATION,
+            "dataCollectionEndpointId": f"{ROOT}/Microsoft.Insights/dataCollectionEndpoints/nodes",
+            "streamDeclarations": {stream: {"columns": columns}},
+            "destinations": {"logAnalytics": [{"name": "nodes", "workspaceResourceId": WORKSPACE_ID}]},
+            "dataFlows": [
+                {"streams": [stream], "destinations": ["nodes"], "transformKql": "source", "outputStream": stream}
+            ],
+            **more,
+        }
+    )
+
+
 def component(**more: Any) -> dict[str, Any]:
     return inputs(
         **{
@@ -510,6 +558,9 @@ def whole() -> Region:
     for policy in (tokens.SCM_ALLOWED, tokens.FTP_ALLOWED):
         cloud.create(policy, **inputs(name=app["name"], allow=False))
     cloud.create(tokens.WORKSPACE, **workspace())
+    cloud.create(tokens.TABLE, **table())
+    cloud.create(tokens.COLLECTION_ENDPOINT, **collection_endpoint())
+    cloud.create(tokens.COLLECTION_RULE, **collection_rule())
     cloud.create(tokens.COMPONENT, **component())
     cloud.create(tokens.ACTION_GROUP, **action_group())
     cloud.create(tokens.METRIC_ALERT, **alert())

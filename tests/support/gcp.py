@@ -166,6 +166,12 @@ def everything() -> MemoryCloud:
             },
         }],
     )  # fmt: skip
+    logs = cloud.create(
+        tokens.LOG_BUCKET, project=cloud.account, location=net.cloud.region, bucketId="nodes", retentionDays=7
+    )
+    destination = f"logging.googleapis.com/{logs.id}"
+    cloud.create(tokens.LOG_SINK, name="nodes", destination=destination, filter='jsonPayload.stack="a"')
+    cloud.create(tokens.LOG_EXCLUSION, name="nodes", filter='jsonPayload.stack="a"')
     cloud.create(
         tokens.BUDGET, billingAccount="012345-6789AB-CDEF01", amount={"specifiedAmount": {"units": "5000"}},
         thresholdRules=[{"thresholdPercent": 0.8}],

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
+from images.programs import front, logs
 from infra import fallback
 from infra.aws.lookups import CapacityBlock, MachineImage, check_block, image_filters
 from infra.aws.pools import closing_time
 from infra.faults import NotFound, reason
+from infra.node_config import METRICS_PORT
 from infra.sections import Image
 from tests.unit.stack_data import load
 
@@ -130,6 +134,50 @@ def test_no_node_subnet_gives_public_addresses(region: Asked) -> None:
     assert all(subnet["mapPublicIpOnLaunch"] is False for subnet in region.all("aws:ec2/subnet:Subnet").values())
 
 
+def test_metrics_are_read_from_networks_that_are_named(region: Asked) -> None:
+    asked = build({"network.monitoring": ["10.99.0.0/24"]})
+    more = set(asked.all(INGRESS)) - set(region.all(INGRESS))
+    assert more == {"aws-us-east-1-network-nodes-from-monitoring-10.99.0.0-24"}
+    rule = asked.one(INGRESS, "network-nodes-from-monitoring-10.99.0.0-24")
+    assert (rule["cidrIpv4"], rule["fromPort"], rule["toPort"], rule["ipProtocol"]) == (
+        "10.99.0.0/24",
+        METRICS_PORT,
+        METRICS_PORT,
+        "tcp",
+    )
+    assert rule["securityGroupId"] == "aws-us-east-1-network-nodes-id", "the balancer lets none of it in"
+    assert METRICS_PORT == front.METRICS_PORT, "where the node's nginx shows them"
+
+
+def user_data(asked: Asked, name: str) -> dict[str, Any]:
+    document = yaml.safe_load(base64.b64decode(asked.one(TEMPLATE, name)["userData"]))
+    (text,) = [file["content"] for file in document["write_files"] if file["path"] == "/etc/spillway/node.json"]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_logs_leave_for_the_stack_s_own_group_unless_the_stack_file_keeps_them(region: Asked) -> None:
+    group = region.one("aws:cloudwatch/logGroup:LogGroup")
+    assert (group["name"], group["retentionInDays"]) == (logs.group("aws-us-east-1"), 30)
+    assert user_data(region, "spot")["logs"] is not None
+    kept = build({"logs": {"ship": False}})
+    assert not kept.all("aws:cloudwatch/logGroup:LogGroup")
+    assert user_data(kept, "spot")["logs"] is None
+    assert '"Logs"' not in kept.one("aws:iam/rolePolicy:RolePolicy")["policy"]
+
+
+def test_without_nat_logs_leave_by_an_endpoint_of_their_own() -> None:
+    for ship in (True, False):
+        asked = build({"network.egress": "endpoints", "logs": {"ship": ship, "retentionDays": 90}})
+        services = {e["serviceName"].rsplit(".", 1)[-1] for e in asked.all("aws:ec2/vpcEndpoint:VpcEndpoint").values()}
+        assert ("logs" in services) == ship
+
+
+def test_weights_are_staged_unless_the_stack_file_lets_the_engine_stream_them(region: Asked) -> None:
+    assert user_data(region, "spot")["model"]["loadFormat"] == "stage"
+    assert user_data(build({"model.loadFormat": "stream"}), "spot")["model"]["loadFormat"] == "stream"
+
+
 @pytest.mark.parametrize(("egress", "gateways"), [("nat", 1), ("nat-per-zone", 4), ("endpoints", 0)])
 def test_egress_is_what_the_stack_file_says(egress: str, gateways: int) -> None:
     asked = build({"network.egress": egress})
@@ -155,6 +203,9 @@ def test_the_node_may_touch_its_model_its_secrets_its_groups_and_nothing_else() 
     assert rights["ReadSecrets"]["Resource"] == [f"{secret}certificate-??????", f"{secret}api-keys-??????"]
     group = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/spillway-aws-us-east-1"
     assert rights["OwnLifecycle"]["Resource"] == [f"{group}-spot", f"{group}-on-demand"]
+    group = "arn:aws:logs:us-east-1:123456789012:log-group:/spillway/aws-us-east-1/nodes:*"
+    assert rights["Logs"]["Resource"] == group
+    assert rights["Logs"]["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     everywhere = {sid for sid, statement in rights.items() if statement["Resource"] == "*"}
     assert everywhere == {"Metrics", "SessionManager"}
     assert rights["Metrics"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Spillway"}}

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from images.node import NodeConfig
+from images.tree import ROOTFS
 from infra import catalog, naming
-from infra.azure import names
+from infra.azure import logs, names
 from infra.azure.network import node_subnet
 from infra.azure.sections import AzureDataDisk, AzureRegionName
 from sandbox.azure_native import tokens
@@ -218,19 +219,59 @@ def test_the_model_store_has_no_keys_and_no_public_blobs_and_is_protected(made: 
     assert made.requests[tokens.RESOURCE_GROUP, "group"].protect
 
 
-def test_a_node_has_three_rights_and_reads_its_own_model_only(made: Made) -> None:
+def test_metrics_are_read_from_networks_that_are_named() -> None:
+    rule = next(
+        r for r in rules(Made({"network.monitoring": ["10.99.0.0/24"]}), "Inbound") if r["name"] == "monitoring"
+    )
+    assert (rule["sourceAddressPrefixes"], rule["destinationPortRange"]) == (["10.99.0.0/24"], "9443")
+    assert (rule["protocol"], rule["access"]) == ("Tcp", "Allow")
+
+
+def test_logs_arrive_in_a_table_by_a_rule_that_the_node_is_told_of(made: Made) -> None:
+    told = node_json(made.profile())["logs"]
+    endpoint = made.by_name[tokens.COLLECTION_ENDPOINT, "logs-nodes"]
+    assert told == {
+        "endpoint": endpoint["logsIngestion"]["endpoint"],
+        "rule": made.by_name[tokens.COLLECTION_RULE, "logs-nodes"]["immutableId"],
+        "table": made.one(tokens.TABLE)["tableName"],
+        "identity": made.by_name[tokens.IDENTITY, "identity-node"]["clientId"],
+    }
+    (flow,) = made.one(tokens.COLLECTION_RULE)["dataFlows"]
+    assert flow["streams"] == [f"Custom-{told['table']}"], "where Fluent Bit sends to"
+    assert (made.one(tokens.TABLE)["retentionInDays"], made.one(tokens.TABLE)["totalRetentionInDays"]) == (30, 30)
+
+
+def test_every_field_that_leaves_a_node_has_a_column() -> None:
+    script = (ROOTFS / "etc" / "fluent-bit" / "redact.lua").read_text()
+    origin = set(re.findall(r"(\w+) = (?:os\.getenv|record\b)", script[script.index("local function origin") :][:400]))
+    listed = script[script.index("local ACCESS") : script.index("local METHODS")]
+    listed += script[script.index("local PROGRAM") :].partition("\n")[0]
+    fields = origin | set(re.findall(r"(\w+) = 1", listed)) | set(re.findall(r"\bout\.(\w+)", script))
+    assert fields <= set(logs.stream_columns()), fields - set(logs.stream_columns())
+    assert {"kind", "stack", "status", "requestId"} <= set(logs.table_columns())
+
+
+def test_logs_stay_on_the_nodes_where_the_stack_file_says_so() -> None:
+    made = Made({"logs.ship": False})
+    assert node_json(made.profile())["logs"] is None
+    assert not [t for t, _ in made.by_name if t in (tokens.TABLE, tokens.COLLECTION_RULE, tokens.COLLECTION_ENDPOINT)]
+    assert (tokens.ROLE_ASSIGNMENT, "identity-logs") not in made.by_name
+
+
+def test_a_node_has_four_rights_and_reads_its_own_model_only(made: Made) -> None:
     nodes = made.by_name[tokens.IDENTITY, "identity-node"]["principalId"]
     assigned = {n: r.inputs for (t, n), r in made.by_name.items() if t == tokens.ROLE_ASSIGNMENT}
     found = {n: r for n, r in assigned.items() if r["principalId"] == nodes}
-    assert set(found) == {"identity-models", "identity-secrets", "identity-metrics"}
+    assert set(found) == {"identity-models", "identity-secrets", "identity-metrics", "identity-logs"}
     models = found["identity-models"]
     assert models["scope"].endswith("/containers/models")
     assert "StringStartsWith 'deepseek-r1-distill-llama-70b/2025-01-20/'" in models["condition"]
     assert models["conditionVersion"] == "2.0"
     assert found["identity-secrets"]["scope"] == made.by_name[tokens.VAULT, "identity-secrets"].id
     assert found["identity-metrics"]["scope"] == GROUP
+    assert found["identity-logs"]["scope"] == made.by_name[tokens.COLLECTION_RULE, "logs-nodes"].id
     assert {r["principalType"] for r in found.values()} == {"ServicePrincipal"}
-    assert len({r["roleAssignmentName"] for r in found.values()}) == 3
+    assert len({r["roleAssignmentName"] for r in found.values()}) == 4
 
 
 def test_the_vault_can_be_deleted_for_good_and_takes_rights_from_roles(made: Made) -> None:

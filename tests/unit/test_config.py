@@ -149,13 +149,35 @@ def test_a_model_of_ones_own_needs_its_architecture() -> None:
             },
             "pools.reservations.capacityBlocks: no machine type of the on-demand pool is sold in capacity blocks",
         ),
+        (
+            {"pools.nodesPerReplica": 2},
+            "pools.nodesPerReplica = 2: has to be 1: replicas of several nodes are complete in the image "
+            "(docs/image-multinode.md), and the pools of a region count single nodes in this release",
+        ),
+        (
+            {"network.monitoring": ["0.0.0.0/0"]},
+            "network.monitoring[0] = 0.0.0.0/0: has to lie in a private range, 10.0.0.0/8, 172.16.0.0/12 or",
+        ),
+        ({"network.monitoring": ["203.0.113.0/24"]}, "network.monitoring[0] = 203.0.113.0/24: has to lie in a private"),
+        ({"network.monitoring": ["10.1.2.3/8"]}, "network.monitoring[0] = 10.1.2.3/8: has bits set beyond its prefix"),
+        (
+            {"network.monitoring": ["10.1.0.0/16", "10.1.0.0/16"]},
+            "network.monitoring[1] = 10.1.0.0/16: stands twice; each network once",
+        ),
+        ({"model.loadFormat": "runai"}, "model.loadFormat = runai: has to be stage or stream"),
+        (
+            {"model.loadFormat": "stream", "model.quantization": "bitsandbytes", "model.dtype": "int4"},
+            "model.loadFormat = stream: has to be stage: with quantization bitsandbytes",
+        ),
+        ({"logs.retentionDays": 31}, "logs.retentionDays = 31: has to be 1, 3, 5, 7, 14, 30,"),
         ({"budget.emails": []}, "budget.emails = []: has to have at least 1 entry"),
         ({"budget.emails": ["a@b.cd"] * 11}, "budget.emails = [a@b.cd"),
         ({"cloud": DROP}, "cloud: missing; aws"),
         ({"account": 123_456_789_012}, "account = 123456789012: has to be a 12-digit AWS account id in quotes"),
         (
             {"pools": None},
-            "pools = null: has to be a map with types, onDemandTypes, target, floor, max and reservations",
+            "pools = null: has to be a map with types, onDemandTypes, target, floor, max, nodesPerReplica and "
+            "reservations",
         ),
         ({"pools.types": "p5.48xlarge"}, "pools.types = p5.48xlarge: has to be a list"),
         ({"tags": ["a"]}, "tags = [a]: has to be a map"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pulumi
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from images.tree import ROOTFS
 from infra import catalog
 from infra.faults import NotFound
 from infra.gcp.disks import disks, layout
+from infra.gcp.logs import KINDS
 from infra.gcp.lookups import (
     MachineImage,
     Project,
@@ -44,13 +47,20 @@ def region() -> Deployment:
     return deployed()
 
 
-def test_a_region_comes_up_stays_as_it_is_and_leaves_nothing() -> None:
+def left(deployment: Deployment) -> set[str]:
+    return {token for token, _ in deployment.cloud.state.resources}
+
+
+def test_a_region_comes_up_stays_as_it_is_and_leaves_nothing_but_its_logs() -> None:
     deployment = deployed()
     before = {key: resource.outputs for key, resource in deployment.made.items()}
     deployment.up()
     assert {key: resource.outputs for key, resource in deployment.made.items()} == before
     deployment.destroy()
-    assert deployment.cloud.state.resources == {}
+    assert left(deployment) == {tokens.LOG_BUCKET}, "which nobody could make again for a week"
+    deployment.up({"logs.retentionDays": 7})
+    (bucket,) = deployment.cloud.all(tokens.LOG_BUCKET)
+    assert bucket["retentionDays"] == 7, "taken up as it stands"
 
 
 def test_the_provider_has_the_project_and_region_of_the_stack_file() -> None:
@@ -110,11 +120,38 @@ def test_the_bucket_is_private_versioned_and_in_its_region(region: Deployment) -
     assert bucket["forceDestroy"] is False
 
 
-def test_a_node_may_read_its_model_its_secrets_and_write_metrics_and_nothing_else() -> None:
+def test_metrics_are_read_from_networks_that_are_named() -> None:
+    rule = rules_of(deployed(network__monitoring=["10.99.0.0/24"]))["from-monitoring"]
+    assert (rule["sourceRanges"], rule["direction"]) == (["10.99.0.0/24"], "INGRESS")
+    assert rule["allows"] == [{"protocol": "tcp", "ports": ["9443"]}]
+
+
+def test_logs_have_a_bucket_of_their_own_in_the_region_and_are_kept_nowhere_else(region: Deployment) -> None:
+    bucket = region.one(tokens.LOG_BUCKET)
+    assert (bucket["location"], bucket["retentionDays"]) == ("us-central1", 30)
+    sink, exclusion = region.one(tokens.LOG_SINK), region.one(tokens.LOG_EXCLUSION)
+    assert sink["destination"].endswith("/locations/us-central1/buckets/spillway-gcp-us-central1-nodes")
+    assert sink["filter"] == exclusion["filter"]
+    script = (ROOTFS / "etc" / "fluent-bit" / "redact.lua").read_text()
+    rules = script[script.index("local RULES = {") :].partition("}")[0]
+    assert set(KINDS) == set(re.findall(r"(\w+) =", rules.partition("{")[2])), "what the agent calls its entries"
+    assert all(f'origin("{kind}")' in script for kind in KINDS)
+    assert "stack = os.getenv" in script
+
+
+def test_logs_stay_on_the_nodes_where_the_stack_file_says_so() -> None:
+    region = deployed(logs__ship=False)
+    assert not left(region) & {tokens.LOG_BUCKET, tokens.LOG_SINK, tokens.LOG_EXCLUSION}
+    assert [grant["role"] for grant in granted(region, "node")[tokens.PROJECT_IAM_MEMBER]] == [
+        "roles/monitoring.metricWriter"
+    ]
+
+
+def test_a_node_may_read_its_model_its_secrets_and_write_metrics_and_logs_and_nothing_else() -> None:
     region = deployed(model__revision="abc123")
     bucket, folder = region.one(tokens.BUCKET, "storage-models")["name"], "models/deepseek-r1-distill-llama-70b/abc123/"
     grants = granted(region, "node")
-    (read,), (metrics,) = grants[tokens.BUCKET_IAM_MEMBER], grants[tokens.PROJECT_IAM_MEMBER]
+    (read,), (metrics, logs) = grants[tokens.BUCKET_IAM_MEMBER], grants[tokens.PROJECT_IAM_MEMBER]
     secrets = grants[tokens.SECRET_IAM_MEMBER]
     assert len(grants) == 3
     assert (read["bucket"], read["role"]) == (bucket, "roles/storage.objectViewer")
@@ -122,6 +159,7 @@ def test_a_node_may_read_its_model_its_secrets_and_write_metrics_and_nothing_els
     assert f'resource.name.startsWith("projects/_/buckets/{bucket}/objects/{folder}")' in expression
     assert f'"storage.googleapis.com/objectListPrefix", "").startsWith("{folder}")' in expression
     assert (metrics["project"], metrics["role"]) == (PROJECT, "roles/monitoring.metricWriter")
+    assert (logs["project"], logs["role"]) == (PROJECT, "roles/logging.logWriter")
     names = {secret.id for secret in region.cloud.all(tokens.SECRET)}
     assert {grant["secretId"] for grant in secrets} == names
     assert [grant["role"] for grant in secrets] == ["roles/secretmanager.secretAccessor"] * 2
@@ -283,7 +321,7 @@ def test_every_region_with_plain_gpus_comes_up_and_goes(region: str) -> None:
     deployment.up({"pools.types": types[:10]})
     assert len(deployment.cloud.all(tokens.GROUP, region=region)) == 2
     deployment.destroy()
-    assert deployment.cloud.state.resources == {}
+    assert left(deployment) == {tokens.LOG_BUCKET}
 
 
 @pytest.mark.parametrize("machine", [m.name for m in catalog.machines("gcp")])

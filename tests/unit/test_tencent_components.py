@@ -48,6 +48,14 @@ def test_a_region_comes_up_stays_as_it_is_and_leaves_nothing() -> None:
     assert deployment.cloud.state.resources == {}
 
 
+def test_metrics_are_read_from_networks_that_are_named(region: Deployment) -> None:
+    asked = deployed(network__monitoring=["10.99.0.0/24"]).one(tokens.RULE_SET)["ingresses"]
+    (rule,) = [rule for rule in asked if rule["port"] == "9443"]
+    assert (rule["action"], rule["cidrBlock"], rule["protocol"]) == ("ACCEPT", "10.99.0.0/24", "TCP")
+    assert asked.index(rule) < len(asked) - 1, "before the rule that drops the rest"
+    assert len(asked) == len(region.one(tokens.RULE_SET)["ingresses"]) + 1
+
+
 def test_the_outputs_have_the_keys_of_every_other_cloud_and_no_spot(region: Deployment) -> None:
     endpoint, pools = region.outputs["endpoint"], region.outputs["pools"]
     assert set(endpoint) == {

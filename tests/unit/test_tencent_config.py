@@ -48,6 +48,8 @@ def test_a_faulty_target_is_told_once_and_not_for_the_floor_as_well() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"model.loadFormat": "stream"}, "model.loadFormat = stream: has to be stage: the engine streams weights from"),
+        ({"logs": {"ship": True}}, "logs = <a map of 1 key>: unknown key"),
         ({"pools.floor": 0}, "pools.floor = 0: has to be target (2), or left out"),
         ({"pools.floor": 3}, "pools.floor = 3: has to be at most target (2)"),
         ({"pools.onDemandTypes": ["GT4.41XLARGE948"]}, "pools.onDemandTypes = [GT4.41XLARGE948]: leave it out"),

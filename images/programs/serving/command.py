@@ -37,7 +37,14 @@ def source(config: NodeConfig) -> str:
         return str(weights(config))
     if not config.model.uri.startswith(STREAMED):
         raise Refused(f"model.loadFormat stream: {config.model.uri} is on none of {', '.join(STREAMED)}")
-    return config.model.uri
+    # The streamer has the account from the environment, and the container first in the address.
+    return config.model.uri.replace(f"az://{_account(config)}/", "az://") if _account(config) else config.model.uri
+
+
+def _account(config: NodeConfig) -> str:
+    """The storage account of az://account/container/path, "" elsewhere."""
+    at = urlsplit(config.model.uri)
+    return at.netloc if at.scheme == "az" else ""
 
 
 def together(config: NodeConfig) -> list[str]:
@@ -114,4 +121,6 @@ def variables(config: NodeConfig, environment: Mapping[str, str]) -> dict[str, s
         found.setdefault("RUNAI_STREAMER_CONCURRENCY", "32")
         if config.cloud == "aws":
             found.setdefault("AWS_DEFAULT_REGION", config.region)
+        if account := _account(config):
+            found.setdefault("AZURE_STORAGE_ACCOUNT_NAME", account)
     return found
