@@ -121,6 +121,29 @@ def test_ray_listens_on_the_private_address_and_has_no_dashboard() -> None:
         assert {f"--node-ip-address={address}", "--disable-usage-stats", "--block"} < set(words)
 
 
+def test_more_of_rays_options_come_last_and_are_split_as_a_shell_would() -> None:
+    words = ray.argv(cluster(1), "10.0.0.6", "ray", {ray.ARGS: "--num-gpus=1 --resources='{\"a\": 1}'"})
+    assert words[-2:] == ["--num-gpus=1", '--resources={"a": 1}']
+    with pytest.raises(Refused, match=f"{ray.ARGS}: No closing quotation"):
+        ray.argv(cluster(1), "10.0.0.6", "ray", {ray.ARGS: "'"})
+
+
+def test_the_engine_is_told_which_ray_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "node.json").write_text(render_node_json(several(head_address="127.0.0.1")))
+    (tmp_path / "vllm").write_text("#!/bin/bash\necho RAY=$RAY_ADDRESS\n")
+    (tmp_path / "vllm").chmod(0o755)
+    environment = {
+        **os.environ, "SPILLWAY_RUN": str(tmp_path), "SPILLWAY_NODE": str(tmp_path / "node.json"),
+        "SPILLWAY_VLLM": str(tmp_path / "vllm"), "PYTHONPATH": str(ROOT), "HOME": str(tmp_path),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "images.programs.engine", "serve"], env=environment, capture_output=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert b"RAY=127.0.0.1:6379" in done.stdout
+    assert ray.address(cluster(head_address="fd00::5"), {}) == "[fd00::5]:6379"
+
+
 def test_a_worker_waits_for_the_head_and_not_for_ever() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
