@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -48,7 +49,10 @@ def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def engine(tell: Callable[[str], None], report: list[str]) -> environment.Engine:
     """The engine of this machine, built where there is none."""
+    began, there = time.monotonic(), environment.there()
     found = environment.engine(tell)
+    took = f"there already ({there})" if there else f"downloaded and installed in {time.monotonic() - began:.0f} s"
+    report.append(f"the engine's environment: {took}")
     report.append(environment.side_by_side(found))
     tell(environment.side_by_side(found))
     return found

