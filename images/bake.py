@@ -310,15 +310,19 @@ def _rendered(bake: Bake, archive: bytes, scripts: Sequence[Step], modern: bool)
     return Rendered(archive, hcl, checksum, components)
 
 
+def refuse_faults() -> None:
+    """Raises ValueError with one line when the components do not go together: before an hour of baking, not after it."""
+    if faults := versions.check():
+        more = f" (and {len(faults) - 1} more: spillway image validate)" if len(faults) > 1 else ""
+        raise ValueError(f"images/versions.yaml: {faults[0]}{more}")
+
+
 def write(bake: Bake, out: Path, *, modern: bool = True) -> Rendered:
     """Writes source/ (the files that go to the builder, to read) and packer/ (HCL and the archive) into `out`.
 
     What is there of an earlier rendering is replaced, and nothing else: a folder `packer` may be somebody's own. Raises
-    ValueError as `prepare` does, for such a folder and for components that do not go together, OSError.
+    ValueError as `prepare` does and for such a folder, OSError.
     """
-    if faults := versions.check():
-        more = f" (and {len(faults) - 1} more: spillway image validate)" if len(faults) > 1 else ""
-        raise ValueError(f"images/versions.yaml: {faults[0]}{more}")
     for part in ("source", "packer"):
         if (out / part).exists() and not (out / RENDERED).exists():
             raise ValueError(f"{out}: has a {part} that is not of an earlier rendering; choose another folder")

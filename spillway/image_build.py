@@ -135,6 +135,7 @@ def build(
     """
     baked = _loaded(manifests, bake)
     try:
+        source.refuse_faults()
         rendered = source.write(bake, work)
     except ValueError as error:
         raise SpillwayError(f"{bake.cloud}: {error}") from None

@@ -64,6 +64,7 @@ def render(
     configs = image_stacks.regions(stacks) if stacks.is_dir() else {}
     bake = image_stacks.bake_of(name, configs, account=account, version=version, example=True)
     try:
+        source.refuse_faults()
         rendered = source.write(bake, out)
     except ValueError as error:
         raise SpillwayError(f"{name}: {error}") from None
