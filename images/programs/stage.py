@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from images.node import NodeConfig
 from images.programs import identity, state
 from images.programs.staging import disk, manifest, parts, worker
+from images.programs.staging.s3 import SignedSource
 from images.programs.staging.sources import open_source
 from images.programs.staging.tokens import TokenSource
 from images.programs.staging.web import Connection, Missing, Source, StoreError, Throttled, backoff
@@ -229,7 +230,9 @@ class Stage:
                 process.join()
 
     def _source_of_worker(self) -> Source:
-        """The folder, in a process of its own: connections of the parent's SDK are not shared, its token is."""
+        """The folder, in a process of its own: connections of the parent's SDK are not shared, what it found is."""
+        if isinstance(self._source, SignedSource):
+            return self._source.again()
         fresh = open_source(self._node)
         if isinstance(fresh, TokenSource) and isinstance(self._source, TokenSource):
             fresh.inherit(self._source)

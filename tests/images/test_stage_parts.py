@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
 from images.programs.staging import disk, manifest, parts, web, worker
 from images.programs.staging.manifest import File
+from images.programs.staging.s3 import SignedSource
 from images.programs.staging.tokens import TokenSource
 from spillway.models import manifest as pushed
 
@@ -276,3 +278,18 @@ def test_buffers_are_whole_pages_of_their_own_that_hold_a_part(size: int) -> Non
         assert address % parts.ALIGNMENT == 0
         assert len(memory) >= max(size, 1)
         assert len(memory) % parts.ALIGNMENT == 0
+
+
+def test_a_process_asks_for_keys_of_its_own_at_the_address_that_its_parent_found() -> None:
+    asked: list[str] = []
+
+    def found() -> Credentials:
+        asked.append("keys")
+        return Credentials("AKIAEXAMPLE", "secret")
+
+    parent = SignedSource("s3://b/f/", "https://b.s3.example/f/", "us-east-1", found, {"x-amz-a": "1"})
+    parent.request("manifest.json", {})
+    url, headers = parent.again().request("config.json", {"Range": "bytes=0-1"})
+    assert url == "https://b.s3.example/f/config.json"
+    assert (headers["x-amz-a"], headers["Range"]) == ("1", "bytes=0-1")
+    assert asked == ["keys", "keys"]

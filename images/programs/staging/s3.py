@@ -51,6 +51,10 @@ class SignedSource:
         S3SigV4Auth(frozen, "s3", self._region).add_auth(request)
         return request.url, dict(request.headers.items())
 
+    def again(self) -> SignedSource:
+        """The same folder for another process: where it is need not be found once more, credentials are its own."""
+        return SignedSource(self.where, self._base, self._region, self._find, self._fixed)
+
     def renew(self) -> None:
         with self._lock:
             if time.monotonic() - self._found > RENEW_SECONDS:

@@ -129,7 +129,7 @@ class Machine:
             text=True,
         )
 
-    def run(self, program: str = "stage", timeout: float = 60) -> tuple[int, str]:
+    def run(self, program: str = "stage", timeout: float = 300) -> tuple[int, str]:
         """Exit code and journal."""
         process = self.start(program)
         try:
