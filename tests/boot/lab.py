@@ -57,8 +57,10 @@ class Answer:
         return self.body.rstrip().endswith("data: [DONE]")
 
 
-def config(name: Cloud = "aws", vault: str = "") -> NodeConfig:
-    """The node of these boots. Its drain is short: a test waits for it. vault: URL of the Key Vault."""
+def config(name: Cloud = "aws", vault: str = "", *, slow: bool = False) -> NodeConfig:
+    """The node of these boots. Its drain is short: a test waits for it. vault: URL of the Key Vault. slow: everything
+    takes twenty times as long, so what is under way may take longer, and the engine its time to end.
+    """
     certificate, keys = (f"{vault}/secrets/{one}" if vault else one for one in cloud.SECRETS[name])
     hooks = {"hooks": {"launching": cloud.LAUNCHING, "terminating": cloud.TERMINATING}} if name == "aws" else {}
     return staged.node(
@@ -67,7 +69,11 @@ def config(name: Cloud = "aws", vault: str = "") -> NodeConfig:
         name,
         group=f"spillway-{name}-spot",
         serving={"name": NAME},
-        drain={"noticeSeconds": 60, "deregisterSeconds": 3, "drainSeconds": 30},
+        drain={
+            "noticeSeconds": 600 if slow else 60,
+            "deregisterSeconds": 3,
+            "drainSeconds": 300 if slow else 30,
+        },
         disks={"scratch": "/mnt/scratch", "data": "/var/lib/spillway"},
         staging={"connections": 4, "partMib": 8},
         secrets={"certificate": certificate, "apiKeys": keys},
@@ -127,7 +133,7 @@ class Lab:
         self.folder = rootfs.WORK / self.name
         self.machine = machine
         self.cloud: Cloud = cloud
-        self.config = config(cloud)
+        self.config = config(cloud, slow=machine)
         self.https = 443
         self.environment: dict[str, str] = {}
         """/etc/spillway/environment."""
@@ -185,7 +191,7 @@ class Lab:
         host = "169.254.169.254" if self.machine else "127.0.0.1"
         found = {name: value.replace("{host}", host) for name, value in told["environment"].items()}
         if vault := found.pop("VAULT", ""):
-            self.config = config(self.cloud, vault)
+            self.config = config(self.cloud, vault, slow=self.machine)
             (self.folder / "user-data").write_text(render_user_data(self.config))
         engine = "--start-seconds 1 --first-token-ms 20 --token-ms 40 --teardown-seconds 1"
         found |= {"SPILLWAY_ENGINE_DEVICE": "cpu", "SPILLWAY_ENGINE_ARGS": f'"{engine}"'}

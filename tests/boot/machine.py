@@ -31,6 +31,7 @@ CPU: Final = "Nehalem"
 SLOW: Final = """\
 [Service]
 TimeoutStartSec=900
+TimeoutStopSec=600
 WatchdogSec=600
 """
 # Two translated processors that are not given time alike look to the kernel like clocks that drift and timers that

@@ -162,17 +162,17 @@ def test_a_stop_takes_the_disks_and_a_start_makes_the_array_and_copies_the_weigh
 def test_a_notice_is_a_503_within_3_seconds_and_the_drain_completes(
     world: Lab, node: Machine, report: list[str]
 ) -> None:
-    running = [world.chat(150, timeout=120) for _ in range(2)]
+    running = [world.chat(150, timeout=300) for _ in range(2)]
     time.sleep(3)
-    world.tell("notice", seconds=120)
+    world.tell("notice", seconds=600)
     flipped = world.until(503, 60)
-    answers = [each.result(150) for each in running]
+    answers = [each.result(400) for each in running]
     assert [(one.status, one.tokens, one.done) for one in answers] == [(200, 150, True)] * 2
     assert flipped.seen[-1][2] == "draining"
     assert flipped.seconds < 3
     began = time.monotonic()
     while (told := guest.document(node, "drain")).get("state") != "stopped":
-        assert time.monotonic() - began < 240, told
+        assert time.monotonic() - began < 600, told
         time.sleep(0.5)
     assert guest.show(node, "vllm.service", "ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}
     report.append(f"rung 4: notice to 503: {flipped.seconds:.2f} s, 2 of 2 streams finished in the drain")
