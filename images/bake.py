@@ -311,7 +311,7 @@ def _rendered(bake: Bake, archive: bytes, scripts: Sequence[Step], modern: bool)
 
 
 def refuse_faults() -> None:
-    """Raises ValueError with one line when the components do not go together: before an hour of baking, not after it."""
+    """Raises ValueError with one line when the components do not go together: said before an hour of baking."""
     if faults := versions.check():
         more = f" (and {len(faults) - 1} more: spillway image validate)" if len(faults) > 1 else ""
         raise ValueError(f"images/versions.yaml: {faults[0]}{more}")
