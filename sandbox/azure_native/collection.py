@@ -105,9 +105,10 @@ class Table(Regional):
             if seen.setdefault(str(column).lower(), path) != path:
                 yield Fault(path, f"is taken by {seen[str(column).lower()]}")
         columns = args["schema"].get("columns") if isinstance(args["schema"], dict) else UNKNOWN
-        if custom and isinstance(columns, list) and UNKNOWN not in columns:
-            times = [c for c in columns if isinstance(c, dict) and c.get("name") == TIME]
-            if not times or times[0].get("type") not in ("dateTime", UNKNOWN):
+        if custom and isinstance(columns, list):
+            found = {c.get("name"): c.get("type") for c in columns if isinstance(c, dict)}
+            known = UNKNOWN not in columns and UNKNOWN not in found
+            if known and found.get(TIME) not in ("dateTime", UNKNOWN):
                 yield Fault("schema.columns", f"has to have {TIME} of type dateTime")
 
     def outputs(self, id: str, args: Args, cloud: Cloud, old: Resource | None) -> dict[str, Any]:
@@ -218,12 +219,10 @@ class DataCollectionRule(Regional):
             if not name.startswith(CUSTOM):
                 yield Fault(f"streamDeclarations.{name}", f"names of streams of one's own begin with {CUSTOM}")
         given = args["destinations"] if isinstance(args["destinations"], dict) else {}
-        known = {
-            entry.get("name")
-            for entries in given.values()
-            for entry in (entries if isinstance(entries, list) else [entries])
-            if isinstance(entry, dict)
-        }
+        listed = [
+            entry for entries in given.values() for entry in (entries if isinstance(entries, list) else [entries])
+        ]
+        known = {entry.get("name") if isinstance(entry, dict) else UNKNOWN for entry in listed}
         for path, stream in args.at("dataFlows[*].streams[*]"):
             if str(stream).startswith(CUSTOM) and stream not in declared and args["streamDeclarations"] is not UNKNOWN:
                 yield Fault(path, f"is not declared in streamDeclarations; got {shown(stream)}")

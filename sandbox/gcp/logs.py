@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from sandbox.gcp import places, tokens
-from sandbox.gcp.api import GcpKind, check_count, kept, now, project_number, project_of
+from sandbox.gcp.api import GcpKind, check_count, project_number, project_of
 from sandbox.gcp.registry import GCP
 from sandbox.kinds import Args, AutoName, Cloud, CloudError, Fault, Resource
 from sandbox.rules import between, length, matches, shown
@@ -93,7 +93,6 @@ class LogBucket(GcpKind):
             "project": project_of(args, cloud),
             "name": id,
             "lifecycleState": _ACTIVE,
-            "createTime": kept(old, "createTime", now()),
         }
 
 
