@@ -21,7 +21,7 @@ demo: setup ## Deploy a region per cloud and DNS with `pulumi up` on stand-in cl
 
 test: setup lint typecheck ## Everything that can be checked offline
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not boot and not vllm" tests
-	@$(BIN)/python -m pytest -q tests/boot/test_nspawn.py tests/boot/test_nspawn_clouds.py
+	@$(BIN)/python -m pytest -q tests/boot/test_nspawn*.py
 
 test-boot: setup ## The serving image booted in a container and in a machine; says what it lacks here
 	@$(BIN)/python -m pytest -q tests/boot
@@ -40,7 +40,7 @@ format: setup ## Rewrite files the way `make lint` wants them
 typecheck: setup ## mypy, strict
 	@$(BIN)/mypy --no-error-summary $(CODE)
 
-bench: setup ## Time and memory of the region's preview, up and destroy against a floor program, as JSON
+bench: setup ## Time and memory of regions, DNS, the gate, the copy of weights and boots, as ratios and JSON (one: python -m tests.bench NAME)
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove what builds, tests and stand-in clouds left (their deployments are gone then)
