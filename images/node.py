@@ -98,6 +98,12 @@ class Serving(Part):
     ready_path: str = "/readyz"
     live_path: str = "/livez"
 
+    @model_validator(mode="after")
+    def _two_paths(self) -> Serving:
+        if self.ready_path == self.live_path:
+            raise ValueError(f"readyPath and livePath are both {self.ready_path}: one routes, the other replaces")
+        return self
+
 
 class Disks(Part):
     """Mount points made at boot: `scratch` is NVMe RAID0 (empty after a stop), `data` the persistent volume."""

@@ -30,8 +30,8 @@ KEEPALIVE: Final = "65s"
 SO_KEEPALIVE: Final = "30s:10s:3"
 """Idle seconds, interval, probes. Below 60 s: balancers forget idle flows after minutes, some networks' NAT after one,
 and the pause before a first token is idle time."""
-NAME: Final = re.compile(r"^[A-Za-z0-9*._-]{1,253}$")
-PATH: Final = re.compile(r"^/[A-Za-z0-9/._~-]{1,200}$")
+NAME: Final = re.compile(r"[A-Za-z0-9*._-]{1,253}")
+PATH: Final = re.compile(r"/[A-Za-z0-9/._~-]{1,200}")
 SELF_SIGNED_DAYS: Final = 30
 
 
@@ -39,14 +39,14 @@ def listen(serving: Serving) -> str:
     """The directives of the public server."""
     return (
         f"listen {serving.port} ssl http2 default_server so_keepalive={SO_KEEPALIVE} backlog=4096;\n"
-        f"server_name {serving.name if NAME.match(serving.name) else '_'};\n"
+        f"server_name {serving.name if NAME.fullmatch(serving.name) else '_'};\n"
     )
 
 
 def probes(serving: Serving) -> str:
     """The probe paths of a server. Raises ValueError for a path that nginx could misread."""
     for path in (serving.ready_path, serving.live_path):
-        if not PATH.match(path) or path.startswith("/v1/"):
+        if not PATH.fullmatch(path) or path.startswith("/v1/"):
             raise ValueError(f"serving: {path!r} is no path for a probe")
     return "".join(
         f"location = {path} {{ proxy_pass http://gate{at}; include /etc/nginx/spillway/probe.conf; }}\n"

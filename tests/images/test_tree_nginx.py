@@ -253,7 +253,23 @@ def test_what_the_engine_answers_goes_through_as_it_is(node: Node, status: int) 
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/health", "/load", "/v1", "/reset_prefix_cache", "/admit", "/.admit", "/v1/../metrics"]
+    "path",
+    [
+        "/",
+        "/metrics",
+        "/health",
+        "/load",
+        "/v1",
+        "/reset_prefix_cache",
+        "/admit",
+        "/.admit",
+        "/v1/../metrics",
+        "/metrics/../v1/models",
+        "//v1/models",
+        "/./v1/models",
+        "/%76%31/models",
+        "/v1%2fmodels",
+    ],
 )
 def test_only_v1_reaches_the_engine(node: Node, path: str) -> None:
     with socket.create_connection(("127.0.0.1", node.port), 5) as raw:
