@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import ipaddress
 import json
 import re
 import stat
@@ -17,7 +18,7 @@ import yaml
 
 from images import check, tree, versions
 from images.node import Cloud, Serving
-from images.programs import front
+from images.programs import front, metadata
 from images.render import render_node_json
 from tests.unit.test_render import config
 
@@ -331,6 +332,47 @@ def test_starts_that_fail_are_tried_again_ever_more_slowly(
     assert (found.read_text().strip() if found.exists() else "") == slept
 
 
+ENGINE_UNITS = ("vllm.service", "spillway-ray-head.service", "spillway-ray-worker.service")
+
+
+@pytest.mark.parametrize("name", ENGINE_UNITS)
+def test_what_runs_the_engine_has_its_gpus_devices_and_not_the_nodes_role(trees: dict[Cloud, Path], name: str) -> None:
+    service = unit(trees["aws"], name)["Service"]
+    before = service["ExecStartPre"].split("\n")
+    # By root outside of the sandbox, where no capability and no setuid is; no fault where there is no such program.
+    assert before[0] == "-+/usr/bin/nvidia-modprobe -c0 -u"
+    assert service.get("PrivateDevices", "no") == "no"
+    assert service.get("DevicePolicy", "auto") == "auto"
+    denied = [ipaddress.ip_network(one) for one in service["IPAddressDeny"].split()]
+    for address in (*metadata.SERVICE, "169.254.0.23", "168.63.129.16"):  # Tencent Cloud's, and Azure's host
+        assert any(ipaddress.ip_address(address) in one for one in denied)
+    assert not any(ipaddress.ip_address(other) in one for other in ("127.0.0.1", "10.0.0.7", "::1") for one in denied)
+    assert before[-1] == "!/opt/spillway/venv/bin/python -m images.programs.metadata %n"
+
+
+@pytest.mark.parametrize(("load_format", "opened"), [("stage", False), ("stream", True)])
+def test_only_an_engine_that_reads_from_the_store_gets_to_the_metadata_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_format: str, opened: bool
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ntest ! -e {tmp_path}/refuses\n')
+    systemctl.chmod(0o755)
+    told = json.loads(render_node_json(config()))
+    told["model"]["loadFormat"] = load_format
+    (tmp_path / "node.json").write_text(json.dumps(told))
+    for variable, value in {"SYSTEMCTL": systemctl, "NODE": tmp_path / "node.json"}.items():
+        monkeypatch.setenv(f"SPILLWAY_{variable}", str(value))
+    monkeypatch.setattr("sys.argv", ["metadata", "vllm.service"])
+    assert metadata.main() == 0
+    calls = tmp_path / "calls"
+    assert calls.exists() == opened
+    if opened:
+        wanted = "IPAddressAllow=169.254.169.254 fd00:ec2::254 fd20:ce::254"
+        assert calls.read_text() == f"set-property --runtime vllm.service {wanted}\n"
+        (tmp_path / "refuses").touch()
+        assert metadata.main() == 1  # it could not read its weights
+
+
 # -- front
 
 
@@ -363,7 +405,7 @@ def test_without_a_configuration_nginx_comes_up_to_say_so(
     assert found["probe-server.conf"] == ""
 
 
-@pytest.mark.parametrize("path", ["/x; }", "/v1/models", "readyz", "/a b", "/x{", '/"'])
+@pytest.mark.parametrize("path", ["/x; }", "/v1/models", "readyz", "/a b", "/x{", '/"', "/x\n"])
 def test_a_path_that_nginx_could_misread_never_reaches_its_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
@@ -373,6 +415,12 @@ def test_a_path_that_nginx_could_misread_never_reaches_its_configuration(
 
 def test_a_name_that_nginx_could_misread_never_reaches_its_configuration() -> None:
     assert "server_name _;" in front.listen(Serving(name="a; } evil"))
+    assert "server_name _;" in front.listen(Serving(name="a\n"))
+
+
+def test_one_path_for_routing_and_replacing_is_refused() -> None:
+    with pytest.raises(ValueError, match="readyPath and livePath are both /healthz"):
+        Serving(name="x", ready_path="/healthz", live_path="/healthz")
 
 
 def test_a_certificate_is_there_before_the_real_one_and_never_replaces_it(
