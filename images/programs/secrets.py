@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from images.node import NodeConfig
-from images.programs import identity, state
-from images.programs.stage import Failed, load_node
+from images.programs import identity, settings, state
 from images.programs.staging.web import backoff
 from images.programs.vaults import api_keys, certificate
 from images.programs.vaults.vault import Empty, Vault, VaultError, open_vault
@@ -93,7 +92,10 @@ class Refresher:
             self._stale = not self.reload()
             if self._stale:
                 said.append("nginx could not be reloaded and has the certificate of before")
-        missing = self._pair is None or self._keys is None
+        # A list without a key is in use too, since taking the last key away takes it away; but it lets nobody in.
+        if self._keys == []:
+            said.append(f"{self.node.secrets.api_keys}: no API key in the list, so every request would be refused")
+        missing = self._pair is None or not self._keys
         expired = self._pair is not None and self._pair.expired(self.now())
         if expired and self._pair is not None:
             said.insert(
@@ -226,8 +228,8 @@ def main() -> int:
     identity.quiet()
     os.umask(0o077)
     try:
-        node = load_node()
-    except Failed as error:
+        node = settings.load()
+    except settings.ConfigFault as error:
         LOG.error("%s", error)
         return 1
     wake = threading.Event()

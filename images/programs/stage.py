@@ -19,17 +19,14 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from images.node import NodeConfig
-from images.programs import identity, state
+from images.programs import identity, settings, state
 from images.programs.staging import disk, manifest, parts, worker
 from images.programs.staging.s3 import SignedSource
 from images.programs.staging.sources import open_source
 from images.programs.staging.tokens import TokenSource
 from images.programs.staging.web import Connection, Missing, Source, StoreError, Throttled, backoff
 
-NODE: Final = "SPILLWAY_NODE"
 STATE_SECONDS: Final = 1.0
 LOG_SECONDS: Final = 10.0
 RETRY_FIRST: Final = 2.0
@@ -318,25 +315,13 @@ def _gb(count: int) -> str:
     return f"{count / 1e9:,.2f} GB"
 
 
-def load_node() -> NodeConfig:
-    """/etc/spillway/node.json, or what SPILLWAY_NODE names. Raises Failed with its first fault."""
-    path = Path(os.environ.get(NODE) or "/etc/spillway/node.json")
-    try:
-        return NodeConfig.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise Failed(f"{path}: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise Failed(f"{path}: {'.'.join(str(key) for key in first['loc'])}: {first['msg']}") from None
-
-
 def main() -> int:
     """Exit code 0: the weights are there. 1: they cannot be, and one line said why."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     identity.quiet()
     try:
-        Stage(load_node()).run()
-    except Failed as error:
+        Stage(settings.load()).run()
+    except (Failed, settings.ConfigFault) as error:
         LOG.error("%s", error)
         return 1
     return 0

@@ -105,6 +105,28 @@ def test_health_that_hangs_opens_the_circuit_and_a_token_closes_it(
     asyncio.run(hang())
 
 
+def test_an_engine_that_is_too_busy_for_health_checks_and_makes_tokens_is_not_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy() -> None:
+        async with StandIn() as engine, aiohttp.ClientSession() as session:
+            Node.make(tmp_path, engine.url, monkeypatch).booted()
+            async with serving(dataclasses.replace(FAST, health_timeout=0.15, warm_retry=0.05)) as (gate, client):
+                await client.until("ready")
+                body = {"model": "m", "prompt": "1", "max_tokens": 10**6, "stream": True}
+                async with session.post(f"{engine.url}/v1/completions", json=body) as answer:
+                    await answer.content.readany()
+                    failed = gate.node.engine.polls["health", "failed"]
+                    engine.behaviour.health = "hang"
+                    while gate.node.engine.polls["health", "failed"] < failed + 8:
+                        assert await client.ready() == "ready"
+                        await answer.content.readany()
+                    engine.behaviour.token_ms = 10**6  # and now nothing comes any more
+                    await client.until("failing", "/health has no answer")
+
+    asyncio.run(busy())
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"state": 7}', "[]", "null", '{"state": "ok"', "\x00\x00"])
 def test_a_state_file_that_is_none_leaves_what_was_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from images.programs import secrets, state
+from images.programs.gating import judge
 from images.programs.vaults import api_keys, certificate
 from images.programs.vaults.vault import Empty, VaultError, denied
 from spillway.secrets import keys as pushed_keys
@@ -125,10 +126,25 @@ def test_certificate_and_keys_are_written_with_their_modes_and_nginx_is_told_onc
 
 def test_new_keys_do_not_disturb_nginx_and_a_new_certificate_does(world: World) -> None:
     world.put(bundle(fresh()), KEYS)
-    assert world.put(keys="[]")
-    assert (len(world.reloads), world.told["keys"]) == (1, 0)
+    assert world.put(keys=json.dumps(json.loads(KEYS)[:1]))
+    assert (len(world.reloads), world.told["keys"]) == (1, 1)
     assert world.put(pair=bundle(fresh()))
     assert len(world.reloads) == 2
+
+
+def test_a_list_without_a_key_takes_the_keys_away_and_makes_the_node_unready(world: World) -> None:
+    world.put(bundle(fresh()), KEYS)
+    assert not world.put(keys="[]")
+    assert json.loads((world.tmp / "run/keys.json").read_text()) == []  # whoever was removed is out at once
+    assert (world.told["state"], world.told["keys"]) == ("waiting", 0)
+    assert world.told["reason"] == "spillway/api-keys: no API key in the list, so every request would be refused"
+    verdict = judge.of_files(
+        drain=None, draining=False, scratch={"state": "ok"}, stage={"state": "ok"}, secrets=world.told, peers=None,
+        keys=0,
+    )  # fmt: skip
+    assert (verdict.reason, verdict.detail) == ("secrets", world.told["reason"])
+    assert world.put(keys=KEYS)
+    assert world.told["state"] == "ok"
 
 
 def test_a_failed_reload_is_tried_again_and_told(world: World) -> None:

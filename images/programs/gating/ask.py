@@ -49,7 +49,7 @@ class Ask:
                 return Token(f"one token: HTTP {status} {_message(content)}".rstrip(), status)
             return Token(None if has_token(content) else "one token: HTTP 200 without a token", status)
         except TimeoutError:
-            return Token(f"one token: none within {timeout:g} s", status)
+            return Token(f"one token: none within {timeout:g} s", status, late=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Token(f"one token: {said(error)}", status)
 
@@ -65,10 +65,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Token:
-    """fault: None when a token is there, else why not, in one line. status: of the answer, 0 where there was none."""
+    """fault: None when a token is there, else why not, in one line. status: of the answer, 0 where there was none.
+    late: time ran out, which nothing else did.
+    """
 
     fault: str | None
     status: int
+    late: bool = False
 
 
 async def _limited(answer: aiohttp.ClientResponse, most: int) -> bytes:

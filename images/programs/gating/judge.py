@@ -62,6 +62,8 @@ def of_files(
         return found
     if keys is None:
         return Verdict("secrets", f"keys.json {keys_fault or 'is not there yet'}", "keys")
+    if keys == 0:
+        return Verdict("secrets", "no API key in the list, so every request would be refused", "empty")
     # A replica that lost a node makes no tokens, and vLLM's own health may say 200 until the next request.
     counted = several or (peers is not None and peers["state"] != "ok")
     if counted and (fault := peers_fault(peers, time.time() if now is None else now)):

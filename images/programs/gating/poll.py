@@ -16,7 +16,7 @@ from typing import Literal
 
 import aiohttp
 
-from images.programs.gating.ask import METRICS_MOST, Ask, said
+from images.programs.gating.ask import METRICS_MOST, Ask, Token, said
 from images.programs.gating.breaker import Breaker
 from images.programs.gating.figures import BROKEN, FAILED, OK, TOKENS, Garbage, Scrape, Window, increments, parse
 from images.programs.gating.pace import Pace
@@ -57,13 +57,15 @@ class Engine:
         self._epoch = 0
         self._kept: float | None = None
         self._health_failures = 0
+        self._failing_since = 0.0
+        """When the first of those was asked."""
         self._own_failures = 0
         self._up_since: float | None = None
         self._next_warm = 0.0
         self._next_check = 0.0
         self._evidence = time.monotonic()
         self._served_name: str | None = None
-        self._probe: asyncio.Task[str | None] | None = None
+        self._probe: asyncio.Task[Token] | None = None
         self._ask = Ask(url)
 
     async def run(self) -> None:
@@ -107,6 +109,9 @@ class Engine:
     # -- is it there
 
     async def _ask_health(self) -> None:
+        asked = time.monotonic()
+        if not self._health_failures:
+            self._failing_since = asked
         try:
             status, _ = await self._ask.get("/health", self.pace.health_timeout)
         except aiohttp.ClientConnectorError as error:
@@ -116,7 +121,7 @@ class Engine:
             else:
                 self._health_failed(f"/health: {error.os_error}")
         except TimeoutError:
-            self._health_failed(f"/health has no answer within {self.pace.health_timeout:g} s")
+            self._health_failed(f"/health has no answer within {self.pace.health_timeout:g} s", late=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._health_failed(f"/health: {said(error)}")
         else:
@@ -141,7 +146,7 @@ class Engine:
             self.health, self.detail = "up", ""
             self.changed()
 
-    def _health_failed(self, why: str) -> None:
+    def _health_failed(self, why: str, *, late: bool = False) -> None:
         self._polled("health", "failed")
         self._health_failures += 1
         if self.health in ("unknown", "gone", "dead"):
@@ -150,7 +155,11 @@ class Engine:
             return
         self.health, self.detail = "failing", why
         if self._health_failures >= self.breaker.needed:
-            self._count_failure(why, self.breaker.needed)
+            if late and self._evidence > self._failing_since:
+                # Tokens came meanwhile: it has too much to do, which a whole fleet can have, and is not broken.
+                self._health_failures = 0
+            else:
+                self._count_failure(why, self.breaker.needed)
         self.changed()
 
     def _lost(self, health: Health, detail: str) -> None:
@@ -249,7 +258,7 @@ class Engine:
         kind = self._due(time.monotonic())
         if kind is None:
             return
-        epoch = self._epoch
+        epoch, began = self._epoch, time.monotonic()
         timeout = {
             "warm-up": self.pace.warm_timeout, "half-open": self.pace.probe_timeout, "check": self.pace.check_timeout,
         }[kind]  # fmt: skip
@@ -259,7 +268,9 @@ class Engine:
             if self._probe.cancelled() or epoch != self._epoch:
                 self._polled(f"token-{kind}", "void")
                 return
-            self._probed(kind, self._probe.result())
+            found = self._probe.result()
+            busy = kind == "check" and found.late and self._evidence > began
+            self._probed(kind, found.fault, busy=busy)
         finally:
             self._probe.cancel()
             self._probe = None
@@ -275,7 +286,8 @@ class Engine:
         allowed = self.pace.stuck if found is None or found.running > 0 else self.pace.idle
         return "check" if now >= max(self._next_check, self._evidence + allowed) else None
 
-    def _probed(self, kind: Kind, fault: str | None) -> None:
+    def _probed(self, kind: Kind, fault: str | None, *, busy: bool = False) -> None:
+        """busy: no answer in time, while others got tokens."""
         now = time.monotonic()
         self._polled(f"token-{kind}", "failed" if fault else "ok")
         if fault is None:
@@ -299,7 +311,8 @@ class Engine:
             self.breaker.success()
         else:
             self._next_check = now + self.pace.doubt
-            self._count_failure(fault, 1)
+            if not busy:
+                self._count_failure(fault, 1)
         self.changed()
 
     def _warmed(self, detail: str) -> None:
@@ -321,7 +334,7 @@ class Engine:
             self.journal.tell("circuit open", "warning", detail=why)
             self.changed()
 
-    async def _one_token(self, timeout: float) -> str | None:
+    async def _one_token(self, timeout: float) -> Token:
         if self._served_name is None:
             self._served_name = await self._ask.served_name(self.pace.check_timeout) or self.model
         found = await self._ask.one_token(self._served_name, timeout)
@@ -329,4 +342,4 @@ class Engine:
             self._own_failures += 1
         if found.fault:
             self._served_name = None
-        return found.fault
+        return found
