@@ -47,9 +47,9 @@ class Result:
     findings: tuple[str, ...] = ()
 
 
-def run(clouds: Sequence[Cloud], stacks: Path) -> list[Result]:
+def run(clouds: Sequence[Cloud], stacks: Path | None) -> list[Result]:
     """All checks of the clouds. Raises SpillwayError for stack files that cannot be read."""
-    configs = image_stacks.regions(stacks) if stacks.is_dir() else {}
+    configs = image_stacks.regions_if_any(stacks)
     bakes: dict[Cloud, Bake] = {}
     faults: list[str] = []
     for cloud in clouds:

@@ -34,6 +34,7 @@ Account = Annotated[
     str | None, typer.Option(help="Account, subscription or project, where stack files name several of a cloud.")
 ]
 Version = Annotated[str | None, typer.Option("--image-version", help="Version to bake instead of the pinned one.")]
+StacksIfAny = Annotated[Path | None, typer.Option("--stacks", help="Folder of stack files.", show_default="stacks")]
 Manifests = Annotated[Path, typer.Option(help="Folder of the manifests of what was baked.")]
 
 
@@ -51,7 +52,7 @@ def render(
     out: Annotated[Path, typer.Option(help="Folder to write to; what was rendered there before is replaced.")],
     account: Account = None,
     version: Version = None,
-    stacks: Stacks = Path("stacks"),
+    stacks: StacksIfAny = None,
     as_json: Json = False,
 ) -> None:
     """What a bake is made of: the node's file tree, install scripts, SBOM, Packer's HCL, and user data to look at."""
@@ -61,7 +62,7 @@ def render(
     from spillway import image_stacks
 
     name = known(cloud)
-    configs = image_stacks.regions(stacks) if stacks.is_dir() else {}
+    configs = image_stacks.regions_if_any(stacks)
     bake = image_stacks.bake_of(name, configs, account=account, version=version, example=True)
     try:
         source.refuse_faults()
@@ -82,7 +83,7 @@ def render(
 
 
 @app.command()
-def validate(cloud: CloudNames = None, stacks: Stacks = Path("stacks"), as_json: Json = False) -> None:
+def validate(cloud: CloudNames = None, stacks: StacksIfAny = None, as_json: Json = False) -> None:
     """Everything about the image that can be found wrong without a cloud; says what it passed over, and why."""
     from spillway import image_checks
 
@@ -197,7 +198,7 @@ def _load(folder: Path, cloud: Cloud) -> list[Baked]:
 @app.command("manifest")
 def show_manifest(
     cloud: CloudNames = None,
-    stacks: Stacks = Path("stacks"),
+    stacks: StacksIfAny = None,
     manifests: Manifests = manifest.FOLDER,
     as_json: Json = False,
 ) -> None:
@@ -206,7 +207,7 @@ def show_manifest(
 
     clouds = [known(name) for name in cloud or manifest.clouds()]
     images: dict[Cloud, list[Baked]] = {name: _load(manifests, name) for name in clouds}
-    configs = image_stacks.regions(stacks) if stacks.is_dir() else {}
+    configs = image_stacks.regions_if_any(stacks)
     found = manifest.references([one for one in image_stacks.wanted(configs) if one.cloud in clouds], images)
     if as_json:
         typer.echo(json.dumps(manifest.as_json(images, found), indent=2))

@@ -24,6 +24,7 @@ EXAMPLES: dict[Cloud, tuple[str, str, str]] = {
     "tencent": ("100000000000", "ap-guangzhou", "ap-guangzhou-6"),
 }
 """Account, region and zone for a rendering where no stack file names any; `build` takes none of these."""
+USUAL: Final = Path("stacks")
 VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}")
 """The only form that an Azure gallery takes (https://learn.microsoft.com/azure/virtual-machines/azure-compute-gallery),
 so that a version is the same on every cloud."""
@@ -31,10 +32,19 @@ so that a version is the same on every cloud."""
 
 def regions(stacks: Path) -> Mapping[str, RegionConfig]:
     """Every region stack of the folder. Raises SpillwayError with the faults of all of them."""
+    if not stacks.is_dir():
+        raise SpillwayError(f"{stacks}: there is no such folder; --stacks names the one with the stack files")
     try:
         return load_all(stacks)
     except ConfigError as error:
         raise SpillwayError(*error.lines) from None
+
+
+def regions_if_any(stacks: Path | None) -> Mapping[str, RegionConfig]:
+    """Like regions(), and none where nobody named a folder and the usual one is not there."""
+    if stacks is None and not USUAL.is_dir():
+        return {}
+    return regions(stacks or USUAL)
 
 
 def wanted(configs: Mapping[str, RegionConfig]) -> list[Wanted]:

@@ -54,9 +54,27 @@ def test_a_version_that_a_gallery_would_not_take_is_refused_for_every_cloud(
 
 
 def test_render_needs_no_stack_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "none").mkdir()
     words = ("render", "--cloud", "gcp", "--out", str(tmp_path / "out"), "--stacks", str(tmp_path / "none"))
     assert run(capsys, *words)[0] == 0
     assert 'project_id = "example-project"' in (tmp_path / "out/packer/gcp.pkr.hcl").read_text()
+
+
+def test_a_folder_of_stack_files_that_is_not_there_is_refused_where_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = str(tmp_path / "gone")
+    for words in (
+        ("render", "--cloud", "aws", "--out", str(tmp_path / "out")),
+        ("validate",),
+        ("manifest",),
+        ("build", "--cloud", "aws"),
+    ):
+        code, out, err = run(capsys, *words, "--stacks", gone)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"{gone}: there is no such folder" in err
+    monkeypatch.chdir(tmp_path)  # without a `stacks`, which nobody named
+    assert run(capsys, "manifest")[0] == 0
 
 
 def test_nothing_is_baked_of_components_that_do_not_go_together(
