@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -107,8 +108,11 @@ class TencentRole:
             body = json.loads(_metadata_get(folder + role))
             if body["Code"] != "Success":
                 raise NoIdentity("the metadata service has no keys for the instance's role")
-            return Keys(body["TmpSecretId"], body["TmpSecretKey"], body["Token"], float(body["ExpiredTime"]))
-        except (ValueError, KeyError, TypeError):
+            until = float(body["ExpiredTime"])  # json reads NaN and Infinity, with which nothing would ever be renewed
+            if not math.isfinite(until):
+                raise ValueError
+            return Keys(body["TmpSecretId"], body["TmpSecretKey"], body["Token"], until)
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise NoIdentity("the metadata service answers with something else than keys") from None
 
 

@@ -139,6 +139,16 @@ def test_a_node_reads_a_manifest_as_push_does(entries: list[Any], more: dict[str
     assert [(f.path, f.size, f.sha256) for f in found.files] == [(f.path, f.size, f.sha256) for f in wanted.files]
 
 
+@pytest.mark.parametrize(("size", "good"), [(2**63 - 1, True), (2**63, False), (10**400, False)])
+def test_a_size_that_no_file_can_have_is_no_number_of_bytes(size: int, good: bool) -> None:
+    data = json.dumps({"files": [{"path": "config.json", "size": size, "sha256": SHA}]}).encode()
+    if good:
+        assert manifest.parse(data, "m", "r").bytes == size
+        return
+    with pytest.raises(manifest.NotAManifest, match=r"files\[0\].size is no number of bytes"):
+        manifest.parse(data, "m", "r")
+
+
 def test_a_name_that_no_file_system_takes_is_refused() -> None:
     assert manifest.path_fault("x" * 256) == "has a name longer than 255 bytes"
     assert manifest.path_fault(".complete") == "is the node's own"

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from images.node import Cloud
+from images.programs import identity
 from images.programs.journal import Journal
 from images.programs.leaving.service import Service
 from images.programs.reporting.figures import figures
-from images.programs.reporting.senders import Dropped, sender
+from images.programs.reporting.senders import Dropped, Rest, sender
 from images.programs.telemetry import Pace, Telemetry
 from tests.support.node.gate import Node, config, serving
 from tests.support.node.leaving import api
@@ -224,6 +225,36 @@ def test_points_that_do_not_arrive_are_dropped_and_the_next_minute_goes_on(
     assert [one["event"] for one in events] == ["points dropped", "points arrive"]
     assert events[1]["missed"] == 3
     assert TOKEN not in json.dumps(events)
+
+
+@pytest.mark.parametrize("ends", ["1" + "0" * 400, "NaN", "Infinity", "-Infinity", '"soon"', "null", "1e999"])
+@pytest.mark.parametrize("cloud", ["azure", "gcp", "tencent"])
+def test_a_token_that_ends_at_no_time_is_one_line(monkeypatch: pytest.MonkeyPatch, cloud: Cloud, ends: str) -> None:
+    text = f'{{"access_token": "{TOKEN}", "expires_in": {ends}, "Code": "Success", "ExpiredTime": {ends}, '
+    text += f'"TmpSecretId": "a", "TmpSecretKey": "{TOKEN}", "Token": "c"}}'
+
+    async def ask() -> None:
+        async with api(token) as url:
+            monkeypatch.setenv("SPILLWAY_METADATA", url)
+            if cloud == "tencent":
+                await asyncio.to_thread(identity.TencentRole().keys)
+                return
+            service = Service(cloud)
+            to = sender(config(cloud=cloud), service)
+            assert isinstance(to, Rest)
+            try:
+                await to.bearer()
+            finally:
+                await to.close()
+                await service.close()
+
+    async def token(request: web.Request) -> web.Response:
+        return web.Response(text="role" if request.path.endswith("/") else text, content_type="application/json")
+
+    with pytest.raises((Dropped, identity.NoIdentity)) as found:
+        asyncio.run(ask())
+    assert "the metadata service" in str(found.value)
+    assert TOKEN not in str(found.value)
 
 
 def test_cloudwatch_that_throttles_drops_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import signal
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+
+from tests.support.node.vllm_stand_in import Behaviour, options
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,3 +135,13 @@ def test_streams_are_events_that_end_with_done_and_figures_follow_them() -> None
             assert await engine.health() == 503
 
     asyncio.run(stream())
+
+
+def test_its_command_line_changes_only_what_is_named() -> None:
+    names = {entry.name for entry in dataclasses.fields(Behaviour)}
+    for words, changes in (
+        ([], {}),
+        (["--no-count-usage", "--hang-on-term"], {"count_usage": False, "hang_on_term": True}),
+    ):
+        found = {name: value for name, value in vars(options().parse_args(words)).items() if name in names}
+        assert Behaviour(**found) == dataclasses.replace(Behaviour(), **changes)

@@ -50,7 +50,7 @@ class Tokens:
             }
         except Unavailable as error:
             return self._none(f"the metadata service {error}")
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return self._none("the metadata service answers with something else")
         self._fault = ""
         return web.json_response(body, headers={"Cache-Control": "no-store"})

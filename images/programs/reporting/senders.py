@@ -6,6 +6,7 @@ Names, namespaces, dimensions and resources are those that `infra/aws/scaling.py
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from abc import ABC, abstractmethod
@@ -98,14 +99,16 @@ class Rest(ABC):
                 token, seconds = await self.token()
             except Unavailable as error:
                 raise Dropped(f"no token: the metadata service {error}") from None
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 raise Dropped("no token: the metadata service answers with something else") from None
+            if not math.isfinite(seconds):
+                raise Dropped("no token: the metadata service says no time at which it ends")
             self._token, self._until = token, time.monotonic() + max(0.0, seconds - RENEW)
         return self._token
 
     @abstractmethod
     async def token(self) -> tuple[str, float]:
-        """Token and its seconds. Raises Unavailable, KeyError, TypeError, ValueError."""
+        """Token and its seconds. Raises Unavailable, KeyError, TypeError, ValueError, OverflowError."""
 
     async def known(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """A value of the metadata service. Raises Dropped."""

@@ -18,6 +18,8 @@ FILES_MAX: Final = 100_000
 # Object keys have at most 1,024 bytes on all three clouds; the folder in front takes up to 200 of them:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 PATH_BYTES_MAX: Final = 800
+SIZE_MAX: Final = 2**63 - 1
+"""Bytes of a file: offsets are signed 64-bit numbers (https://man7.org/linux/man-pages/man3/off_t.3type.html)."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,7 +79,7 @@ def _file(index: int, entry: object, judge: Callable[[object], str]) -> File:
     if fault := judge(entry.get("path")):
         raise NotAManifest(f"files[{index}].path {fault}")
     size, sha256 = entry.get("size"), entry.get("sha256")
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= SIZE_MAX:
         raise NotAManifest(f"files[{index}].size is no number of bytes")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise NotAManifest(f"files[{index}].sha256 has to be 64 hex digits in lower case")

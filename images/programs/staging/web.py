@@ -229,7 +229,7 @@ def retry_after(value: str | None, most: float = 300.0) -> float | None:
     """
     if not value:
         return None
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return min(most, float(value))
     try:
         return min(most, max(0.0, parsedate_to_datetime(value).timestamp() - time.time()))

@@ -492,7 +492,7 @@ def options() -> argparse.ArgumentParser:
     for entry in dataclasses.fields(Behaviour):
         name = f"--{entry.name.replace('_', '-')}"
         if isinstance(entry.default, bool):
-            parser.add_argument(name, action="store_true")
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=entry.default)
         else:
             kind = int if entry.name in ("max_num_seqs", "waiting") else type(entry.default)
             parser.add_argument(name, type=kind, default=entry.default)
