@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Test processes; each may drive an engine of its own. They take work from each other: the slow tests stand side by side, and one
 # process would get them all.
 WORKERS ?= 2
-CODE := $(wildcard spillway infra images sandbox cost observability tests)
+CODE := $(wildcard spillway infra images sandbox cost observability rehearsal tests)
 
 .PHONY: help setup demo test test-boot test-vllm lint format typecheck bench clean distclean
 
