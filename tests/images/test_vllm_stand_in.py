@@ -139,9 +139,7 @@ def test_streams_are_events_that_end_with_done_and_figures_follow_them() -> None
 
 def test_its_command_line_changes_only_what_is_named() -> None:
     names = {entry.name for entry in dataclasses.fields(Behaviour)}
-    for words, changes in (
-        ([], {}),
-        (["--no-count-usage", "--hang-on-term"], {"count_usage": False, "hang_on_term": True}),
-    ):
+    switched = Behaviour(count_usage=False, hang_on_term=True)
+    for words, wanted in (([], Behaviour()), (["--no-count-usage", "--hang-on-term"], switched)):
         found = {name: value for name, value in vars(options().parse_args(words)).items() if name in names}
-        assert Behaviour(**found) == dataclasses.replace(Behaviour(), **changes)
+        assert Behaviour(**found) == wanted
