@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from sandbox.gcp import tokens
 from sandbox.store import Store
 from tests.support.deployed import deploy, endpoint
 from tests.support.engine import EngineSandbox, changes
@@ -85,7 +86,10 @@ def test_a_copied_stack_file_is_a_region_beside_the_first(editable: EngineSandbo
     assert copy.new in outputs["pools"]["spot"]["name"]
 
     editable.pulumi("destroy", "--yes", "--ignore-protect", stack=copy.new).ok()
-    assert held(editable) == first, "and goes without a trace"
+    # GCP keeps the name of a log bucket for a week after its end, so the region leaves it to the next one of the name.
+    left = {one for one in held(editable) if one not in first and one[0] != tokens.LOG_BUCKET}
+    assert not left, "and goes without a trace"
+    assert first <= held(editable)
 
 
 def test_a_planned_region_becomes_a_member_by_one_word_and_serves_by_another(editable: EngineSandbox) -> None:
