@@ -246,6 +246,8 @@ class World:
             case Outcome():
                 self._known.append(what)
             case _Price(prices, zone, price):
+                if prices.get(zone) == price:
+                    return
                 prices[zone] = price
         self._news = True
 

@@ -1,0 +1,1 @@
+"""Rehearsals: traces, the simulator of capacity, policies, the bound and the benchmark."""
