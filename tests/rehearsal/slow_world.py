@@ -94,8 +94,8 @@ def run(trace: Trace, policy: Policy, setting: Setting, faults: Faults) -> Slow:
         slow.ready.append((serving.count("spot"), serving.count("on-demand")))
         for one in slow.things:
             if one.ended is None:
-                zone = next(zone for zone in setting.zones if zone.name == one.zone)
-                one.usd += value(zone.spot if one.market == "spot" else zone.on_demand, now) / 3600
+                place = next(place for place in setting.zones if place.name == one.zone)
+                one.usd += value(place.spot if one.market == "spot" else place.on_demand, now) / 3600
     return slow
 
 

@@ -60,7 +60,7 @@ class Script:
 
 
 class Levels:
-    """Holds, from each time on, so many in each (zone, market) as a function says; asks for what is missing each tick."""
+    """Holds, from each time on, so many in each (zone, market) as a function says; asks for more each tick."""
 
     def __init__(self, tick: float, wanted: Callable[[float], Mapping[tuple[str, Market], int]]) -> None:
         self.tick, self.wanted = tick, wanted

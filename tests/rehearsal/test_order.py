@@ -189,4 +189,4 @@ def test_a_setting_of_other_zones_and_prices_without_a_begin_are_refused() -> No
             play(trace, Script({}), Setting(1, 0.0, 10.0, (zone,)))
     for wrong in ({"target": 0}, {"boot": -1.0}, {"tick": 0.0}):
         with pytest.raises(ValueError, match="are needed"):
-            setting(trace, **wrong)  # type: ignore[arg-type]
+            setting(trace, **wrong)

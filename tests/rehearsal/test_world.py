@@ -1,4 +1,4 @@
-"""What a world may never do, for any policy: bills, boots and capacity, against a simulator that goes second by second."""
+"""What a world may never do, for any policy: bills, boots, capacity; against a simulator that goes second by second."""
 
 from __future__ import annotations
 
