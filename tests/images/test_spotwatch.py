@@ -173,6 +173,7 @@ def test_rebalance_leaves_the_node_to_its_group_unless_it_is_told_otherwise(
             seen.metadata.notice(100)  # and then the interruption comes all the same
             await seen.until(lambda: (mark.read() or {}).get("cause") == "spot")
             assert mark.deadline(mark.read()) == pytest.approx(time.time() + 100, abs=10)
+            await seen.until(lambda: any("spot" in call for call in seen.calls()))
             return found is not None
 
     assert asyncio.run(hear("wait")) is False
