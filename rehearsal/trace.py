@@ -1,8 +1,8 @@
 """How many spot instances each zone would have given, over time: recorded or synthetic, read from a file.
 
 CSV: `probed_at` (ISO 8601, with an offset or Z), then a column of counts for each zone; one row a round.
-JSON: `{"metadata": {"gap_seconds": 600}, "data": [4, 4, 3, ...]}`, a file for each zone named after it; a folder of
-such files is a trace, cut to what all of them hold.
+JSON: `{"metadata": {"gap_seconds": 600}, "data": [4, 4, 3, ...]}`, a file for each zone named after it, or in a folder
+that is; a folder of such files or folders is a trace, cut to what all of them hold.
 
 A count holds until the next round. A hole between two rounds is kept: the last count stands in it, and `holes` says
 where.
@@ -99,7 +99,7 @@ def load(paths: Path | Sequence[Path]) -> Trace:
     files: list[Path] = []
     for path in given:
         if path.is_dir():
-            inside = sorted(path.glob("*.json"))
+            inside = sorted(path.glob("*.json")) or sorted(path.glob("*/*.json"))
             if not inside:
                 raise SpillwayError(f"{path}: a folder without a .json file")
             files += inside
@@ -204,11 +204,14 @@ def _json(files: Sequence[Path]) -> Trace:
     if len(gaps) > 1:
         told_gaps = ", ".join(f"{file.name} {gap:g} s" for gap, file in gaps.items())
         raise SpillwayError(f"{files[0].parent}: files of one trace have one gap_seconds; here: {told_gaps}")
+    folder = files[0].parent
     if len(set(zones)) < len(zones):
-        raise SpillwayError(f"{files[0].parent}: two files are named alike: {', '.join(zones)}")
+        zones, folder = [file.parent.name for file in files], files[0].parent.parent
+    if len(set(zones)) < len(zones):
+        raise SpillwayError(f"{files[0].parent}: two files are named alike: {', '.join(file.stem for file in files)}")
     step = next(iter(gaps))
     length = min(len(row) for row in rows)
-    name = files[0].parent.name if len(files) > 1 else files[0].stem
+    name = folder.name if len(files) > 1 else files[0].stem
     times = tuple(index * step for index in range(length))
     counts = tuple(tuple(row[:length]) for row in rows)
     return Trace(name, None, times, length * step, tuple(zones), counts, step, (), digest.hexdigest())

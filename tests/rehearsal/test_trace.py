@@ -59,6 +59,13 @@ def test_json_files_are_zones_and_are_cut_to_what_all_hold(tmp_path: Path) -> No
     assert load(files[:1]).zones == ("us-east-1f_v100_1",)
 
 
+def test_json_files_that_are_named_alike_are_zones_named_after_their_folders(tmp_path: Path) -> None:
+    for zone in ("us-west-2c_v100_1", "us-east-1f_v100_1"):
+        (tmp_path / zone).mkdir()
+        zone_file(tmp_path / zone, "full", [1, 2])
+    assert load(tmp_path).zones == ("us-east-1f_v100_1", "us-west-2c_v100_1")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
