@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from infra.keeper_plan import Option, Search, Wanted
+from infra.keeper_plan import Counts, Option, Search, Wanted
 from infra.keeper_record import Memory, joint_share, remember, serving
 from infra.keeper_words import (
     HOUR,
@@ -142,7 +142,7 @@ class _Look:
         mature = record.rate(now, MATURE)
         expected = min(STAY, 1.0 / record.rate(now, rules.span))
         extra = price * rules.boot / HOUR / expected
-        most = have if closed else 10**6
+        most = have if closed else max(have, record.most(now))
         self.aims[key] = Option(price, -math.expm1(-mature * rules.span), extra, most)
         missing = -math.expm1(-record.rate(now, rules.span / 2) * rules.span)
         if rules.levers.notice:
@@ -162,43 +162,42 @@ class _Look:
 
     # --- the aim --------------------------------------------------------------------------------------------------
 
-    def _search(self, options: Mapping[Key, Option], held: Mapping[Key, int]) -> Search:
-        keeper, rules = self.keeper, self.rules
-        return Search(options, keeper.places, self.joint, rules.target, self.worth, held, keeper.limits, KEEP)
+    def _search(self, options: Mapping[Key, Option], total: int | None = None) -> Search:
+        keeper, target = self.keeper, self.rules.target
+        return Search(options, keeper.places, self.joint, target, self.worth, self.have, keeper.limits, KEEP, total)
 
     def aim(self) -> Wanted:
-        rules, levers = self.rules, self.rules.levers
-        options = dict(self.aims)
+        levers = self.rules.levers
+        options = self.aims
         if not levers.floor:
             options = {key: option for key, option in options.items() if key[1] == "spot"} or options
-        search = self._search(options, self.have)
-        if not levers.spares:
-            search.total = rules.target + 1
-        held = {key: count for key, count in self.have.items() if key in options}
-        return search.best([held, *self._starts(search)] if levers.moves else [held])
+        search = self._search(options, None if levers.spares else self.rules.target + 1)
+        starts = [search.counts(self.have)]
+        if levers.moves:
+            starts += self._starts(search)
+        return search.wanted(search.best(starts))
 
-    def _starts(self, search: Search) -> list[Wanted]:
+    def _starts(self, search: Search) -> list[Counts]:
         """The best of some even plans: as many in each of the first zones by rank, or on demand."""
         target = self.rules.target
-        spot = [key for key in search.options if key[1] == "spot"]
-        spot.sort(key=lambda key: (self._rank(key), key))
+        spot = sorted((key for key in search.keys if key[1] == "spot"), key=lambda key: (self._rank(key), key))
         regions: Counter[str] = Counter()
         order: dict[Key, int] = {}
         for key in spot:
             region = self.keeper.places[key[0]].region
             order[key] = regions[region]
             regions[region] += 1
-        plans: list[Wanted] = [{key: target} for key in search.options if key[1] == "on-demand"]
+        none = (0,) * len(search.keys)
+        plans = {search.add(none, search.at[key], target) for key in search.keys if key[1] == "on-demand"}
         for ranked in (spot, sorted(spot, key=lambda key: order[key])):
             for each in range(1, target + 1):
-                for zones in range(-(-target // each), (2 * target + 2) // each + 1):
-                    plan: Wanted = {}
-                    for key in ranked[:zones]:
-                        if search.fits(plan, key, each):
-                            plan[key] = each
-                    plans.append(plan)
-        plans.sort(key=search.cost)
-        return plans[:2]
+                plan = none
+                for number, key in enumerate(ranked[: (2 * target + 2) // each], start=1):
+                    if search.fits(plan, search.at[key], each):
+                        plan = search.add(plan, search.at[key], each)
+                    if number * each >= target:
+                        plans.add(plan)
+        return sorted(plans, key=lambda plan: (search.cost(plan), plan))[:2]
 
     def _rank(self, key: Key) -> float:
         """What one costs with its risk."""
@@ -220,25 +219,12 @@ class _Look:
     def cover(self, aim: Wanted) -> Wanted:
         """The aim, and what it lacks with the ages as they are: never less than the aim."""
         levers = self.rules.levers
-        search = self._search(self._uncertain(aim), self.have)
-        plan = dict(aim)
-        cost = search.cost(plan)
-        while True:
-            best: tuple[float, Wanted] | None = None
-            for key in search.options:
-                if key[1] == "on-demand" and not levers.floor:
-                    continue
-                if key[1] == "spot" and not levers.spares:
-                    continue
-                for size in range(1, self.rules.target + 1):
-                    if search.fits(plan, key, size):
-                        trial = {**plan, key: plan.get(key, 0) + size}
-                        price = search.cost(trial)
-                        if price < cost - 1e-9 and (best is None or price < best[0]):
-                            best = (price, trial)
-            if best is None:
-                return plan
-            cost, plan = best
+        search = self._search(self._uncertain(aim))
+        allowed = [
+            index for index, (_, market) in enumerate(search.keys)
+            if (levers.floor if market == "on-demand" else levers.spares)
+        ]  # fmt: skip
+        return search.wanted(search.grow(search.counts(aim), allowed))
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
@@ -246,8 +232,9 @@ class _Look:
         rules, seen = self.rules, self.seen
         aim = self.aim()
         plan = self.cover(aim)
-        true = self._search(self.true, self.have)
-        told = Plan(plan, sum(true.options[key].price * n for key, n in plan.items()), true.short(plan), self.worth)
+        true = self._search(self.true)
+        price = sum(self.true[key].price * count for key, count in plan.items())
+        told = Plan(plan, price, true.short(true.counts(plan)), self.worth)
         launch: list[Order] = []
         for key in sorted(plan):
             more = plan[key] - self.have[key]
@@ -277,7 +264,7 @@ class _Look:
         over = [one for one in beyond if one.ready]
         if not over:
             return gone
-        search = self._search(self.true, self.have)
+        search = self._search(self.true)
         serves: Wanted = {key: count for key, count in self.ready.items() if key in self.true}
         strange = [one for one in over if (one.zone, one.market) not in self.true]
         over = [one for one in over if one not in strange]
@@ -290,13 +277,13 @@ class _Look:
                 for key in sorted({(one.zone, one.market) for one in over})
             ]
             best: tuple[float, list[Held]] | None = None
-            cost = search.cost(serves)
+            cost = search.cost(search.counts(serves))
             for group in groups:
                 less = Counter(serves)
                 less.subtract((one.zone, one.market) for one in group)
                 if sum(less.values()) < self.rules.target:
                     continue
-                price = search.cost(+less)
+                price = search.cost(search.counts(less))
                 # `serves` is held, so each costs its price less what it is preferred by.
                 if price < cost and (best is None or price < best[0]):
                     best = (price, group)
@@ -328,17 +315,16 @@ class _Look:
         return max(min(waits), rules.detect)
 
     def caps(self) -> dict[str, float]:
-        search = self._search(self.true, self.have)
-        plan = self.cover(self.aim())
+        search = self._search(self.true)
+        plan = search.counts(self.cover(self.aim()))
         found: dict[str, float] = {}
-        for zone in sorted(self.seen.spot):
-            key: Key = (zone, "spot")
-            if key not in self.true:
+        for key in sorted(search.keys):
+            if key[1] != "spot":
                 continue
-            without = {other: count for other, count in plan.items() if other != key}
-            rest = search.descend(without) if plan.get(key) else plan
-            rest = {other: count for other, count in rest.items() if other != key}
-            count = plan.get(key, 0) or 1
-            worth = search.cost(rest) - (search.cost({**rest, key: count}) - count * self.true[key].price)
-            found[zone] = max(0.0, min(self.cheapest, worth / count))
+            index = search.at[key]
+            count = max(1, plan[index])
+            rest = search.descend(search.add(plan, index, -plan[index]))
+            rest = search.add(rest, index, -rest[index])
+            worth = search.cost(rest) - search.cost(search.add(rest, index, count)) + count * self.true[key].price
+            found[key[0]] = max(0.0, min(self.cheapest, worth / count))
         return found

@@ -20,6 +20,7 @@ from typing import Final
 from infra.keeper_words import Key, Place
 
 Wanted = dict[Key, int]
+Counts = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,11 @@ def _short(items: Iterable[tuple[str, int, float]], spare: int) -> float:
 
 
 class Search:
-    """Over plans for one look. limits: (the place's group of places, most in it) that no plan exceeds."""
+    """Over plans for one look. limits: (the place's group of places, most in it) that no plan exceeds.
+
+    Inside, a plan is a tuple of counts, one for each option in the order of `keys`. keep: share of its price by which
+    what is held is preferred. total: exactly so many, where the number is not the search's to choose.
+    """
 
     def __init__(
         self,
@@ -88,92 +93,126 @@ class Search:
         held: Mapping[Key, int],
         limits: tuple[tuple[Callable[[Place], str], int], ...] = (),
         keep: float = 0.0,
+        total: int | None = None,
     ) -> None:
-        self.options, self.places, self.joint = options, places, joint
-        self.target, self.worth, self.held, self.limits = target, worth, held, limits
-        self.keep = keep
-        self.total: int | None = None
-        """Exactly so many, where the number is not the search's to choose."""
-        self._known: dict[tuple[tuple[Key, int], ...], float] = {}
+        self.keys = tuple(options)
+        self.at = {key: index for index, key in enumerate(self.keys)}
+        self.target, self.worth, self.total, self.joint = target, worth, total, joint
+        own = [places[zone] for zone, _ in self.keys]
+        self._regions = [place.region for place in own]
+        self._price = [option.price for option in options.values()]
+        self._extra = [option.extra for option in options.values()]
+        self._missing = [option.missing for option in options.values()]
+        self._most = [option.most for option in options.values()]
+        self._held = [held.get(key, 0) for key in self.keys]
+        self._kept = [price * keep for price in self._price]
+        self._groups: list[tuple[list[bool], int]] = []
+        for place in {place.name: place for place in own if place.most is not None}.values():
+            self._groups.append(([other.name == place.name for other in own], place.most or 0))
+        for group, most in limits:
+            for name in sorted({group(place) for place in own}):
+                self._groups.append(([group(other) == name for other in own], most))
+        self._known: dict[Counts, float] = {}
 
-    def short(self, plan: Mapping[Key, int]) -> float:
-        sign = tuple(sorted((key, count) for key, count in plan.items() if count))
-        found = self._known.get(sign)
-        if found is None:
-            options, places = self.options, self.places
-            found = shortage(
-                ((places[key[0]].region, count, min(1.0, options[key].missing * count**CROWD)) for key, count in sign),
-                self.joint,
-                self.target,
-            )
-            self._known[sign] = found
-        return found
+    def counts(self, plan: Mapping[Key, int]) -> Counts:
+        """As a tuple, without what is no option."""
+        return tuple(plan.get(key, 0) for key in self.keys)
 
-    def price(self, plan: Mapping[Key, int]) -> float:
-        """USD per hour, with what has to be launched."""
-        held, options = self.held, self.options
-        total = 0.0
-        for key, count in plan.items():
-            option = options[key]
-            total += count * option.price
-            have = held.get(key, 0)
-            if count > have:
-                total += (count - have) * option.extra
-            total -= self.keep * option.price * min(count, have)
+    def wanted(self, counts: Counts) -> Wanted:
+        return {key: count for key, count in zip(self.keys, counts, strict=True) if count}
+
+    def short(self, plan: Counts) -> float:
+        """Share of the time below the target."""
+        regions, missing = self._regions, self._missing
+        return shortage(
+            [
+                (regions[index], count, min(1.0, missing[index] * count**CROWD))
+                for index, count in enumerate(plan)
+                if count
+            ],
+            self.joint,
+            self.target,
+        )
+
+    def cost(self, plan: Counts) -> float:
+        """USD per hour: the price, that of what has to be launched, and what the time below the target counts."""
+        found = self._known.get(plan)
+        if found is not None:
+            return found
+        total, number = 0.0, 0
+        for index, count in enumerate(plan):
+            if count:
+                number += count
+                have = self._held[index]
+                total += count * self._price[index]
+                if count > have:
+                    total += (count - have) * self._extra[index] - have * self._kept[index]
+                else:
+                    total -= count * self._kept[index]
+        lacking = max(0, self.target - number) if self.total is None else abs(self.total - number)
+        total += self.worth * (self.short(plan) + lacking)
+        self._known[plan] = total
         return total
 
-    def cost(self, plan: Mapping[Key, int]) -> float:
-        count = sum(plan.values())
-        lacking = max(0, self.target - count)
-        if self.total is not None:
-            lacking = abs(self.total - count)
-        return self.price(plan) + self.worth * (self.short(plan) + lacking)
-
-    def fits(self, plan: Mapping[Key, int], key: Key, more: int) -> bool:
+    def fits(self, plan: Counts, index: int, more: int) -> bool:
         """Whether so many more of it are within what the zone, the place and the spreading limits allow."""
-        if plan.get(key, 0) + more > self.options[key].most:
+        if plan[index] + more > self._most[index]:
             return False
-        place = self.places[key[0]]
-        if place.most is not None and more + sum(c for k, c in plan.items() if k[0] == place.name) > place.most:
-            return False
-        for group, most in self.limits:
-            name = group(place)
-            if more + sum(count for other, count in plan.items() if group(self.places[other[0]]) == name) > most:
+        for members, most in self._groups:
+            if members[index] and more + sum(count for count, one in zip(plan, members, strict=True) if one) > most:
                 return False
         return True
 
-    def best(self, starts: Iterable[Wanted]) -> Wanted:
-        """The best plan that is found from these."""
-        ends = [self.descend(start) for start in starts]
-        return min(ends, key=lambda plan: (round(self.cost(plan), 9), sorted(plan.items())))
+    def add(self, plan: Counts, index: int, more: int) -> Counts:
+        return (*plan[:index], plan[index] + more, *plan[index + 1 :])
 
-    def descend(self, start: Wanted) -> Wanted:
+    def best(self, starts: Iterable[Counts]) -> Counts:
+        """The best plan that is found from these."""
+        return min((self.descend(start) for start in starts), key=lambda plan: (round(self.cost(plan), 9), plan))
+
+    def descend(self, plan: Counts) -> Counts:
         """The end of the steepest way down."""
-        plan = {key: count for key, count in start.items() if count}
         cost = self.cost(plan)
         for _ in range(64):
-            found: Wanted | None = None
+            found: Counts | None = None
             for trial in self._next(plan):
                 price = self.cost(trial)
                 if price < cost - 1e-9:
                     cost, found = price, trial
             if found is None:
                 break
-            plan = {key: count for key, count in found.items() if count}
+            plan = found
         return plan
 
-    def _next(self, plan: Wanted) -> Iterable[Wanted]:
-        sizes = {1, max(1, self.target - sum(plan.values())), self.target}
-        for key in self.options:
+    def grow(self, plan: Counts, allowed: Iterable[int]) -> Counts:
+        """The end of the steepest way down that only adds, of these."""
+        indices = list(allowed)
+        cost = self.cost(plan)
+        while True:
+            found: Counts | None = None
+            for index in indices:
+                for size in range(1, self.target + 1):
+                    if self.fits(plan, index, size):
+                        trial = self.add(plan, index, size)
+                        price = self.cost(trial)
+                        if price < cost - 1e-9:
+                            cost, found = price, trial
+            if found is None:
+                return plan
+            plan = found
+
+    def _next(self, plan: Counts) -> Iterable[Counts]:
+        sizes = {1, max(1, self.target - sum(plan)), self.target}
+        every = range(len(plan))
+        for index in every:
             for size in sizes:
-                if self.fits(plan, key, size):
-                    yield {**plan, key: plan.get(key, 0) + size}
-        for key, count in plan.items():
-            for size in {1, count}:
-                less = {**plan, key: count - size}
-                if size == count:
-                    del less[key]
+                if self.fits(plan, index, size):
+                    yield self.add(plan, index, size)
+        for index in every:
+            count = plan[index]
+            for size in {1, count} if count else ():
+                less = self.add(plan, index, -size)
                 yield less
-                for other in self.options:
-                    if other != key and self.fits(less, other, size):
-                        yield {**less, other: less.get(other, 0) + size}
+                for other in every:
+                    if other != index and self.fits(less, other, size):
+                        yield self.add(less, other, size)

@@ -44,6 +44,12 @@ BOUND: Final = 2.5
 """Of the logarithm of that factor: between 1/12 and 12."""
 
 
+FULL: Final = 3600.0
+FULL_MOST: Final = 86400.0
+"""Seconds for which no more is asked of a zone than it held when it refused more; doubles with each refusal."""
+MANY: Final = 10**6
+
+
 @dataclass(frozen=True, slots=True)
 class Cool:
     """refused: times in a row. until: left alone up to then; None: open."""
@@ -56,20 +62,34 @@ class Cool:
 
 
 @dataclass(frozen=True, slots=True)
+class Full:
+    """held: when it refused more than that, so it gives no more; None: not known. refused: in a row. until: as long
+    nothing more is asked of it."""
+
+    held: int | None = None
+    refused: int = 0
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A zone's. lost, expected: losses, and those to be expected while it was held; fading. since: it gives without a
-    loss; None: not held. bad: when it was last known to give less than asked. full: held when it last refused more."""
+    loss; None: not held. bad: when it was last known to give nothing more, and nothing was held."""
 
     lost: float = 0.0
     expected: float = 0.0
     since: float | None = None
     bad: float | None = None
-    full: int | None = None
+    full: Full = Full()
     spot: Cool = Cool()
     on_demand: Cool = Cool()
 
     def cool(self, market: str) -> Cool:
         return self.spot if market == "spot" else self.on_demand
+
+    def most(self, now: float) -> int:
+        """So many at most are asked of it now."""
+        return MANY if self.full.held is None or now >= self.full.until else self.full.held
 
     def rate(self, now: float, ahead: float = 0.0) -> float:
         """Losses per hour, `ahead` hours from now, of what is held or would be launched now."""
@@ -106,7 +126,8 @@ class Memory:
         zones = {
             name: {
                 "lost": record.lost, "expected": record.expected, "since": record.since, "bad": record.bad,
-                "full": record.full, "spot": [record.spot.refused, record.spot.until],
+                "full": [record.full.held, record.full.refused, record.full.until],
+                "spot": [record.spot.refused, record.spot.until],
                 "onDemand": [record.on_demand.refused, record.on_demand.until],
             }
             for name, record in self.zones.items()
@@ -125,7 +146,7 @@ class Memory:
                 raise ValueError(f"version = {body['version']!r}: must be 1")
             zones = {
                 name: Record(
-                    one["lost"], one["expected"], one["since"], one["bad"], one["full"],
+                    one["lost"], one["expected"], one["since"], one["bad"], Full(*one["full"]),
                     Cool(*one["spot"]), Cool(*one["onDemand"]),
                 )
                 for name, one in body["zones"].items()
@@ -165,7 +186,7 @@ def remember(memory: Memory, seen: Observed, places: Mapping[str, Place], rules:
             continue
         if result.given >= result.asked:
             one = zones[result.zone]
-            full = None if one.full is not None and held[result.zone] > one.full else one.full
+            full = Full() if one.full.held is not None and held[result.zone] > one.full.held else one.full
             zones[result.zone] = (
                 replace(one, spot=Cool(), full=full) if result.market == "spot" else replace(one, on_demand=Cool())
             )
@@ -190,7 +211,10 @@ def _refused(record: Record, market: str, now: float, rules: Rules, kind: Error,
         return replace(record, on_demand=cool)
     if kind != "capacity":
         return replace(record, spot=cool)
-    return replace(record, spot=cool, bad=now if not held else record.bad, full=held)
+    if not held:
+        return replace(record, spot=cool, bad=now)
+    again = record.full.refused if record.full.held is not None and held <= record.full.held else 0
+    return replace(record, full=Full(held, again + 1, now + min(FULL_MOST, FULL * 2.0 ** min(again, 30))))
 
 
 def _pressure(memory: Memory, now: float, first: float, rules: Rules) -> float:
