@@ -62,12 +62,13 @@ class Logs(pulumi.ComponentResource):
             name=scope.name("nodes"),
             project=scope.account,
             description=f"Logs of nodes of {scope.stack}",
-            destination=pulumi.Output.concat("logging.googleapis.com/", bucket.id),
+            # By name and not by the resource's id: known in every preview, also when the next `up` takes the bucket up.
+            destination=f"logging.googleapis.com/projects/{scope.account}/locations/{scope.region}/buckets/{scope.name('nodes')}",
             filter=entries(scope.stack),
             # To a bucket of its own project a sink needs no identity.
             # https://docs.cloud.google.com/logging/docs/export/configure_export_v2#dest-auth
             unique_writer_identity=True,
-            opts=child,
+            opts=ResourceOptions(parent=self, depends_on=[bucket]),
         )
         exclusion = gcp.logging.ProjectExclusion(
             f"{name}-nodes",
