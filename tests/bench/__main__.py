@@ -1,5 +1,5 @@
 """`make bench`: what a region costs on the sandbox, on each cloud, and against a flat program of the same resources on
-one of them; DNS; the gate, the copy of weights and the boots of a node; as JSON.
+one of them; DNS; the gate, the copy of weights and the boots of a node; rehearsals; as JSON.
 
 `python -m tests.bench NAME ...` runs some of it, `--list` says what there is. Progress goes to stderr, the figures to
 stdout and to `--out`, after every measurement, so that one that is broken off has told what it knew. What this machine
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clouds import DISTRIBUTIONS
-from tests.bench import boot, budget, gate, regions, resolver, staging, weights_store
+from tests.bench import boot, budget, capacity, gate, regions, resolver, staging, weights_store
 from tests.bench.plugin import start_seconds
 from tests.bench.surroundings import machine, preferred
 from tests.boot import needs
@@ -72,6 +72,7 @@ BENCHES = {
     "dns": Bench("failover budget and resolver", lambda _: budget.measure() | resolver.measure()),
     "gate": Bench("latency of the readiness gate beside a busy engine; drain to 503", _gate),
     "staging": Bench("the copy of weights against dd of the same disk", _staging, weights_store.lacks),
+    "rehearsal": Bench("plays of 14 days of 13 zones by policy, and the bound", capacity.measure),
     "container": Bench(
         "boot to ready as a container, notice to 503", _boots("nspawn"), lambda: needs.lacks("nspawn") or None
     ),
