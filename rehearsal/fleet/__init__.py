@@ -8,10 +8,9 @@ fleet.region("aws-us-east-1").spot.minimum                      # 2
 fleet.origin("aws-us-east-1.spot.minimum")                      # URN and property that say so
 """
 
+from rehearsal.fleet.alarms import Alarm, AlarmFallback
 from rehearsal.fleet.load import load, load_exports, load_plans, load_sandbox, load_stack_files
 from rehearsal.fleet.model import (
-    Alarm,
-    AlarmFallback,
     Balancer,
     Fleet,
     FunctionFallback,

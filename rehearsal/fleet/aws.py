@@ -7,21 +7,8 @@ from typing import Any, Final
 
 from infra.fallback import Expression, Step
 from rehearsal.fleet import common
-from rehearsal.fleet.model import (
-    Alarm,
-    AlarmFallback,
-    Balancer,
-    Choice,
-    Hook,
-    Market,
-    Metric,
-    Pool,
-    Region,
-    Signal,
-    SimplePolicy,
-    StepPolicy,
-    alarm_rule,
-)
+from rehearsal.fleet.alarms import Alarm, AlarmFallback, Metric, SimplePolicy, StepPolicy, alarm_rule
+from rehearsal.fleet.model import Balancer, Choice, Hook, Market, Pool, Region, Signal
 from rehearsal.fleet.resources import Reader, Resource, Stack
 
 GROUP: Final = "aws:autoscaling/group:Group"

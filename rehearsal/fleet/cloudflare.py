@@ -68,7 +68,25 @@ def _configured(
     let_in = _let_in(stack, config, endpoints)
     built = plan.build(let_in, endpoints)
     found = services("cloudflare", config.zone.name, built)
-    return {one.name: one.tiers for one in found}, {one.name: one.fallback for one in found}
+    # Where members are, their own pools say.
+    near = {}
+    for pool in stack.of_type(POOL):
+        if len(names := [*_weights(stack, pool)]) == 1 and (place := _at(pool)):
+            near[names[0]] = place
+    tiers = {one.name: tuple(_placed(tier, near) for tier in one.tiers) for one in found}
+    return tiers, {one.name: one.fallback for one in found}
+
+
+def _placed(tier: Tier, near: Mapping[str, str]) -> Tier:
+    if tier.choice != "latency":
+        return tier
+    return replace(tier, places=tuple(replace(place, latency_region=near.get(place.member)) for place in tier.places))
+
+
+def _at(pool: Resource) -> str | None:
+    """A pool's coordinates; None where its members are apart."""
+    latitude, longitude = (pool.known(axis) for axis in ("latitude", "longitude"))
+    return None if latitude is None or longitude is None else coordinates(float(latitude), float(longitude))
 
 
 def _let_in(stack: Stack, config: GlobalStack, endpoints: Mapping[str, Endpoint]) -> GlobalStack:
@@ -110,13 +128,9 @@ def _service(
     shares = one.known("randomSteering.poolWeights")
     degraded = _degraded(stack, name, config)
 
-    def at(key: str) -> str | None:
-        latitude, longitude = (pools[key].known(axis) for axis in ("latitude", "longitude"))
-        return None if latitude is None or longitude is None else coordinates(float(latitude), float(longitude))
-
     tiers = cloudflare_tiers(
         reader.text("steering", "steeringPolicy", default="off"), order, last, dict(shares or {}),
-        lambda key: _weights(stack, pools[key]), at, degraded,
+        lambda key: _weights(stack, pools[key]), lambda key: _at(pools[key]), degraded,
     )  # fmt: skip
     for rank, tier in enumerate(tiers):
         for place in tier.places:

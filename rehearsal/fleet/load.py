@@ -86,13 +86,12 @@ def load_stack_files(folder: Path, names: Sequence[str] | None = None, world_sta
             raise SpillwayError(
                 f"{folder}: {name}: no such region stack{did_you_mean(name, loaded)}; there are {known}"
             )
-    chosen_regions = {name: loaded[name] for name in (names or loaded)}
-    if not chosen_regions:
+    if not loaded:
         raise SpillwayError(f"{folder}: holds no region stack; expected Pulumi.<cloud>-<region>.yaml")
     notes: Notes = {}
     found = {
         name: files.region(config, display_name(folder / f"Pulumi.{name}.yaml"), notes)
-        for name, config in chosen_regions.items()
+        for name, config in loaded.items()
     }
     worlds = [stack_of(path) for path in sorted(folder.glob("Pulumi.global*.yaml")) if is_global(stack_of(path))]
     chosen = _chosen(worlds, world_stack)
@@ -100,7 +99,8 @@ def load_stack_files(folder: Path, names: Sequence[str] | None = None, world_sta
     if chosen is not None:
         path = folder / f"Pulumi.{chosen}.yaml"
         over = world_files.world(load_global(path), chosen, display_name(path), found, notes)
-    return Fleet(_sorted(found), over, "stack-files", notes)
+    taken = {name: region for name, region in found.items() if not names or name in names}
+    return Fleet(_sorted(taken), over, "stack-files", notes)
 
 
 def _chosen(names: list[str], wanted: str | None) -> str | None:

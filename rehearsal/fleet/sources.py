@@ -88,7 +88,10 @@ def plan(path: Path) -> Stack:
     name = _stack_name(found, file)
     if not states and data.get("changeSummary", {}).get("same"):
         raise SpillwayError(f"{file}: steps: leaves out what stays the same; preview with --show-sames")
-    return Stack(name, "plan", file, tuple(found), _outputs(states.values()), _config(data, name, file))
+    config = _config(data, name, file)
+    # Outputs in a plan are those of before; the configuration is that of the plan.
+    outputs = _outputs(states.values()) if config is None else {}
+    return Stack(name, "plan", file, tuple(found), outputs, config)
 
 
 def _config(data: Mapping[str, Any], name: str, file: str) -> Mapping[str, Any] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from rehearsal.fleet import common
-from rehearsal.fleet.model import Alarm, Balancer, Hook, Metric, NoFallback, Pool, Region, SimplePolicy
+from rehearsal.fleet.alarms import Alarm, Metric, SimplePolicy
+from rehearsal.fleet.model import Balancer, Hook, NoFallback, Pool, Region
 from rehearsal.fleet.resources import Reader, Stack
 
 GROUP: Final = "tencentcloud:As/scalingGroup:ScalingGroup"

@@ -110,13 +110,29 @@ def services(provider: str, zone: str, built: GlobalPlan) -> tuple[Service, ...]
     for service in sorted(built.services, key=lambda service: service.name):
         if made is not None:
             found.append(_cloudflare(service, made))
+            continue
+        if provider == "traffic-manager" and service.name == zone:
+            tiers: tuple[Tier, ...] = (_apex(service, zone, built),)
         else:
-            tiers = tuple(_tier(tier, provider, service.name == zone) for tier in service.tiers)
-            found.append(Service(service.name, service.policy, service.residency, tiers))
+            tiers = tuple(_tier(tier, provider) for tier in service.tiers)
+        found.append(Service(service.name, service.policy, service.residency, tiers))
     return tuple(found)
 
 
-def _tier(tier: plan.Tier, provider: str, apex: bool) -> Tier:
+def _apex(service: ServicePlan, zone: str, built: GlobalPlan) -> Tier:
+    """The one flat profile that Traffic Manager has for the zone's own name, address by address."""
+    profile = next(one for one in traffic_profiles.profiles("", zone, built) if one.label == service.name)
+    latency = profile.method == "Performance"
+    rows: dict[str, Place] = {}
+    for branch in profile.branches:
+        name = branch.name.removesuffix(f"-{branch.target}")
+        before = rows[name].weight if name in rows else 0.0
+        weight = before + float(branch.weight or 1)
+        rows[name] = Place(name, weight, branch.location if latency else None, branch.enabled)
+    return Tier("latency" if latency else "weighted", False, settled(rows.values()))
+
+
+def _tier(tier: plan.Tier, provider: str) -> Tier:
     azure = provider == "traffic-manager"
     latency = tier.choice == "latency"
     rows = []
