@@ -8,10 +8,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 CODE := $(wildcard spillway infra images sandbox cost observability rehearsal tests)
 
-.PHONY: help setup demo test test-boot test-vllm lint format typecheck bench clean distclean
+.PHONY: help setup demo test test-boot test-vllm lint format typecheck bench bench-capacity clean distclean
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Virtual environment from uv.lock and the Pulumi engine; instant when nothing changed
 	@tools/setup.sh
@@ -42,6 +42,9 @@ typecheck: setup ## mypy, strict
 
 bench: setup ## Time and memory of regions, DNS, the gate, the copy of weights and boots, as ratios and JSON (one: python -m tests.bench NAME)
 	@$(BIN)/python -m tests.bench
+
+bench-capacity: setup ## Where to hold GPUs: every policy on recorded spot capacity; a table and docs/benchmarks/capacity.{json,html}
+	@$(BIN)/python -m rehearsal.capacity
 
 clean: ## Remove what builds, tests and stand-in clouds left (their deployments are gone then)
 	@rm -rf .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build/function dist *.egg-info

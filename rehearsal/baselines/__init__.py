@@ -14,7 +14,7 @@ Make = Callable[[Setting, int], Policy]
 
 BASELINES: Final[dict[str, Make]] = {
     "on-demand": lambda setting, seed: OnDemand(setting),
-    "even-spread": lambda setting, seed: EvenSpread(setting),
+    "even-spread": lambda setting, seed: EvenSpread(setting, seed),
     "round-robin": lambda setting, seed: RoundRobin(setting, 0),
     "round-robin+1": lambda setting, seed: RoundRobin(setting, 1),
     "spothedge": lambda setting, seed: SpotHedge(setting, 0, seed),
@@ -24,5 +24,5 @@ BASELINES: Final[dict[str, Make]] = {
     "cheapest-first+1": lambda setting, seed: CheapestFirst(setting, 1),
 }
 """Name -> policy for a setting and a seed. +E: with E spot instances beyond the target."""
-RANDOM: Final = frozenset(("spothedge", "spothedge+1", "spothedge+2"))
+RANDOM: Final = frozenset(("even-spread", "spothedge", "spothedge+1", "spothedge+2"))
 """Those whose result depends on the seed."""

@@ -5,18 +5,23 @@ The two baselines of SkyServe (EuroSys '25), section 5.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 from rehearsal.model import Decision, Launch, Setting, View
 
 
 class EvenSpread:
-    """As many in each zone as in every other, or one more; what is missing is asked for there again."""
+    """As many in each zone as in every other, or one more; what is missing is asked for there again.
 
-    def __init__(self, setting: Setting) -> None:
+    Which zones have one more is drawn by lot: in the order of their names it would say more of the names.
+    """
+
+    def __init__(self, setting: Setting, seed: int) -> None:
         zones = [zone.name for zone in setting.zones]
         each, more = divmod(setting.target, len(zones))
-        self.shares = {zone: each + (index < more) for index, zone in enumerate(zones)}
+        one_more = set(random.Random(seed).sample(zones, more))
+        self.shares = {zone: each + (zone in one_more) for zone in zones}
         self.tick = setting.tick
 
     def decide(self, view: View) -> Decision:

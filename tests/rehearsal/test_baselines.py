@@ -135,11 +135,13 @@ def test_cheapest_first_starts_over_with_less_than_two_good_zones_however_few_th
 
 
 def test_even_spread_never_leaves_a_zone_and_never_goes_on_demand() -> None:
-    policy = EvenSpread(task(6))
-    first = policy.decide(shown(0.0, [], 6))
-    assert launched(first) == {"a": 2, "b": 2, "c": 1, "d": 1}
-    own = [held(0, "b"), held(1, "b"), held(2, "c"), held(3, "d")]
-    again = policy.decide(shown(30.0, own, 6, outcomes=(refusal("a", 2),)))
+    first = EvenSpread(task(6), 1).decide(shown(0.0, [], 6))
+    assert sorted(launched(first).values()) == [1, 1, 2, 2]
+    chosen = {zone for seed in range(40) for zone in launched(EvenSpread(task(1), seed).decide(shown(0.0, [], 1)))}
+    assert chosen == set(ZONES), "which zones have one more is no matter of their names"
+    policy = EvenSpread(task(8), 1)
+    own = [held(index, zone) for index, zone in enumerate("bbccdd")]
+    again = policy.decide(shown(30.0, own, 8, outcomes=(refusal("a", 2),)))
     assert launched(again) == {"a": 2}
     assert again.wake == 60.0
 

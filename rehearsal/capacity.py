@@ -1,0 +1,193 @@
+"""`make bench-capacity`: every policy on the recorded half, at every size, boot and set of zones that is compared.
+
+Prints a table for each setting and writes one JSON and one HTML file. `--n`, `--boot` and `--zones` choose a part, and
+`--from FILE` writes the page again from figures that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rehearsal import capacity_page, data, policies, prices
+from rehearsal.benchmark import LEGEND, Compared, Task, Window, as_json, chosen_zones, concluded, one_run, table
+from rehearsal.measures import Run
+from rehearsal.model import Setting
+from rehearsal.progress import Bar
+from spillway.errors import SpillwayError
+
+TRACE: Final = "gcp-h100-2025-10"
+PRICES: Final = "gcp-h100-2025-10-23"
+ZONE_SETS: Final = {
+    "all-13": "*",
+    "us-8": "us-*",
+    "us-central1": "us-central1-*",
+    "hard-3": "us-west1-*,europe-west3-c",
+}
+"""The sets of zones by name. hard-3: together they give less than three more than half of the time."""
+SIZES: Final = (1, 3, 8)
+BOOTS: Final = (120.0, 300.0, 600.0, 1200.0)
+TICK: Final = 60.0
+OBJECTIVES: Final = ("keeper@0.98", "keeper@0.99", "keeper", "keeper@0.998", "keeper@0.999")
+"""What the curve of the keeper is drawn through; without a number it is 0.995."""
+LEVERS: Final = tuple(f"keeper-{lever.replace('_', '-')}" for lever in policies.LEVERS)
+ABLATED: Final = ("all-13", 3, 600.0)
+"""The setting in which each lever is taken away."""
+OUT: Final = Path("docs/benchmarks")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One setting of the grid."""
+
+    zones: str
+    n: int
+    boot: float
+
+    def task(self, tick: float, seeds: int, keeper: bool) -> Task:
+        """keeper: whether it takes part, with its curve and, in one setting, without each lever."""
+        whole = data.trace(TRACE)
+        trace = whole.only(chosen_zones(whole, ZONE_SETS[self.zones]))
+        setting = Setting(self.n, self.boot, tick, prices.priced(trace.zones, data.price_list(PRICES)))
+        names = [name for name in policies.DEFAULT if not policies.is_keeper(name)]
+        if keeper:
+            names += [*OBJECTIVES, *(LEVERS if (self.zones, self.n, self.boot) == ABLATED else ())]
+        return Task(trace, setting, tuple(names), seeds=seeds)
+
+    def __str__(self) -> str:
+        return f"{self.zones}, N = {self.n}, boot {self.boot:g} s"
+
+
+def verdict(compared: Mapping[str, Mapping[str, Any]], name: str = policies.KEEPER) -> dict[str, list[str]]:
+    """Of baselines, by their own figures. dominated_by: as available and as cheap, and one of the two better.
+
+    cheaper_and_as_available: reach at least its availability for less. beaten: reach no more for more.
+    """
+    mine = compared[name]
+    found: dict[str, list[str]] = {"dominated_by": [], "cheaper_and_as_available": [], "beaten": []}
+    for other, theirs in compared.items():
+        if policies.is_keeper(other):
+            continue
+        better = (theirs["availability"] - mine["availability"], mine["cost"] - theirs["cost"])
+        if min(better) >= 0 and max(better) > 0:
+            found["dominated_by"].append(other)
+        if better[0] >= 0 and better[1] > 0:
+            found["cheaper_and_as_available"].append(other)
+        if max(better) <= 0 and min(better) < 0:
+            found["beaten"].append(other)
+    return found
+
+
+def _play(work: tuple[int, Task, tuple[str, int, Window]]) -> tuple[int, Run]:
+    index, task, job = work
+    return index, one_run(task, job)
+
+
+def everything(cases: Sequence[Case], tick: float, seeds: int, keeper: bool, jobs: int) -> list[dict[str, Any]]:
+    """Figures of each case, printed as soon as it is done. The result does not depend on the number of processes."""
+    tasks = [case.task(tick, seeds, keeper) for case in cases]
+    work = [(index, task, job) for index, task in enumerate(tasks) for job in task.jobs]
+    left = [len(task.jobs) for task in tasks]
+    runs: list[list[Run]] = [[] for _ in tasks]
+    found = []
+    with Bar("plays", len(work)) as bar, ProcessPoolExecutor(jobs) as pool:
+        for index, one in pool.map(_play, work) if jobs > 1 else map(_play, work):
+            runs[index].append(one)
+            left[index] -= 1
+            if not left[index]:
+                compared = concluded(tasks[index], runs[index])
+                runs[index] = []
+                found.append(_told(cases[index], tasks[index], compared))
+                _print([f"# {cases[index]}", *table(compared), ""])
+            bar.step(f"{cases[index]}: {one.policy}")
+    return found
+
+
+def _told(case: Case, task: Task, compared: Compared) -> dict[str, Any]:
+    told = as_json(task, {}, compared)
+    found = {"zones": case.zones, "n": case.n, "boot": case.boot, "policies": told["policies"], "bound": told["bound"]}
+    by_name = {one["policy"]: one for one in found["policies"]}
+    return found | ({"keeper": verdict(by_name)} if policies.KEEPER in by_name else {})
+
+
+def document(cases: Sequence[dict[str, Any]], tick: float, seeds: int) -> dict[str, Any]:
+    """The whole file: what it was measured on, then the cases."""
+    trace, listed, known = data.trace(TRACE), data.price_list(PRICES), data.manifest()["traces"][TRACE]
+    return {
+        "trace": {"name": TRACE, "sha256": trace.sha256, "source": known.source, "recorded": known.date,
+                  "shows": known.shows, "shows_not": known.shows_not, "synthetic": trace.synthetic},
+        "prices": {"name": PRICES, "machine": listed.machine, "per": listed.per, "observed": list(listed.observed)},
+        "tick": tick,
+        "seeds": seeds,
+        "zone_sets": {name: chosen_zones(trace, pattern) for name, pattern in ZONE_SETS.items()},
+        "legend": " ".join(LEGEND),
+        "cases": list(cases),
+    }  # fmt: skip
+
+
+def _print(lines: Sequence[str]) -> None:
+    print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 1: what was asked for is not there."""
+    made = argparse.ArgumentParser(
+        prog="python -m rehearsal.capacity", description=(__doc__ or "").partition("\n\n")[0]
+    )
+    made.add_argument("--n", type=int, nargs="+", choices=SIZES, default=SIZES)
+    made.add_argument("--boot", type=float, nargs="+", choices=BOOTS, default=BOOTS)
+    made.add_argument("--zones", nargs="+", choices=tuple(ZONE_SETS), default=tuple(ZONE_SETS))
+    made.add_argument("--seeds", type=int, default=5, help="plays of policies by chance (default: 5)")
+    made.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all processors)")
+    made.add_argument("--without-keeper", action="store_true", help="the published policies alone")
+    made.add_argument("--from", type=Path, dest="source", metavar="FILE", help="only write the page, from its JSON")
+    made.add_argument("--out", type=Path, default=OUT, help=f"folder of capacity.json and .html (default: {OUT})")
+    options = made.parse_args(arguments)
+    try:
+        if options.source:
+            whole = json.loads(options.source.read_text())
+        else:
+            cases = [Case(zones, n, boot) for zones in options.zones for n in options.n for boot in options.boot]
+            found = everything(cases, TICK, max(1, options.seeds), not options.without_keeper, max(1, options.jobs))
+            whole = document(found, TICK, options.seeds)
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "capacity.json").write_text(json.dumps(whole, indent=1) + "\n")
+        (options.out / "capacity.html").write_text(capacity_page.page(whole))
+    except SpillwayError as error:
+        print("\n".join(error.lines), file=sys.stderr)  # noqa: T201
+        return error.CODE
+    except (OSError, ValueError, KeyError) as error:
+        print(f"{options.source or options.out}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _print([*LEGEND, "", *conclusion(whole["cases"]), f"{options.out}/capacity.json, {options.out}/capacity.html"])
+    return 0
+
+
+def conclusion(cases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What of the aims holds, a line for each setting that misses one, and how many there are."""
+    judged = [case for case in cases if "keeper" in case]
+    if not judged:
+        return []
+    lines = []
+    for case in judged:
+        name = f"{case['zones']}, N = {case['n']}, boot {case['boot']:g} s"
+        if by := case["keeper"]["dominated_by"]:
+            lines.append(f"{name}: the keeper is dominated by {', '.join(by)}")
+    dominated = len(lines)
+    return [
+        *lines,
+        f"the keeper is dominated by no published policy in {len(judged) - dominated} of {len(judged)} settings",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
