@@ -278,7 +278,7 @@ LEGEND: Final = (
     "availability: share of the time with N ready; none: with nothing ready; below, none: the longest time of each;",
     "missing: instance-hours a day below N; cost, spot, demand, bound: shares of all on demand; launch, lost:",
     "instances a day; bound: least cost of a plan that knows the trace, at the same availability; regret: cost over",
-    "bound, at least the true one; [95 % interval over windows, or over days]; s: of a play",
+    "bound, at least the true one; [95 % interval over windows, or over days]; s: of CPU, a play",
 )
 
 

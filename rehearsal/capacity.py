@@ -127,6 +127,7 @@ def document(cases: Sequence[dict[str, Any]], tick: float, seeds: int) -> dict[s
         "tick": tick,
         "seeds": seeds,
         "zone_sets": {name: chosen_zones(trace, pattern) for name, pattern in ZONE_SETS.items()},
+        "settings": len(ZONE_SETS) * len(SIZES) * len(BOOTS),
         "legend": " ".join(LEGEND),
         "cases": list(cases),
     }  # fmt: skip
@@ -134,6 +135,26 @@ def document(cases: Sequence[dict[str, Any]], tick: float, seeds: int) -> dict[s
 
 def _print(lines: Sequence[str]) -> None:
     print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """A document and its page. Raises SpillwayError."""
+    try:
+        whole: dict[str, Any] = json.loads(path.read_text())
+        return whole, capacity_page.page(whole)
+    except OSError as error:
+        raise SpillwayError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SpillwayError(f"{path}: is no file of figures that this command wrote") from None
+
+
+def _write(folder: Path, figures: str, page: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "capacity.json").write_text(figures)
+        (folder / "capacity.html").write_text(page)
+    except OSError as error:
+        raise SpillwayError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,20 +173,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = made.parse_args(arguments)
     try:
         if options.source:
-            whole = json.loads(options.source.read_text())
+            whole, page = _read(options.source)
         else:
             cases = [Case(zones, n, boot) for zones in options.zones for n in options.n for boot in options.boot]
             found = everything(cases, TICK, max(1, options.seeds), not options.without_keeper, max(1, options.jobs))
             whole = document(found, TICK, options.seeds)
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "capacity.json").write_text(json.dumps(whole, indent=1) + "\n")
-        (options.out / "capacity.html").write_text(capacity_page.page(whole))
+            page = capacity_page.page(whole)
+        _write(options.out, json.dumps(whole, indent=1) + "\n", page)
     except SpillwayError as error:
         print("\n".join(error.lines), file=sys.stderr)  # noqa: T201
         return error.CODE
-    except (OSError, ValueError, KeyError) as error:
-        print(f"{options.source or options.out}: {error}", file=sys.stderr)  # noqa: T201
-        return 1
     except KeyboardInterrupt:
         return 130
     _print([*LEGEND, "", *conclusion(whole["cases"]), f"{options.out}/capacity.json, {options.out}/capacity.html"])

@@ -24,7 +24,7 @@ FAMILIES: Final = {
 STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#667;--line:#d8dce2;--paper:#fff}
 @media (prefers-color-scheme:dark){:root{--ink:#e6e8eb;--soft:#9aa3ad;--line:#3a4048;--paper:#16191d}}
-body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;max-width:1000px;
+body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;max-width:1240px;
 padding:1.5rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2.2rem 0 .4rem}h3{font-size:1rem;margin:.2rem 0}
 p{max-width:46rem}.soft{color:var(--soft)}nav a{margin-right:.9rem}
@@ -52,7 +52,8 @@ def page(whole: Mapping[str, Any]) -> str:
         f"<p>{escape(trace['shows'])} Recorded {escape(trace['recorded'])}; "
         f'<a href="{escape(trace["source"])}">source</a>, sha256 {escape(trace["sha256"][:12])}. '
         f"Prices of {escape(', '.join(prices['observed']))} ({escape(prices['machine'])} / {prices['per']}). "
-        f"A look every {whole['tick']:g} s; policies by chance are the mean of {whole['seeds']} plays.</p>",
+        f"A look every {whole['tick']:g} s; policies by chance are the mean of {whole['seeds']} plays. "
+        f"{len(cases)} of {whole['settings']} settings are on this page.</p>",
         f"<p class=soft><strong>Not shown by it:</strong> {escape(trace['shows_not'])}</p>",
         f"<p class=soft>{escape(whole['legend'])}.</p>",
         f"<nav>{links}</nav>{_legend()}",
@@ -141,7 +142,7 @@ def _legend() -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     heads = (
         "policy", "availability %", "95 %", "none %", "below N, s", "none, s", "missing, h/d", "cost", "95 %", "spot",
-        "on demand", "launches/d", "lost/d", "bound", "regret %", "play, s",
+        "on demand", "launches/d", "lost/d", "bound", "regret %", "CPU s",
     )  # fmt: skip
     lines = []
     for one in rows:

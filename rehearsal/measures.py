@@ -32,7 +32,7 @@ class Block:
 class Run:
     """One play. availability: share of the time with the target ready; zero: with none. longest_below, longest_zero:
     seconds. missing: instance-seconds below the target. all_on_demand: USD of the target in the cheapest zone. seconds:
-    that the play took. blocks: its days."""
+    of CPU that the play took. blocks: its days."""
 
     policy: str
     seed: int
@@ -63,9 +63,9 @@ def all_on_demand(setting: Setting, begin: float, end: float) -> float:
 def run(trace: Trace, setting: Setting, faults: Faults, policy: str, seed: int, window: tuple[float, float]) -> Run:
     """Plays one policy against a trace that is already cut to its window."""
     made = policies.make(policy, setting, seed)
-    began = time.perf_counter()
+    began = time.process_time()
     played = play(trace, made, setting, faults)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     target = setting.target
     blocks = []
     for day in range(max(1, round(played.end / DAY))):
@@ -102,7 +102,7 @@ class Summary:
     """All plays of a policy. Costs are shares of all on demand; *_low, *_high: 95 % intervals, None with too few parts.
 
     missing: instance-hours a day below the target. bound: least cost of a plan that knew the trace, at the availability
-    of each play. regret: (cost - bound) / bound, at least the true one. *_day: instances. seconds: of a play.
+    of each play. regret: (cost - bound) / bound, at least the true one. *_day: instances. seconds: of CPU, a play.
     """
 
     policy: str

@@ -36,7 +36,8 @@ def is_random(name: str) -> bool:
 
 
 def is_keeper(name: str) -> bool:
-    return name not in BASELINES
+    """Whether it is the keeper, as it is or with other rules."""
+    return name.startswith(KEEPER)
 
 
 def make(name: str, setting: Setting, seed: int) -> Policy:
