@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final, Literal
 
+from infra import catalog
 from infra.dns.checkers import CheckSettings
 from infra.fallback import Rule
 from infra.function.load import LoadRule
@@ -194,6 +195,17 @@ class Region:
     def pools(self) -> tuple[Pool, ...]:
         """Every group, spot first."""
         return (*((self.spot,) if self.spot else ()), self.on_demand, *self.blocks)
+
+    def launches(self, pool: Pool) -> tuple[tuple[str, str], ...]:
+        """(machine type, zone) that a launch into a pool may be, by types and zones in the pool's order: each type only
+        in the zones that the catalog knows to offer it, in all of them where nobody told. A pool that is told no zone
+        launches in the region as a whole, which then stands for the zone."""
+        found = []
+        for machine in pool.types:
+            offered = catalog.zones(machine, self.region)
+            zones = pool.zones or (self.region,)
+            found += [(machine, zone) for zone in zones if not pool.zones or not offered or zone in offered]
+        return tuple(found)
 
     @property
     def price_keys(self) -> tuple[PriceKey, ...]:

@@ -69,13 +69,21 @@ def plan(path: Path) -> Stack:
     """One `pulumi preview --json --show-sames`: the stack as it would be. Raises SpillwayError, one line."""
     data, file = document(path), str(path)
     steps = data.get("steps")
-    if not is_plan(data) or not isinstance(steps, list) or not steps:
+    summary = data.get("changeSummary") or {}
+    if summary.get("same") and not steps:
+        steps = []  # all of it is left out, which is told below
+    elif not is_plan(data) or not isinstance(steps, list) or not steps:
         raise SpillwayError(f"{file}: steps: missing; expected the output of `pulumi preview --json --show-sames`")
     told = [d for d in data.get("diagnostics") or () if isinstance(d, dict) and d.get("severity") == "error"]
     if told:
         raise SpillwayError(
             f"{file}: is the plan of a preview that failed: {' '.join(str(told[0].get('message')).split())}"
         )
+    left_out = (summary.get("same") or 0) - sum(
+        1 for step in steps if isinstance(step, dict) and step.get("op") == "same"
+    )
+    if left_out > 0:
+        raise SpillwayError(f"{file}: steps: {left_out} that stay the same are left out; preview with --show-sames")
     states: dict[str, dict[str, Any]] = {}
     for step in steps:
         if not isinstance(step, dict) or "op" not in step:
@@ -86,8 +94,6 @@ def plan(path: Path) -> Stack:
         states[row["urn"]] = row
     found = [_resource(row, ("inputs", "outputs")) for row in states.values()]
     name = _stack_name(found, file)
-    if not states and data.get("changeSummary", {}).get("same"):
-        raise SpillwayError(f"{file}: steps: leaves out what stays the same; preview with --show-sames")
     config = _config(data, name, file)
     # Outputs in a plan are those of before; the configuration is that of the plan.
     outputs = _outputs(states.values()) if config is None else {}

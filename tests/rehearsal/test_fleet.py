@@ -203,6 +203,15 @@ def test_a_region_without_spot_falls_back_from_nothing() -> None:
     assert (region.target, region.floor, region.pools) == (1, 1, (region.on_demand,))
 
 
+def test_a_type_is_launched_in_the_zones_that_offer_it() -> None:
+    region = exported().region("gcp-us-central1")
+    assert region.spot is not None
+    zones = [zone for machine, zone in region.launches(region.spot) if machine == "a2-ultragpu-8g"]
+    assert zones == ["us-central1-a", "us-central1-c"]
+    azure = exported().region("azure-eastus")
+    assert azure.launches(azure.on_demand) == (("Standard_ND96asr_v4", "eastus"),)
+
+
 def test_prices_are_looked_up_by_provider_region_machine_and_market() -> None:
     keys = exported().region("gcp-us-central1").price_keys
     assert PriceKey("gcp", "us-central1", "a3-highgpu-8g", "spot") in keys
