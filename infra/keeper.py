@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from infra.keeper_plan import Counts, Option, Search, Wanted
-from infra.keeper_record import Memory, joint_share, remember, serving
+from infra.keeper_record import MANY, Memory, joint_share, remember, serving
 from infra.keeper_words import (
     HOUR,
     Error,
@@ -49,7 +49,8 @@ __all__ = [
 
 MATURE: Final = 4.0
 """Hours after which a zone is reckoned as one that stays: by then the rate of losses is a tenth of the first hour's."""
-WORTH: Final = 1.5
+WORTH: Final = 1.0
+"""Times the price of a spare: a spare that halves a shortage of twice what is allowed is just worth its price."""
 STAY: Final = 12.0
 """Hours over which a launch's own cost (its boot, in which another serves) is spread at most: as long as a held GPU
 instance lives on average, at 6 to 9 preemptions a day among 3 to 4."""
@@ -115,7 +116,7 @@ class _Look:
         known = {zone: price for zone, price in seen.on_demand.items() if zone in keeper.places}
         self.cheapest = min(known.values(), default=max(seen.spot.values(), default=1.0))
         spare = sorted(seen.spot.values())[len(seen.spot) // 2] if seen.spot else self.cheapest
-        self.worth = WORTH * min(spare, self.cheapest) / rules.allowed * math.exp(memory.pressure)
+        self.worth = WORTH * max(min(spare, self.cheapest), 1e-9) / rules.allowed * math.exp(memory.pressure)
         self.aims: dict[Key, Option] = {}
         self.true: dict[Key, Option] = {}
         mean = sum(seen.spot.values()) / max(1, len(seen.spot))
@@ -124,10 +125,14 @@ class _Look:
                 self._spot(zone, seen.spot[zone] if rules.levers.price_cap else mean)
         open_ones = [zone for zone in known if not memory.zone(zone).on_demand.closed(now)]
         first = min(open_ones, key=lambda zone: (known[zone], zone), default=None)
-        for zone in {zone for zone, market in self.have if market == "on-demand"} | ({first} if first else set()):
+        # One zone's on-demand is as good as another's, unless no more may lie in one.
+        self.open = (
+            sorted(open_ones, key=lambda zone: (known[zone], zone)) if keeper.limits else [first] if first else []
+        )
+        for zone in sorted({zone for zone, market in self.have if market == "on-demand"} | set(self.open)):
             key: Key = (zone, "on-demand")
             price = known.get(zone, self.cheapest)
-            most = 10**6 if zone == first else self.have[key]
+            most = MANY if zone in self.open else self.have[key]
             self.aims[key] = Option(price, 0.0, price * rules.boot / HOUR / STAY, most)
             self.true[key] = Option(price, 0.0, price * rules.boot / HOUR / STAY, most)
         self._narrow()
@@ -172,7 +177,7 @@ class _Look:
         if not levers.floor:
             options = {key: option for key, option in options.items() if key[1] == "spot"} or options
         search = self._search(options, None if levers.spares else self.rules.target + 1)
-        starts = [search.counts(self.have)]
+        starts = [search.within(search.counts(self.have))]
         if levers.moves:
             starts += self._starts(search)
         return search.wanted(search.best(starts))
@@ -188,7 +193,8 @@ class _Look:
             order[key] = regions[region]
             regions[region] += 1
         none = (0,) * len(search.keys)
-        plans = {search.add(none, search.at[key], target) for key in search.keys if key[1] == "on-demand"}
+        bought = [search.at[key] for key in search.keys if key[1] == "on-demand"]
+        plans = {search.within(search.add(none, index, target)) for index in bought}
         for ranked in (spot, sorted(spot, key=lambda key: order[key])):
             for each in range(1, target + 1):
                 plan = none
@@ -229,7 +235,7 @@ class _Look:
     # --- the steps ------------------------------------------------------------------------------------------------
 
     def step(self) -> Step:
-        rules, seen = self.rules, self.seen
+        seen = self.seen
         aim = self.aim()
         plan = self.cover(aim)
         true = self._search(self.true)
@@ -242,14 +248,29 @@ class _Look:
                 part = "aim" if aim.get(key, 0) > self.have[key] else "cover"
                 why = f"{part}: {told.price:.2f} USD/h, short {told.short:.2%} at {self.worth:.0f} USD/h"
                 launch.append(Order(key[0], key[1], more, why))
-        coming = sum(self.have.values()) + sum(order.count for order in launch)
-        spare = [key for key in self.true if key[1] == "on-demand" and self.true[key].most >= 10**6]
-        if coming < rules.target and spare:
-            launch.append(Order(*spare[0], rules.target - coming, "no zone gives spot now"))
+        launch += self._missing(launch, true)
         end = self._ends(plan)
         gone = [number for number, _ in end]
         after = replace(self.memory, serving=serving(seen.held, gone))
-        return Step(tuple(launch), tuple(end), self._wake(plan, bool(launch)), told, after)
+        return Step(tuple(launch), tuple(end), self._wake(plan), told, after)
+
+    def _missing(self, launch: Sequence[Order], search: Search) -> list[Order]:
+        """On-demand for what the plan leaves open: spot that is not to be had, in zones that are left alone."""
+        counts = list(search.counts(self.have))
+        for order in launch:
+            counts[search.at[order.zone, order.market]] += order.count
+        lacking = self.rules.target - sum(counts)
+        more: list[Order] = []
+        for zone in self.open:
+            index = search.at[zone, "on-demand"]
+            count = lacking
+            while count > 0 and not search.fits(tuple(counts), index, count):
+                count -= 1
+            if count > 0:
+                counts[index] += count
+                lacking -= count
+                more.append(Order(zone, "on-demand", count, "no zone gives spot now"))
+        return more
 
     def _ends(self, plan: Wanted) -> list[tuple[int, str]]:
         """What is beyond the plan: what boots at once, what serves when the rest is worth more without it."""
@@ -284,7 +305,7 @@ class _Look:
                 if sum(less.values()) < self.rules.target:
                     continue
                 price = search.cost(search.counts(less))
-                # `serves` is held, so each costs its price less what it is preferred by.
+                # All of it is held: each costs its price less what it is preferred by.
                 if price < cost and (best is None or price < best[0]):
                     best = (price, group)
             if best is None:
@@ -293,9 +314,11 @@ class _Look:
                 over.remove(one)
                 serves[one.zone, one.market] -= 1
                 gone.append((one.id, "others serve for less"))
+        if sum(serves.values()) >= self.rules.target:
+            gone += [(one.id, "the zone is not used any more") for one in strange]
         return gone
 
-    def _wake(self, plan: Wanted, waiting: bool) -> float:
+    def _wake(self, plan: Wanted) -> float:
         """Seconds until something may be decided otherwise: a zone opens that may be of use, or the young is older."""
         now, rules = self.seen.now, self.rules
         waits = [LOOK]

@@ -163,6 +163,19 @@ class Search:
                 return False
         return True
 
+    def within(self, plan: Counts) -> Counts:
+        """The plan without what is beyond the limits; the dearest goes first."""
+        order = sorted(range(len(plan)), key=lambda index: (-self._price[index], index))
+        left = [min(count, most) for count, most in zip(plan, self._most, strict=True)]
+        for members, most in self._groups:
+            beyond = sum(count for count, one in zip(left, members, strict=True) if one) - most
+            for index in order:
+                if members[index] and beyond > 0:
+                    less = min(left[index], beyond)
+                    left[index] -= less
+                    beyond -= less
+        return tuple(left)
+
     def add(self, plan: Counts, index: int, more: int) -> Counts:
         return (*plan[:index], plan[index] + more, *plan[index + 1 :])
 

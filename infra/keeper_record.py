@@ -177,7 +177,7 @@ def remember(memory: Memory, seen: Observed, places: Mapping[str, Place], rules:
         zones[name] = replace(
             record, lost=record.lost * fade + bool(lost[name]), expected=expected, since=since, bad=bad
         )
-    joint, recent = _joint(memory, seen, places, rules, zones, fade)
+    joint, recent = _joint(memory, seen, places, rules, fade)
     for name in lost:
         if name in zones:
             zones[name] = _refused(zones[name], "spot", now, rules, "capacity", held[name])
@@ -230,10 +230,11 @@ def _pressure(memory: Memory, now: float, first: float, rules: Rules) -> float:
 
 
 def _joint(
-    memory: Memory, seen: Observed, places: Mapping[str, Place], rules: Rules, zones: Mapping[str, Record], fade: float
+    memory: Memory, seen: Observed, places: Mapping[str, Place], rules: Rules, fade: float
 ) -> tuple[dict[str, tuple[float, float]], tuple[tuple[float, str], ...]]:
     """Losses that took a neighbour of the region along within the span, beyond those that chance would have."""
     now = seen.now
+    before_now = now if memory.at is None else memory.at
     recent = tuple(entry for entry in memory.recent if now - entry[0] <= rules.span * HOUR)
     joint = {region: (many * fade, alone * fade) for region, (many, alone) in memory.joint.items()}
     used = {one.zone for one in seen.held if one.market == "spot"} | set(seen.lost)
@@ -244,7 +245,7 @@ def _joint(
         before = {other for _, other in recent}
         near = [other for other in (used | before) - {zone} if other in places and places[other].region == region]
         if near:
-            chance = 1.0 - math.exp(-sum(zones[other].rate(now, rules.span) for other in near) * rules.span)
+            chance = 1.0 - math.exp(-sum(memory.zone(other).rate(before_now) for other in near) * rules.span)
             along = any(other in before or other in seen.lost for other in near)
             many, alone = joint.get(region, (0.0, 0.0))
             weight = 1.0 - min(1.0, chance) if along else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.keeper import Held, Keeper, Memory, Observed, Place, Result, Rules, Step
-from rehearsal.model import Decision, Launch, Setting, View
+from rehearsal.model import Decision, Launch, Loss, Setting, View
 
 
 class Keeping:
@@ -18,24 +18,37 @@ class Keeping:
         self.last: Step | None = None
         self.due = 0.0
         self._before: object = None
+        self._noticed: list[Loss] = []
+        """Losses that are not acted on before the end, where the lever is off."""
 
     def decide(self, view: View) -> Decision:
         # An earlier wish to be woken may come due after a later look: nothing to decide then.
         now = (view.instances, view.spot, view.on_demand)
         if view.now < self.due and now == self._before and not view.outcomes and not view.losses:
             return Decision()
+        held = [Held(one.id, one.zone, one.market, one.launched, one.ready) for one in view.instances]
+        losses = list(view.losses)
+        rules = self.keeper.rules
+        if not rules.levers.notice:
+            self._noticed += [loss for loss in losses if loss.notice]
+            over = [loss for loss in self._noticed if view.now >= loss.at + rules.notice]
+            losses = [loss for loss in losses if not loss.notice] + over
+            self._noticed = [loss for loss in self._noticed if loss not in over]
+            held += [Held(loss.id, loss.zone, "spot", loss.at - loss.age, True) for loss in self._noticed]
         seen = Observed(
             view.now,
-            tuple(Held(one.id, one.zone, one.market, one.launched, one.ready) for one in view.instances),
+            tuple(held),
             tuple(Result(one.zone, one.market, one.asked, one.given, one.error) for one in view.outcomes),
-            tuple(loss.zone for loss in view.losses),
+            tuple(loss.zone for loss in losses),
             view.spot,
             view.on_demand,
         )
         step = self.last = self.keeper.step(self.memory, seen)
         self.memory = step.memory
-        gone = {number for number, _ in step.end}
-        self.due = view.now + step.look
+        ghosts = {loss.id for loss in self._noticed}
+        ends = [(number, why) for number, why in step.end if number not in ghosts]
+        gone = {number for number, _ in ends}
+        self.due = min([view.now + step.look, *(loss.at + rules.notice for loss in self._noticed)])
         self._before = (tuple(one for one in view.instances if one.id not in gone), view.spot, view.on_demand)
         launch = [Launch(order.zone, order.market, order.count, order.why) for order in step.launch]
-        return Decision(launch, list(step.end), wake=self.due)
+        return Decision(launch, ends, wake=self.due)
