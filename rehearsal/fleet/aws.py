@@ -246,8 +246,8 @@ def _alarm(stack: Stack, one: Resource, policy: Resource, reader: Reader) -> Ala
 
 
 def _metric(reader: Reader, key: str) -> Metric:
-    dimensions: Any = reader.resource.known(f"{key}.metric.dimensions") or {}
-    of = next((name for name in ("AutoScalingGroupName", "pool") if name in dimensions), "AutoScalingGroupName")
+    pooled = reader.resource.get(f"{key}.metric.dimensions.pool") is not None
+    of = "pool" if pooled else "AutoScalingGroupName"
     return Metric(
         id=reader.text("id", f"{key}.id"),
         namespace=reader.text("namespace", f"{key}.metric.namespace"),
@@ -272,8 +272,8 @@ def _policy(reader: Reader) -> StepPolicy | SimplePolicy:
     steps = []
     for number in range(reader.items("stepAdjustments")):
         key = f"stepAdjustments[{number}]"
-        low, high = (reader.resource.known(f"{key}.metricInterval{side}Bound") for side in ("Lower", "Upper"))
-        steps.append(Step(reader.whole("steps", f"{key}.scalingAdjustment", -(10**6)), _bound(low), _bound(high)))
+        low, high = (_bound(reader, f"{key}.metricInterval{side}Bound") for side in ("Lower", "Upper"))
+        steps.append(Step(reader.whole("steps", f"{key}.scalingAdjustment", -(10**6)), low, high))
     reader.note("steps", "stepAdjustments")
     return StepPolicy(
         pool=reader.text("pool", "autoscalingGroupName"),
@@ -284,8 +284,9 @@ def _policy(reader: Reader) -> StepPolicy | SimplePolicy:
     )
 
 
-def _bound(value: Any) -> str | None:
-    return None if value is None or value == "" else f"{float(value):g}"
+def _bound(reader: Reader, key: str) -> str | None:
+    """A step's bound as `infra.fallback.Step` has it; None where it is open."""
+    return None if reader.resource.known(key) is None else f"{reader.number('steps', key):g}"
 
 
 def _signal(load: tuple[Alarm, ...]) -> Signal:

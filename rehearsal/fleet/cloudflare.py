@@ -66,7 +66,10 @@ def _configured(
             # Residency decides who is in a tier, and the pools of this very plan show who was let in.
             endpoints[name] = Endpoint(None, probed.addresses, probed.port, probed.path, "", None, regions()[0], "")
     let_in = _let_in(stack, config, endpoints)
-    built = plan.build(let_in, endpoints)
+    try:
+        built = plan.build(let_in, endpoints)
+    except plan.PlanError as error:
+        stack.refuse(f"{stack.name}: pools", str(error))
     found = services("cloudflare", config.zone.name, built)
     # Where members are, their own pools say.
     near = {}
@@ -93,7 +96,9 @@ def _let_in(stack: Stack, config: GlobalStack, endpoints: Mapping[str, Endpoint]
     """The configuration with each service's members said by name, as the pools that its load balancer was made of."""
     found = []
     for service in config.services:
-        balancer = next(one for one in stack.of_type(SERVICE) if one.known("name") == service.name)
+        balancer = next((one for one in stack.of_type(SERVICE) if one.known("name") == service.name), None)
+        if balancer is None:
+            stack.refuse(f"{stack.name}: service {service.name}", f"there is no {SERVICE} of this name")
         urns = {*balancer.refers.get("defaultPools", ()), *balancer.refers.get("fallbackPool", ())}
         pools = [one for one in stack.of_type(POOL) if one.urn in urns]
         names = {name for one in pools for name in _weights(stack, one)}
@@ -150,7 +155,9 @@ def _degraded(stack: Stack, service: str, config: GlobalStack | None) -> frozens
     told = stack.outputs.get("services")
     row = told.get(service) if isinstance(told, Mapping) else None
     tiers = row.get("tiers") if isinstance(row, Mapping) else None
-    if not isinstance(tiers, list) or not all(isinstance(tier, list) for tier in tiers):
+    if not isinstance(tiers, list) or not all(
+        isinstance(tier, list) and all(isinstance(name, str) for name in tier) for tier in tiers
+    ):
         stack.refuse(
             f"{stack.name}: outputs.services.{service}.tiers", "missing; bring the stack up with this version first"
         )

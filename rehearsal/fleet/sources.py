@@ -69,24 +69,24 @@ def plan(path: Path) -> Stack:
     """One `pulumi preview --json --show-sames`: the stack as it would be. Raises SpillwayError, one line."""
     data, file = document(path), str(path)
     steps = data.get("steps")
-    summary = data.get("changeSummary") or {}
+    summary = _map(data, "changeSummary", file)
     if summary.get("same") and not steps:
         steps = []  # all of it is left out, which is told below
     elif not is_plan(data) or not isinstance(steps, list) or not steps:
         raise SpillwayError(f"{file}: steps: missing; expected the output of `pulumi preview --json --show-sames`")
-    told = [d for d in data.get("diagnostics") or () if isinstance(d, dict) and d.get("severity") == "error"]
+    told = [d for d in _list(data, "diagnostics") if isinstance(d, dict) and d.get("severity") == "error"]
     if told:
         raise SpillwayError(
             f"{file}: is the plan of a preview that failed: {' '.join(str(told[0].get('message')).split())}"
         )
-    left_out = (summary.get("same") or 0) - sum(
-        1 for step in steps if isinstance(step, dict) and step.get("op") == "same"
-    )
+    told_same = sum(isinstance(step, dict) and step.get("op") == "same" for step in steps)
+    same = summary.get("same")
+    left_out = same - told_same if isinstance(same, int) else 0
     if left_out > 0:
         raise SpillwayError(f"{file}: steps: {left_out} that stay the same are left out; preview with --show-sames")
     states: dict[str, dict[str, Any]] = {}
     for step in steps:
-        if not isinstance(step, dict) or "op" not in step:
+        if not isinstance(step, dict) or not isinstance(step.get("op"), str):
             raise SpillwayError(f"{file}: steps: expected maps with op and newState")
         if step["op"] in GONE:
             continue
@@ -100,8 +100,20 @@ def plan(path: Path) -> Stack:
     return Stack(name, "plan", file, tuple(found), outputs, config)
 
 
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    found = data.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _map(data: Mapping[str, Any], key: str, file: str) -> Mapping[str, Any]:
+    found = data.get(key) or {}
+    if not isinstance(found, dict):
+        raise SpillwayError(f"{file}: {key}: expected a map")
+    return found
+
+
 def _config(data: Mapping[str, Any], name: str, file: str) -> Mapping[str, Any] | None:
-    text = (data.get("config") or {}).get(GLOBAL_KEY if is_global(name) else REGION_KEY)
+    text = _map(data, "config", file).get(GLOBAL_KEY if is_global(name) else REGION_KEY)
     if text is None or text == HIDDEN:
         return None
     try:
@@ -114,17 +126,25 @@ def _config(data: Mapping[str, Any], name: str, file: str) -> Mapping[str, Any] 
 def _state(row: Any, file: str) -> dict[str, Any]:
     if not isinstance(row, dict) or not isinstance(row.get("urn"), str) or not isinstance(row.get("type"), str):
         raise SpillwayError(f"{file}: a resource without urn and type; expected states as the engine writes them")
+    for key in ("inputs", "outputs", "propertyDependencies"):
+        if not isinstance(row.get(key) or {}, dict):
+            raise SpillwayError(f"{file}: {row['urn'].rsplit('::', 1)[-1]}: {key}: expected a map")
+    for key, urns in (row.get("propertyDependencies") or {}).items():
+        if not isinstance(urns or [], list):
+            name = row["urn"].rsplit("::", 1)[-1]
+            raise SpillwayError(f"{file}: {name}: propertyDependencies.{key}: expected a list of URNs")
     return row
 
 
 def _resource(row: Mapping[str, Any], order: tuple[str, ...]) -> Resource:
     layers = {kind: row.get(kind) or {} for kind in ("inputs", "outputs")}
+    refers = row.get("propertyDependencies") or {}
     return Resource(
         row["urn"],
         row["type"],
         str(row.get("id") or ""),
         tuple(layers[kind] for kind in order),
-        {key: tuple(urns or ()) for key, urns in (row.get("propertyDependencies") or {}).items()},
+        {key: tuple(map(str, urns or ())) for key, urns in refers.items()},
         layers["inputs"],
     )
 

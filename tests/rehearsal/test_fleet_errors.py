@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from rehearsal.fleet import load, load_exports, load_plans, load_sandbox, load_stack_files
 from rehearsal.fleet.resources import SECRET_KEY, UNKNOWN
 from spillway.errors import SpillwayError
-from tests.rehearsal.record_fleet import RECORDED
+from tests.rehearsal.record_fleet import GLOBALS, RECORDED
 
 Change = Callable[[dict[str, Any]], None]
 SECRET = {SECRET_KEY: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:hidden"}
@@ -44,6 +47,15 @@ def line(read: Callable[[], object]) -> str:
     assert len(caught.value.lines) == 1, caught.value.lines
     assert "\n" not in caught.value.lines[0]
     return caught.value.lines[0]
+
+
+def faults(read: Callable[[], object]) -> tuple[str, ...]:
+    """The lines of an error, none when there is none."""
+    try:
+        read()
+    except SpillwayError as error:
+        return error.lines
+    return ()
 
 
 def export_line(folder: Path, stack: str, change: Change) -> str:
@@ -213,7 +225,7 @@ def test_a_plan_without_what_stays_the_same(tmp_path: Path) -> None:
     for steps in ([], [{"op": "update", "urn": "u", "newState": {"urn": "u", "type": "t"}}]):
         path = tmp_path / "plan.json"
         path.write_text(json.dumps({"steps": steps, "changeSummary": {"same": 98, "update": 1}}))
-        assert line(lambda path=path: load([path])) == (
+        assert line(partial(load, [path])) == (
             f"{path}: steps: 98 that stay the same are left out; preview with --show-sames"
         )
 
@@ -221,8 +233,8 @@ def test_a_plan_without_what_stays_the_same(tmp_path: Path) -> None:
 def test_a_plan_of_the_global_stack_needs_its_regions(tmp_path: Path) -> None:
     files = [RECORDED / f"{stack}.plan.json" for stack in ("aws-us-east-1", "global")]
     assert line(lambda: load_plans(files)) == (
-        f"{files[1]}: global: member azure-eastus: a plan does not say where azure-eastus is; give that stack's plan or "
-        "export as well"
+        f"{files[1]}: global: member azure-eastus: a plan does not say where azure-eastus is; give that stack's plan "
+        "or export as well"
     )
 
 
@@ -274,3 +286,39 @@ def test_probes_that_are_not_alike(tmp_path: Path) -> None:
     told = line(lambda: load_exports([region, path]))
     assert "requestInterval" in told
     assert "probes and answers are alike" in told
+
+
+# What a file may hold instead of any value in it.
+ODD: list[Any] = [
+    None, "", "x", "1", -1, 0, 1.5, 10**30, "inf", "nan", True, [], {}, [None], [1], [{}], [[]], {"a": 1}, UNKNOWN,
+    SECRET, "[secret]",
+]  # fmt: skip
+SERVING = ("aws-us-east-1", "azure-eastus", "gcp-us-central1")
+STACKS = (*SERVING, "tencent-ap-guangzhou", *GLOBALS)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, below in steps:
+        yield (*path, step)
+        yield from places(below, (*path, step))
+
+
+@pytest.mark.parametrize("kind", ["export", "plan"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_whatever_stands_in_a_file_it_is_read_or_told_in_plain_lines(tmp_path: Path, stack: str, kind: str) -> None:
+    whole = json.loads((RECORDED / f"{stack}.{kind}.json").read_text())
+    chance = random.Random(f"{stack} {kind}")
+    every = list(places(whole))
+    path = tmp_path / f"{stack}.json"
+    around = [RECORDED / f"{region}.{kind}.json" for region in SERVING if stack in GLOBALS]
+    for _ in range(30):
+        *way, last = chance.choice(every)
+        data = copy.deepcopy(whole)
+        place = data
+        for step in way:
+            place = place[step]
+        place[last] = chance.choice(ODD)
+        path.write_text(json.dumps(data))
+        told = faults(partial(load, [*around, path]))
+        assert not any("\n" in one for one in told), (way, last)

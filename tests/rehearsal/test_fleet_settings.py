@@ -10,7 +10,7 @@ import pytest
 from infra import outputs
 from infra.config import AwsRegion
 from infra.fallback import Rule
-from rehearsal.fleet import AlarmFallback, FunctionFallback, Region, files, regions
+from rehearsal.fleet import AlarmFallback, FunctionFallback, NoFallback, Region, files, regions
 from rehearsal.fleet.resources import Notes, Resource, Stack
 from tests.support import azure_components, gcp_region, tencent
 from tests.support.registered import registered
@@ -40,8 +40,8 @@ def written(config: Any) -> tuple[Region, Notes]:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"fallback.dryRun": True, "scaling.signal": "cpu", "pools.target": 3, "pools.floor": 1, "node.noticeSeconds": 60,
-         "node.drainSeconds": 30, "fallback.bootMinutes": 27, "pools.max": 4},
+        {"fallback.dryRun": True, "scaling.signal": "cpu", "pools.target": 3, "pools.floor": 1,
+         "node.noticeSeconds": 60, "node.drainSeconds": 30, "fallback.bootMinutes": 27, "pools.max": 4},
         {"pools.reservations": {"capacityBlocks": [BLOCK]}, "scaling.signal": "none"},
         {"pools.floor": 2, "pools.max": 2, "scaling.signal": "queue"},
     ],
@@ -91,6 +91,7 @@ def test_on_azure_the_notice_is_the_clouds() -> None:
 def test_on_tencent_cloud_the_size_may_follow_the_cpu() -> None:
     region, _ = written(tencent.config({"scaling.signal": "cpu"}))
     assert region.signal == "cpu"
+    assert isinstance(region.fallback, NoFallback)
     assert [(alarm.key, alarm.period_seconds * alarm.periods) for alarm in region.fallback.load] == [
         ("load-out", 300), ("load-in", 1800),
     ]  # fmt: skip
