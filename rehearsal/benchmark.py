@@ -184,11 +184,14 @@ def task_of(options: argparse.Namespace) -> tuple[Task, dict[str, Any]]:
     trace = whole.only(chosen_zones(whole, options.zones))
     zones: tuple[Zone, ...]
     if options.prices:
+        machine, per = options.machine, options.per
         known = data.known(whole.sha256)
-        per = options.per or (known.per if known else None)
-        if known and known.prices:
-            per = options.per or data.manifest()["prices"][known.prices].per
-        listed = prices.price_list(options.prices, options.machine, per)
+        if known and known.prices:  # what goes with a trace that is known, as far as nothing else is said
+            usual = data.manifest()["prices"][known.prices]
+            if machine is None and usual.machine in prices.machines(options.prices):
+                machine = usual.machine
+            per = usual.per if per is None and machine == usual.machine else per
+        listed = prices.price_list(options.prices, machine, per)
         series = prices.read_series(options.series, trace) if options.series else None
         zones = prices.priced(trace.zones, listed, series)
         told = {"list": listed.name, "machine": listed.machine, "per": listed.per, "observed": list(listed.observed)}

@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 430, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 38
 NINES: Final = (0.5, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
 """Availabilities with a line; the axis is -log10(1 - availability), from 50 % to 99.99 %."""
-COSTS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
+COSTS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 FAMILIES: Final = {
     "on-demand": ("on demand", "#5c6370", "square"),
     "even-spread": ("EvenSpread", "#9467bd", "triangle"),

@@ -105,7 +105,7 @@ class Launch:
 class Decision:
     """end: ids of instances that are given up, before anything is launched.
 
-    wake: when to be asked even if nothing happens; None: only when something does.
+    wake: when to be asked even if nothing happens; None: only when something does. A later decision takes no wish back.
     """
 
     launch: Sequence[Launch] = ()

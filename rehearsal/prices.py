@@ -83,6 +83,11 @@ def price_list(path: Path, machine: str | None = None, per: int | None = None) -
     return PriceList(path.stem, usd, machine, share, providers, tuple(sorted(observed)))
 
 
+def machines(path: Path) -> list[str]:
+    """The machines that a list has prices of. Raises SpillwayError."""
+    return sorted({row["instance_type"] for _, row in _rows(path, COLUMNS)})
+
+
 def priced(zones: Iterable[str], prices: PriceList, series: Mapping[Key, Series] | None = None) -> tuple[Zone, ...]:
     """The zones with the prices of their regions, or of their own where a series has them. Raises SpillwayError."""
     found = []

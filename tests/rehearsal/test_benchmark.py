@@ -54,6 +54,19 @@ def test_the_whole_trace_as_json_names_what_it_was_measured_on(capsys: pytest.Ca
     assert list(costs) == sorted(costs)
 
 
+def test_a_list_of_many_machines_is_read_for_the_one_of_a_trace_that_is_known(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    many = data.manifest()["prices"]["list-prices"].path
+    options = ["--policy", "on-demand", "--tick", "600", "--jobs", "1", "--zones", "us-east4-a"]
+    found = told(capsys, "--trace", str(TRACE), "--prices", str(many), *options)
+    assert (found["prices"]["machine"], found["prices"]["per"]) == ("a3-highgpu-8g", 8)
+    changed = tmp_path / "other.csv"
+    changed.write_text(TRACE.read_text() + "2025-10-11T09:10:00Z" + ",1" * 13 + "\n")
+    assert benchmark.main(["--trace", str(changed), "--prices", str(many), *options]) == 1
+    assert "machines; say which" in capsys.readouterr().err
+
+
 def test_windows_are_plays_of_their_own_with_intervals_for_the_regret_too(capsys: pytest.CaptureFixture[str]) -> None:
     options = [*HERE, "--policy", "spothedge+1", "--windows", "4x12h", "--seeds", "2", "--seed", "7", "--tick", "600"]
     found = told(capsys, *options)
