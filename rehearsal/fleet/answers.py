@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.dns.checkers import CheckSettings
@@ -30,7 +30,7 @@ class Answers:
     """tiers: by service. fallbacks: members that answer when nobody is healthy, by service. members: by name.
 
     check: without the number of addresses. check_keys: field -> resource and property. places: service, number of the
-    tier and member -> resource and property of the weight.
+    tier and member -> resource and property of the weight. fallback_keys: service -> resource and property.
     """
 
     tiers: Mapping[str, tuple[Tier, ...]]
@@ -39,15 +39,23 @@ class Answers:
     check: CheckSettings
     check_keys: Mapping[str, tuple[Resource, str]]
     places: Mapping[tuple[str, int, str], tuple[Resource, str]]
+    fallback_keys: Mapping[str, tuple[Resource, str]] = field(default_factory=dict)
 
     def sources(self, services: tuple[Service, ...], members: tuple[Member, ...]) -> Iterator[Source]:
         """Where every figure of tiers and members stands."""
         for number, member in enumerate(members):
             probed = self.members[member.name]
-            for field, key in probed.keys.items():
-                yield f"members[{number}].{field}", probed.resource, key
+            yield f"members[{number}].name", probed.resource, "name"
+            yield f"members[{number}].at", probed.resource, probed.keys["addresses"]
+            for told, key in probed.keys.items():
+                yield f"members[{number}].{told}", probed.resource, key
         for number, service in enumerate(services):
+            if service.name in self.fallback_keys:
+                yield f"services[{number}].fallback", *self.fallback_keys[service.name]
             for rank, tier in enumerate(service.tiers):
+                first = self.places.get((service.name, rank, tier.places[0].member))
+                if first is not None:
+                    yield f"services[{number}].tiers[{rank}]", *first
                 for spot, place in enumerate(tier.places):
                     found = self.places.get((service.name, rank, place.member))
                     if found is not None:

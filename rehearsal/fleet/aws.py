@@ -131,6 +131,9 @@ def _pool(stack: Stack, group: Reader, market: Market) -> Pool:
     if not subnets:
         group.fault("vpcZoneIdentifiers", "subnets of this stack")
     zones = {group.at("", one).text("zones", "availabilityZone") for one in subnets}
+    group.note("zones", "vpcZoneIdentifiers")
+    if market != "capacity-block":
+        group.note("types", f"{_MIX}.launchTemplate.overrides")
     minimum = group.whole("minimum", "minSize")
     # What the program asks for; the property that the cloud fills is the size that it has now.
     wanted = group.resource.inputs.get("desiredCapacity")

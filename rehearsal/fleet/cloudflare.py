@@ -42,7 +42,8 @@ def read(stack: Stack, config: GlobalStack | None) -> Answers:
         for name, one in balancers.items():
             tiers[name], fallbacks[name] = _service(stack, one, name, config, places)
     check, keys = _check(stack, list(balancers.values()))
-    return Answers(tiers, fallbacks, members, check, keys, places)
+    last = {} if unknown else {name: (one, "fallbackPool") for name, one in balancers.items()}
+    return Answers(tiers, fallbacks, members, check, keys, places, last)
 
 
 def _unknown(balancer: Resource) -> bool:

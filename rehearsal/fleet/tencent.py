@@ -45,6 +45,7 @@ def region(stack: Stack, top: Reader) -> Region:
     if not subnets:
         group.fault("subnetIds", "subnets of this stack")
     zones = {group.at("", one).text("zones", "availabilityZone") for one in subnets}
+    group.note("zones", "subnetIds")
     size = group.resource.known("instanceCount")
     group.note("size", "instanceCount")
     wanted = group.resource.inputs.get("desiredCapacity")

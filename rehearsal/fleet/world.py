@@ -93,11 +93,11 @@ def world(stack: Stack, regions: Mapping[str, Region], notes: Notes) -> World:
         _member(told, name, probed, name not in in_use, regions, notes, number)
         for number, (name, probed) in enumerate(sorted(reader.members.items()))
     )
+    _assumed(notes, stack)
     for path, resource, key in reader.sources(services, members):
         notes[f"{stack.name}.{path}"] = Origin(resource.urn, key)
     for name, (resource, key) in reader.check_keys.items():
         notes[f"{stack.name}.check.{name}"] = Origin(resource.urn, key)
-    _assumed(notes, stack)
     check = replace(reader.check, addresses=max(member.addresses for member in members))
     if provider == "cloudflare":
         check = replace(check, plan=_plan(told, notes))
@@ -119,6 +119,8 @@ def _any(stack: Stack) -> Resource:
 
 def _assumed(notes: Notes, stack: Stack) -> None:
     where = f"stack {stack.name}"
+    notes[f"{stack.name}.check.provider"] = Origin(where, assumed="the one whose records there are")
+    notes[f"{stack.name}.check"] = Origin(where, assumed="without meaning for this provider, or its default")
     notes[f"{stack.name}.check.addresses"] = Origin(where, assumed="the most that any member has")
     why = "a probe that is answered at all takes a few round trips"
     notes[f"{stack.name}.check.answer_seconds"] = Origin(where, assumed=why)
@@ -173,6 +175,13 @@ def _services(
             policy, residency = wanted[0].policy, wanted[0].residency
             for field in ("policy", "residency"):
                 notes[f"{path}.{field}"] = told.where(f"services ({name}).{field}")
+        notes[f"{path}.name"] = told.where("services")
+        notes[f"{path}.tiers"] = told.where(f"services.{name}.tiers" if told.by_outputs else "services and members")
+        notes[f"{path}.fallback"] = (
+            told.where("services and members")
+            if fallbacks.get(name)
+            else Origin(f"stack {told.stack.name}", assumed="nobody is told; then all members count as healthy")
+        )
         found.append(Service(name, policy, residency, tiers[name], fallbacks.get(name, ())))
     return tuple(found)
 
