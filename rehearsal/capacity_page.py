@@ -31,7 +31,9 @@ p{max-width:46rem}.soft{color:var(--soft)}nav a{margin-right:.9rem}
 table{border-collapse:collapse;font-size:12.5px;font-variant-numeric:tabular-nums;width:100%}
 th,td{padding:.12rem .4rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}tr.mine td{font-weight:600}
-section{break-inside:avoid}.scroll{overflow-x:auto}svg{max-width:100%;height:auto}
+section{break-inside:avoid;margin:.8rem 0}
+.plots{display:flex;flex-wrap:wrap;gap:.4rem}figure{margin:0;flex:1 1 270px;max-width:430px}
+figcaption{font-weight:600;font-size:.9rem}.scroll{overflow-x:auto}svg{max-width:100%;height:auto}
 svg text{font:11px system-ui,sans-serif;fill:var(--ink)}svg .grid{stroke:var(--line)}svg .bound{fill:none;
 stroke:var(--ink);stroke-dasharray:4 3}
 @media print{body{max-width:none}details{display:block}}
@@ -56,13 +58,58 @@ def page(whole: Mapping[str, Any]) -> str:
         f"{len(cases)} of {whole['settings']} settings are on this page.</p>",
         f"<p class=soft><strong>Not shown by it:</strong> {escape(trace['shows_not'])}</p>",
         f"<p class=soft>{escape(whole['legend'])}.</p>",
-        f"<nav>{links}</nav>{_legend()}",
+        f"<nav>{links}</nav>{_overview(cases)}{_legend()}",
     ]
     for name in sets:
         zones = ", ".join(whole["zone_sets"].get(name, ()))
         parts.append(f'<h2 id="{_id(name)}">{escape(name)}</h2><p class=soft>{escape(zones)}</p>')
-        parts += [_case(case) for case in cases if case["zones"] == name]
+        mine = [case for case in cases if case["zones"] == name]
+        for size in dict.fromkeys(case["n"] for case in mine):
+            sized = [case for case in mine if case["n"] == size]
+            figures = "".join(f"<figure><figcaption>{_link(case)}</figcaption>{plot(case)}</figure>" for case in sized)
+            parts.append(f'<div class="plots">{figures}</div>')
+        parts += [_case(case) for case in mine]
     return "\n".join([*parts, "</body></html>\n"])
+
+
+def _anchor(case: Mapping[str, Any]) -> str:
+    return _id(f"{case['zones']}-{case['n']}-{case['boot']:g}")
+
+
+def _link(case: Mapping[str, Any]) -> str:
+    return f'<a href="#{_anchor(case)}">{escape(case["zones"])}, N = {case["n"]}, boot {case["boot"]:g} s</a>'
+
+
+def _overview(cases: Sequence[Mapping[str, Any]]) -> str:
+    """The keeper in each setting, beside the cheapest published policy that is at least as available."""
+    rows = []
+    for case in cases:
+        named = {one["policy"]: one for one in case["policies"]}
+        if not (keeper := named.get("keeper")):
+            continue
+        others = [one for name, one in named.items() if not name.startswith("keeper")]
+        equal = [one for one in others if one["availability"] >= keeper["availability"]]
+        best = min(equal, key=lambda one: one["cost"], default=None)
+        cells = (
+            _link(case),
+            f"{100 * keeper['availability']:.2f}",
+            f"{keeper['cost']:.3f}",
+            f"{keeper['bound']:.3f}",
+            f"{100 * keeper['regret']:.0f}",
+            escape(best["policy"]) if best else "none",
+            f"{100 * best['availability']:.2f}" if best else "",
+            f"{best['cost']:.3f}" if best else "",
+            escape(", ".join(case["keeper"]["dominated_by"]) or "none"),
+        )
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    if not rows:
+        return ""
+    heads = (
+        "setting", "keeper, availability %", "cost", "bound", "regret %", "cheapest published as available",
+        "availability %", "cost", "dominated by",
+    )  # fmt: skip
+    head = "".join(f"<th>{one}</th>" for one in heads)
+    return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 
 def _case(case: Mapping[str, Any]) -> str:
@@ -72,9 +119,8 @@ def _case(case: Mapping[str, Any]) -> str:
         by = ", ".join(verdict["dominated_by"])
         said = f"<p>The keeper is {f'dominated by {escape(by)}' if by else 'dominated by no published policy'}; "
         said += f"it is both cheaper and more available than {escape(', '.join(verdict['beaten']) or 'none')}.</p>"
-    anchor = _id(f"{case['zones']}-{case['n']}-{case['boot']:g}")
     return (
-        f'<section id="{anchor}"><h3>{escape(case["zones"])}: {title}</h3>{plot(case)}{said}'
+        f'<section id="{_anchor(case)}"><h3>{escape(case["zones"])}: {title}</h3>{said}'
         f'<div class="scroll">{_table(case["policies"])}</div></section>'
     )
 
