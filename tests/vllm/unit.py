@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,11 +69,30 @@ def setting(unit: str, name: str) -> str:
     return found
 
 
-def commands(unit: str, name: str) -> list[list[str]]:
-    """What a unit runs, by this interpreter."""
-    found = [shlex.split(line.lstrip("!+-@:")) for line in settings(unit, name)]
-    assert all(Path(words[0]).name == "python" for words in found), found
-    return [[sys.executable, *words[1:]] for words in found]
+PREFIXES: Final = "!+-@:"
+
+
+@dataclass(frozen=True)
+class Command:
+    """may_fail: systemd goes on when it fails, and when there is no such program (`-`)."""
+
+    words: tuple[str, ...]
+    may_fail: bool
+
+
+def commands(unit: str, name: str) -> list[Command]:
+    """What a unit runs: Python by this interpreter, and other programs where this machine has them."""
+    found: list[Command] = []
+    for line in settings(unit, name):
+        bare = line.lstrip(PREFIXES)
+        words = [word.replace("%n", unit) for word in shlex.split(bare)]
+        may_fail = "-" in line[: len(line) - len(bare)]
+        if Path(words[0]).name == "python":
+            words[0] = sys.executable
+        elif may_fail and shutil.which(words[0]) is None:
+            continue
+        found.append(Command(tuple(words), may_fail))
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,6 +119,8 @@ class Unit:
     lives: list[Life] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     passed_over: bool = False
+    fault: Exception | None = None
+    """Of this stand-in itself, which then does nothing more."""
     _kin: dict[int, str] = field(default_factory=dict)
     _looked: float = 0.0
     _began: float = 0.0
@@ -180,11 +202,14 @@ class Unit:
             new.replace(path)
 
     def _run(self) -> None:
-        while not self._over:
-            self._obey()
-            self._look()
-            self._show()
-            time.sleep(TICK)
+        try:
+            while not self._over:
+                self._obey()
+                self._look()
+                self._show()
+                time.sleep(TICK)
+        except Exception as fault:
+            self.fault = fault  # whoever waits for the unit raises it
 
     def _obey(self) -> None:
         for path in sorted(self.folder.glob(f"order.{self.name}.*")):
@@ -232,8 +257,8 @@ class Unit:
             common = {"cwd": ROOT, "env": self.environment, "stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
             for name in ("ExecCondition", "ExecStartPre"):
                 for command in commands(self.name, name):
-                    checked = subprocess.run(command, timeout=300, check=False, **common)  # type: ignore[call-overload]
-                    if checked.returncode == 0:
+                    checked = subprocess.run(command.words, timeout=300, check=False, **common)  # type: ignore[call-overload]
+                    if checked.returncode == 0 or command.may_fail:
                         continue
                     if name == "ExecCondition":
                         self._wanted, self.passed_over = False, True
@@ -243,7 +268,9 @@ class Unit:
                     return
             pin = ["taskset", "--cpu-list", str(self.core)] if self.core is not None else []
             (command,) = commands(self.name, "ExecStart")
-            self.process = subprocess.Popen([*pin, *nice(ENGINE_NICE), *command], start_new_session=True, **common)  # type: ignore[call-overload]
+            self.process = subprocess.Popen(
+                [*pin, *nice(ENGINE_NICE), *command.words], start_new_session=True, **common
+            )  # type: ignore[call-overload]
             weigh(self.process.pid, ENGINE_NICE)
 
     def _sweep(self) -> None:

@@ -380,6 +380,9 @@ class World:
         """Seconds that it took. Fails with `why` and what the programs said."""
         began = time.monotonic()
         while not good():
+            for unit in self.units.values():
+                if unit.fault:
+                    raise unit.fault
             if time.monotonic() - began > within:
                 raise AssertionError(f"{why}\n{self.troubles()}")
             time.sleep(0.05)
