@@ -162,6 +162,8 @@ def _services(
     found = []
     for number, name in enumerate(sorted(tiers)):
         path = f"{told.stack.name}.services[{number}]"
+        if not tiers[name] or not all(tier.places for tier in tiers[name]):
+            told.stack.refuse(f"{told.stack.name}: service {name}", "leads to no member; expected one in each tier")
         if told.by_outputs:
             policy, residency = _output_service(told, name)
             for field in ("policy", "residency"):
