@@ -46,7 +46,7 @@ def share(played: Played, target: int) -> float:
     return played.cost() / (target * 3.0 * played.end / 3600)
 
 
-def test_it_is_cheaper_than_every_published_policy_that_is_as_good_on_zones_that_come_and_go():
+def test_it_is_cheaper_than_every_published_policy_that_is_as_good_on_zones_that_come_and_go() -> None:
     task = setting()
     for seed in (1, 2):
         course = markov(seed)
@@ -57,7 +57,7 @@ def test_it_is_cheaper_than_every_published_policy_that_is_as_good_on_zones_that
                 assert share(own, 2) < share(other, 2), (seed, name)
 
 
-def test_without_any_spot_it_holds_on_demand_and_nothing_is_missing():
+def test_without_any_spot_it_holds_on_demand_and_nothing_is_missing() -> None:
     task = setting()
     own = play(trace([[0] * 288] * 4), Keeping(task), task)
     assert own.cost("spot") == 0
@@ -65,14 +65,14 @@ def test_without_any_spot_it_holds_on_demand_and_nothing_is_missing():
     assert own.refused < 4 * 2 * 48 * 3
 
 
-def test_an_ever_giving_zone_is_kept_and_the_cheap_one_at_that():
+def test_an_ever_giving_zone_is_kept_and_the_cheap_one_at_that() -> None:
     task = setting(1)
     own = play(trace([[4] * 576] * 4), Keeping(task), task)
     assert own.availability == 1
     assert share(own, 1) < 0.75
 
 
-def test_notice_is_used_unless_the_lever_is_off():
+def test_notice_is_used_unless_the_lever_is_off() -> None:
     rows = [[4] * 144 + [0] * 12 + [4] * 132 for _ in range(1)] + [[4] * 288] * 3
     task = setting(1, 120.0)
     faults = Faults(notice=120.0)
@@ -81,7 +81,7 @@ def test_notice_is_used_unless_the_lever_is_off():
     assert with_notice.availability >= without.availability
 
 
-def test_the_same_rehearsal_gives_the_same_bill():
+def test_the_same_rehearsal_gives_the_same_bill() -> None:
     task = setting()
     course = markov(3, 2)
     first, second = play(course, Keeping(task), task), play(course, Keeping(task), task)
