@@ -1,0 +1,283 @@
+"""One deployed region over a trace: its pools, its fallback and its balancer, from event to event.
+
+clock = Clock()
+play = RegionPlay(clock, fleet.region("aws-us-east-1"), capacity, prices)
+clock.run(trace.end)
+played = play.played()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rehearsal.fleet import AlarmFallback, FunctionFallback, Pool, Region
+from rehearsal.model import Entry, Market, Setting, Zone
+from rehearsal.regions.clock import Clock, Order
+from rehearsal.regions.control import AlarmControl, Control, FunctionControl
+from rehearsal.regions.groups import GroupPlay, series_of
+from rehearsal.regions.nodes import Node, Nodes, Place, Prices, RegionLevel, Times
+from rehearsal.regions.pace import PACES, Pace
+from rehearsal.trace import Trace
+from rehearsal.world import Played, bill
+from spillway.errors import SpillwayError
+
+Series = Sequence[tuple[float, int]]
+"""How many spot nodes a place gives, from each second on; none before the first."""
+
+
+@dataclass(slots=True)
+class RegionPlayed(Played):
+    """What came of one region. instances: `Node`s; levels: `RegionLevel`s; outcomes: none, groups do not ask one by
+    one. refusals: tries of a group that got less than they asked for. looks: minutes that the fallback was evaluated.
+    """
+
+    region: Region | None = None
+    prices: Prices = field(default_factory=dict)
+    refusals: int = 0
+    looks: int = 0
+
+    def cost(self, market: Market | None = None, begin: float = 0.0, end: float | None = None) -> float:
+        """USD billed between two times, of one market or both."""
+        until, total = self.end if end is None else end, 0.0
+        name = self.region.region if self.region else ""
+        for one in self.instances:
+            if market in (None, one.market):
+                machine = one.machine if isinstance(one, Node) else ""
+                series = tuple(series_of(self.prices, machine, one.zone, name, one.market))
+                total += bill(
+                    series, max(one.launched, begin), min(self.end if one.ended is None else one.ended, until)
+                )
+        return total
+
+
+def capacity_of(trace: Trace, zones: Mapping[str, str] | None = None) -> dict[str, list[tuple[float, int]]]:
+    """A trace as capacities by the region's zones. zones: zone of the trace -> the region's, where they differ; several
+    of a trace may stand for one, whose counts are then added. Zones that it does not name are left out."""
+    named = {zone: zone for zone in trace.zones} if zones is None else dict(zones)
+    now: dict[str, int] = {}
+    sums: dict[str, int] = {}
+    series: dict[str, list[tuple[float, int]]] = {place: [] for place in named.values()}
+    for at, index, count in trace.changes():
+        zone = trace.zones[index]
+        if zone not in named:
+            continue
+        place = named[zone]
+        sums[place] = sums.get(place, 0) + count - now.get(zone, 0)
+        now[zone] = count
+        if series[place] and series[place][-1][0] == at:
+            series[place].pop()
+        series[place].append((at, sums[place]))
+    return series
+
+
+class RegionPlay:
+    """Plays from `clock.now` on, which has to be a whole minute; whoever owns the clock runs it.
+
+    capacity: by zone (of all the pool's types together) or by (machine type, zone); places that it leaves out give
+    nothing. A region whose pools are told no zone is one zone of its own name. boot: seconds from launch to ready;
+    None: as the stack counts on. notice: seconds before a spot node ends; None: as the cloud gives. stepped: look at
+    every minute, for tests. Raises SpillwayError, one line, for what cannot be played.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        region: Region,
+        capacity: Mapping[str, Series] | Mapping[Place, Series],
+        prices: Prices,
+        *,
+        boot: float | None = None,
+        notice: float | None = None,
+        pace: Pace | None = None,
+        stepped: bool = False,
+    ) -> None:
+        _check(region, clock)
+        self.clock, self.region, self.prices = clock, region, prices
+        self.begin = clock.now
+        self.pace = pace or PACES[region.cloud]
+        self.boot = region.node.boot_minutes * 60.0 if boot is None else boot
+        places = {(("", place) if isinstance(place, str) else place): series for place, series in capacity.items()}
+        _check_places(region, tuple(places))
+        self.nodes = Nodes(clock, self._times(notice), tuple(places), self.boot, self._changed)
+        self.control: Control | None = None
+        for place, series in places.items():
+            for at, count in series:
+                clock.at(self.begin + at, Order.CAPACITY, lambda place=place, count=count: self._give(place, count))  # type: ignore[misc]
+        self.on_demand = self._group(region.on_demand)
+        self.spot = self._group(region.spot) if region.spot else None
+        self.control = self._control(stepped)
+        clock.at(self.begin, Order.LAUNCH, self._start)
+
+    # --- what a scenario, DNS or load does or asks ------------------------------------------------------------------
+
+    @property
+    def level(self) -> RegionLevel:
+        """Who serves and who is sent requests, now."""
+        return self.nodes.level
+
+    def set_boot(self, seconds: float, *, hangs: bool = False) -> None:
+        """Launches from now on take so long. hangs: they never get ready, and make no progress."""
+        self.nodes.boot, self.nodes.hangs = seconds, hangs
+
+    def set_on_demand(self, limit: int | None) -> None:
+        """On-demand nodes that the region gives from now on; those that run stay. None: as many as wanted."""
+        self.nodes.on_demand_limit = limit
+        self._room()
+
+    def set_capacity(self, place: str | Place, count: int) -> None:
+        """Spot that a place gives from now on, until the trace's next change there."""
+        key = ("", place) if isinstance(place, str) else place
+        if key not in self.nodes.capacity:
+            raise SpillwayError(
+                f"{self.region.stack}: {place}: no place of the trace; has {_names(self.nodes.capacity)}"
+            )
+        self._give(key, count)
+
+    def set_spot(self, size: int) -> None:
+        """The spot pool's size, as the load would have it."""
+        spot = self.spot
+        if spot is None:
+            raise SpillwayError(f"{self.region.stack}: has no spot pool whose size could be set")
+        size = min(max(size, spot.pool.minimum), spot.pool.maximum)
+        if isinstance(self.control, FunctionControl):
+            self.control.want_spot(size)
+        elif size != spot.desired:
+            spot.resize(size, "load")
+            self._changed()
+
+    def throttle(self, yes: bool) -> None:
+        """The cloud's API refuses the function's calls. Alarms and groups are the cloud's own, and go on."""
+        if isinstance(self.control, FunctionControl):
+            self.control.throttled = yes
+            self.nodes.tell(f"{self.region.stack}: API throttled" if yes else f"{self.region.stack}: API answers", "")
+            self.control.wake()
+
+    def dark(self, yes: bool) -> None:
+        """The whole region is gone: every node at once, without notice, its control plane too; or is back, empty."""
+        if yes == self.nodes.dark:
+            return
+        self.nodes.tell(f"{self.region.stack}: {'dark' if yes else 'back'}", "")
+        if self.control is not None and yes:
+            self.control.pause(True)
+        if yes:
+            self.nodes.go_dark()
+            return
+        self.nodes.dark = False
+        self._room()
+        if self.control is not None:
+            self.control.pause(False)
+
+    def played(self) -> RegionPlayed:
+        """What came of it until now. The play is over: what runs is billed until now."""
+        nodes, end = self.nodes, self.clock.now
+        nodes.horizon()
+        names = dict.fromkeys(zone for pool in self.region.pools for _, zone in self.region.launches(pool))
+        zones = tuple(Zone(name, self.region.region, self.region.cloud, ((0.0, 0.0),), ((0.0, 0.0),)) for name in names)
+        groups = [group for group in (self.spot, self.on_demand) if group]
+        return RegionPlayed(
+            setting=Setting(self.region.target, self.boot, 60.0, zones),
+            begin=min(self.begin + self.boot, end),
+            end=end,
+            instances=list(nodes.all),
+            levels=list(nodes.levels),
+            outcomes=[],
+            losses=nodes.lost,
+            log=nodes.log,
+            region=self.region,
+            prices=self.prices,
+            refusals=sum(group.refusals for group in groups),
+            looks=self.control.count if self.control else 0,
+        )
+
+    @property
+    def log(self) -> list[Entry]:
+        return self.nodes.log
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _times(self, notice: float | None) -> Times:
+        node, front = self.region.node, self.region.balancer
+        grace = float(node.grace_seconds)
+        return Times(
+            notice=float(node.notice_seconds) if notice is None else notice,
+            grace=grace,
+            extended=min(grace * self.pace.heartbeats, self.pace.heartbeats_seconds),
+            leave=float(node.deregister_seconds + node.drain_seconds),
+            healthy=float(front.healthy_threshold * front.interval_seconds),
+            unhealthy=float(front.unhealthy_threshold * front.interval_seconds),
+        )
+
+    def _group(self, pool: Pool) -> GroupPlay:
+        region = self.region
+        try:
+            return GroupPlay(self.nodes, pool, self.pace, region.launches(pool), self.prices, region.region)
+        except KeyError as error:
+            raise SpillwayError(f"{region.stack}: no price of {error.args[0]}") from None
+
+    def _control(self, stepped: bool) -> Control | None:
+        told, rule = self.region.fallback, self.region.rule
+        if self.spot is None:
+            return None
+        if isinstance(told, FunctionFallback):
+            return FunctionControl(self.clock, self.spot, self.on_demand, self.region, told, stepped)
+        if isinstance(told, AlarmFallback) and rule is not None:
+            return AlarmControl(self.clock, self.spot, self.on_demand, rule, stepped, told.dry_run)
+        return None
+
+    def _start(self) -> None:
+        for group in (self.on_demand, self.spot):
+            if group and group.pool.initial:
+                group.resize(group.pool.initial, "the group is made")
+        if self.control is None:
+            return
+        told = self.region.fallback
+        if isinstance(told, FunctionFallback) and told.paused:
+            self.control.pause(True)
+        else:
+            self.control.wake()
+
+    def _give(self, place: Place, count: int) -> None:
+        more = count > self.nodes.capacity[place]
+        self.nodes.give(place, count)
+        if more and self.spot:
+            self.spot.room()
+
+    def _room(self) -> None:
+        for group in (self.spot, self.on_demand):
+            if group:
+                group.room()
+
+    def _changed(self) -> None:
+        if self.control is not None:
+            self.control.wake()
+
+
+def _check(region: Region, clock: Clock) -> None:
+    if region.cloud not in PACES:
+        raise SpillwayError(f"{region.stack}: cloud = {region.cloud}: not played; expected {', '.join(PACES)}")
+    if isinstance(region.fallback, AlarmFallback) and region.rule is None and region.spot:
+        raise SpillwayError(
+            f"{region.stack}: the registered alarms are not those that infra.fallback.aws_alarms writes for any rule;"
+            " alarms registered differently are not played yet"
+        )
+    if region.blocks:
+        raise SpillwayError(f"{region.stack}: {region.blocks[0].name}: capacity blocks are not played yet")
+    if clock.now % 60:
+        raise SpillwayError(f"{region.stack}: begins at {clock.now:g} s: has to be a whole minute")
+
+
+def _check_places(region: Region, places: Sequence[Place]) -> None:
+    if region.spot is None:
+        return
+    known = region.launches(region.spot)
+    for machine, zone in places:
+        if not any(zone == one and machine in ("", type_) for type_, one in known):
+            named = f"{machine} in {zone}" if machine else zone
+            raise SpillwayError(f"{region.stack}: capacity of {named}: launches only in {_names(known)}")
+    if not places:
+        raise SpillwayError(f"{region.stack}: no capacity of any of its zones ({_names(known)}) is given")
+
+
+def _names(places: Sequence[Place] | Mapping[Place, int]) -> str:
+    return ", ".join(dict.fromkeys(f"{machine} in {zone}" if machine else zone for machine, zone in places))
