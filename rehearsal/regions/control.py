@@ -4,7 +4,9 @@ Minutes in which nothing can follow are not stepped. A control rests while what 
 
 - is quiet: no gap, nobody late, nothing to release; `infra.fallback.decide` takes a minute that nobody looked at for
   one of this kind, so to leave it out and to step it are the same; or
-- leaves the rule's memory as it was but for the minute, which is put forward when the rest is over.
+- leaves the rule's memory as it was but for the minute, which is put forward when the rest is over; or
+- will make the rule order something only minutes ahead: the function's run is left out until then, and the rule's
+  memory is what `decide` alone makes of the minutes between.
 
 `stepped=True` looks at every minute all the same: the tests hold both ways to the same result.
 """
@@ -85,15 +87,20 @@ class Control:
             if self._due == minute:
                 self._due = None
             return
+        if self._resting:
+            self._resting = False
+            self._resume(minute)
         self._due, self._last = None, minute
         self.count += 1
-        if self._look(minute) and not self.stepped and self._due is None:
-            self._resting = True
-        else:
-            self._plan(minute + 1)
+        following = self._look(minute)
+        if self.stepped or self._due is not None:
+            following = minute + 1
+        self._resting = following is None or following > minute + 1
+        if following is not None:
+            self._plan(following)
 
-    def _look(self, minute: int) -> bool:
-        """Look at this minute; whether the next ones could be left out."""
+    def _look(self, minute: int) -> int | None:
+        """Look at this minute. Returns which one has to be looked at next while nothing changes, None: none."""
         raise NotImplementedError
 
     def _resume(self, minute: int) -> None:
@@ -140,11 +147,11 @@ class AlarmControl(Control):
             on_demand.count("leaving"),
         )
 
-    def _look(self, minute: int) -> bool:
+    def _look(self, minute: int) -> int | None:
         fresh = self._observe(minute)
         self._samples.append(fresh)
         if len(self._samples) <= self.lag:
-            return False
+            return minute + 1
         seen = self._samples.pop(0)
         before = self.state
         decision = fallback.decide(self.rule, before, seen)
@@ -161,7 +168,7 @@ class AlarmControl(Control):
             self.looks.append(Look(seen, size, self.on_demand.desired, decision.reason.value, decision.state))
         same = all(replace(one, minute=minute) == replace(seen, minute=minute) for one in self._samples)
         self._fixed = replace(self.state, minute=before.minute) == before
-        return same and not acts and (self.quiet(seen) or self._fixed)
+        return None if same and not acts and (self.quiet(seen) or self._fixed) else minute + 1
 
     def _resume(self, minute: int) -> None:
         # Before this minute come the samples that are still on their way.
@@ -193,9 +200,8 @@ class FunctionControl(Control):
         self.throttled = False
         self.errors = 0
         self._text: str | None = None
-        self._seen: tuple[Told, Told] | None = None
-        self._fixed = False
-        self._shift: tuple[bool, bool] = (False, False)
+        self._marks = False, False
+        self._ahead: list[State] = []
 
     @property
     def memory(self) -> Memory:
@@ -207,37 +213,55 @@ class FunctionControl(Control):
         self._text = replace(self.memory, spot=size).to_text()
         self.wake()
 
-    def _look(self, minute: int) -> bool:
+    def _look(self, minute: int) -> int | None:
         if minute % self.every:
-            return False
-        before, text = self.on_demand.desired, self._text
+            return minute + 1
+        before = self.on_demand.desired
         told = self.spot.told(), self.on_demand.told()
         outcome = run(self.settings, self, minute, _silent)
         self.errors += len(outcome.errors)
         self._log(outcome)
         if outcome.decision is None or outcome.seen is None:
-            return False
+            return minute + 1
+        state = outcome.decision.state
         if self.looks is not None:
-            state, reason = outcome.decision.state, outcome.decision.reason.value
-            self.looks.append(Look(outcome.seen, before, self.on_demand.desired, reason, state))
-        if outcome.actions or outcome.notes or outcome.errors or self.samples is not None or told[0].creating:
-            return False
-        if self.every > 1:  # the minutes between count as unseen: nothing is to be put forward
-            return False
-        self._shift = bool(told[0].pending), bool(told[0].refused)
-        self._fixed = text is not None and self._text is not None and _but_minutes(text) == _but_minutes(self._text)
-        return self.quiet(outcome.seen) or self._fixed
+            self.looks.append(Look(outcome.seen, before, self.on_demand.desired, outcome.decision.reason.value, state))
+        acted = outcome.actions or outcome.notes or outcome.errors
+        if acted or self.samples is not None or told[0].creating or self.every > 1 or self.stepped:
+            return minute + 1
+        self._marks = bool(told[0].pending), bool(told[0].refused)
+        self._ahead = []
+        return None if self.quiet(outcome.seen) else self._foresee(outcome.seen, state)
+
+    def _foresee(self, seen: Observation, state: State) -> int | None:
+        """The minute in which the rule orders something if nothing changes, None: never; `_ahead` is its memory in
+        every minute before that, this one first."""
+        self._ahead = [state]
+        minute = seen.minute
+        while True:
+            minute += 1
+            decision = fallback.decide(self.rule, state, replace(seen, minute=minute))
+            if decision.on_demand_desired != seen.on_demand_desired:
+                return minute
+            if replace(decision.state, minute=state.minute) == state:
+                return None
+            state = decision.state
+            self._ahead.append(state)
 
     def _resume(self, minute: int) -> None:
         if self._text is None:
             return
-        memory, (booting, refused) = self.memory, self._shift
-        if booting:
-            memory = replace(memory, busy=minute - 1)
-        if refused:
-            memory = replace(memory, refused=minute - 1)
-        if self._fixed and memory.rule.minute is not None and not memory.quiet:
-            memory = replace(memory, rule=replace(memory.rule, minute=minute - 1))
+        memory, (booting, refused), last = self.memory, self._marks, minute - 1
+        rule = memory.rule
+        if self._ahead:
+            passed = last - (self._ahead[0].minute or 0)
+            rule = replace(self._ahead[min(passed, len(self._ahead) - 1)], minute=last)
+        memory = replace(
+            memory,
+            rule=rule,
+            busy=last if booting else memory.busy,
+            refused=last if refused else memory.refused,
+        )
         self._text = memory.to_text()
 
     def _log(self, outcome: Outcome) -> None:
@@ -311,11 +335,6 @@ def settings_of(region: Region, told: FunctionFallback) -> Settings:
         scaling_in_step=load.in_step,
         dry_run=told.dry_run,
     )
-
-
-def _but_minutes(text: str) -> Memory | None:
-    memory = Memory.from_text(text)
-    return memory and replace(memory, busy=None, refused=None, rule=replace(memory.rule, minute=0))
 
 
 def _silent(line: str) -> None:

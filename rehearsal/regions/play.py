@@ -271,12 +271,15 @@ def _check_places(region: Region, places: Sequence[Place]) -> None:
     if region.spot is None:
         return
     known = region.launches(region.spot)
+    where = ", ".join(sorted({zone for _, zone in known}))
     for machine, zone in places:
         if not any(zone == one and machine in ("", type_) for type_, one in known):
             named = f"{machine} in {zone}" if machine else zone
-            raise SpillwayError(f"{region.stack}: capacity of {named}: launches only in {_names(known)}")
+            if machine:
+                where = _names(known)
+            raise SpillwayError(f"{region.stack}: capacity of {named}: launches only in {where}")
     if not places:
-        raise SpillwayError(f"{region.stack}: no capacity of any of its zones ({_names(known)}) is given")
+        raise SpillwayError(f"{region.stack}: no capacity of any of its zones ({where}) is given")
 
 
 def _names(places: Sequence[Place] | Mapping[Place, int]) -> str:
