@@ -6,7 +6,8 @@ Minutes in which nothing can follow are not stepped. A control rests while what 
   one of this kind, so to leave it out and to step it are the same; or
 - leaves the rule's memory as it was but for the minute, which is put forward when the rest is over; or
 - will make the rule order something only minutes ahead: the function's run is left out until then, and the rule's
-  memory is what `decide` alone makes of the minutes between.
+  memory is what `decide` alone makes of the minutes between; or
+- asks Azure in every other minute for what is not to be had, and clears what failed in the minute after it.
 
 `stepped=True` looks at every minute all the same: the tests hold both ways to the same result.
 """
@@ -71,9 +72,9 @@ class Control:
 
     def pause(self, yes: bool) -> None:
         """Nobody looks, or looks again from the next minute on."""
+        self.wake()  # what was left out until now is made up for
         self.paused = yes
         if not yes:
-            self._resting = False
             self._forget()
             self.wake()
 
@@ -202,6 +203,7 @@ class FunctionControl(Control):
         self._text: str | None = None
         self._marks = False, False
         self._ahead: list[State] = []
+        self._vain = self._parked = 0
 
     @property
     def memory(self) -> Memory:
@@ -226,10 +228,11 @@ class FunctionControl(Control):
         state = outcome.decision.state
         if self.looks is not None:
             self.looks.append(Look(outcome.seen, before, self.on_demand.desired, outcome.decision.reason.value, state))
-        acted = outcome.actions or outcome.notes or outcome.errors
-        if acted or self.samples is not None or told[0].creating or self.every > 1 or self.stepped:
+        idle = not (outcome.actions or outcome.notes or outcome.errors)
+        self._vain = 0 if idle else self._in_vain(outcome, told)
+        if not (idle or self._vain) or self.samples is not None or told[0].creating or self.every > 1 or self.stepped:
             return minute + 1
-        self._marks = bool(told[0].pending), bool(told[0].refused)
+        self._marks, self._parked = (bool(told[0].pending), bool(told[0].refused)), minute
         self._ahead = []
         return None if self.quiet(outcome.seen) else self._foresee(outcome.seen, state)
 
@@ -248,9 +251,24 @@ class FunctionControl(Control):
             state = decision.state
             self._ahead.append(state)
 
+    def _in_vain(self, outcome: Outcome, told: tuple[Told, Told]) -> int:
+        """How many spot nodes the function has just cleared, and will ask for and clear again and again; 0 where
+        anything else is going on."""
+        spot, on_demand = told
+        if outcome.notes or outcome.errors or self.settings.dry_run or not spot.failed or on_demand.failed:
+            return 0
+        only = outcome.actions == [f"{self.settings.spot_group}: clear {len(spot.failed)}"]
+        again = self.spot.refused == (self.spot.desired, self.memory.spot)
+        return len(spot.failed) if only and again and self.spot.empty_handed else 0
+
     def _resume(self, minute: int) -> None:
         if self._text is None:
             return
+        cleared = minute - 1
+        if self._vain and (minute - self._parked) % 2 == 0:  # asked in the minute before this one, cleared before that
+            self.spot.desired += self._vain
+            self.spot.fail(self._vain)
+            cleared -= 1
         memory, (booting, refused), last = self.memory, self._marks, minute - 1
         rule = memory.rule
         if self._ahead:
@@ -260,7 +278,7 @@ class FunctionControl(Control):
             memory,
             rule=rule,
             busy=last if booting else memory.busy,
-            refused=last if refused else memory.refused,
+            refused=cleared if refused else memory.refused,
         )
         self._text = memory.to_text()
 

@@ -43,7 +43,10 @@ class GroupPlay:
         self.raised = -math.inf
         """When the desired size rose last."""
         self.refusals = 0
-        """Tries that got less than they asked for."""
+        """Tries that got less than they asked for; the same try again, with nothing changed, is none."""
+        self._order = (0, 0)
+        self.refused: tuple[int, int] | None = None
+        """Azure: sizes before and after of the last order, and of the last one while nothing comes of any."""
         self._tried = -math.inf
         self._due = math.inf
         self._series = {place: _series(prices, *place, region, self.market) for place in launches}
@@ -94,7 +97,9 @@ class GroupPlay:
     def resize(self, desired: int, why: str) -> None:
         """Aim at another size."""
         before, self.desired = self.desired, desired
-        self.nodes.tell(f"{self.pool.name}: {before} -> {desired}", why)
+        self._order = before, desired
+        if self._order != self.refused:
+            self.nodes.tell(f"{self.pool.name}: {before} -> {desired}", why)
         if desired > before:
             self.raised = self.nodes.clock.now
             self.launch(why)
@@ -125,20 +130,36 @@ class GroupPlay:
             self.nodes.tell(f"{self.pool.name}: {given} of {asked} launched", why)
         short, self.short = self.short, asked - given
         if not self.short:
+            self.refused = None
             return
-        self.refusals += 1
         if self.pace.refill == "itself":
+            self.refusals += 1
             if short != self.short:
                 pace = f"tried again every {self.pace.retry_seconds:g} s"
                 self.nodes.tell(f"{self.pool.name}: {self.short} not to be had", f"no capacity; {pace}")
             self.room()  # of the last that was taken some may be left
             return
-        self.failed += tuple(f"{self.refusals}-{index}" for index in range(self.short))
-        if short != self.short:
+        self.fail(self.short)
+        if given:
+            self.refused = None
+        elif self._order != self.refused:
+            self.refused = self._order
+            self.refusals += 1
             self.nodes.tell(f"{self.pool.name}: {self.short} not to be had", "no capacity; allocation failed")
+
+    def fail(self, count: int) -> None:
+        """So many instances never come up, and hold places until somebody clears them."""
+        self.failed += tuple(f"{self.nodes.clock.now:g}-{index}" for index in range(count))
+
+    @property
+    def empty_handed(self) -> bool:
+        """Whether nothing at all is to be had."""
+        return self._best() is None
 
     def room(self) -> None:
         """There may be more to be had than at the last try."""
+        if self.refused is not None:
+            self.nodes.changed()
         if self.pace.refill != "itself" or not self.missing or self._best() is None:
             return
         now, retry = self.nodes.clock.now, self.pace.retry_seconds

@@ -88,7 +88,7 @@ class Nodes:
         self.levels = [RegionLevel(0.0, 0, 0)]
         self._ready: dict[Market, int] = {"spot": 0, "on-demand": 0}
         self._front = {"out": 0, "in": 0, "refusing": 0}
-        self._changed = changed
+        self.changed = changed
 
     # --- what zones give ------------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Nodes:
             self.clock.at(now + limit, Order.LATE, lambda: self._late(node))
         else:
             self.clock.at(node.ready, Order.READY, lambda: self._arrive(node))
-        self._changed()
+        self.changed()
         return node
 
     def leave(self, node: Node, why: str) -> None:
@@ -148,7 +148,7 @@ class Nodes:
             self.clock.at(self.clock.now + self.times.leave, Order.END, lambda: self.finish(node, "ended"))
         else:
             self.finish(node, "ended")
-        self._changed()
+        self.changed()
 
     def finish(self, node: Node, cause: Cause) -> None:
         """The end of its bill."""
@@ -161,7 +161,7 @@ class Nodes:
         if node.front == "in":
             self._refuse(node)
         self.owners.pop(node.id).gone(node, was)
-        self._changed()
+        self.changed()
 
     def go_dark(self) -> None:
         """All of them end at once, without notice; nothing can be had until `dark` is taken back."""
@@ -182,7 +182,7 @@ class Nodes:
         self._serve(node, True)
         self.clock.at(self.clock.now + self.times.healthy, Order.BALANCER, lambda: self._admit(node))
         self.owners[node.id].arrived(node)
-        self._changed()
+        self.changed()
 
     def _late(self, node: Node) -> None:
         if node.phase == "booting" and node.noticed is None:
@@ -201,7 +201,7 @@ class Nodes:
             self._refuse(node)
         self.clock.at(self.clock.now + self.times.notice, Order.END, lambda: self.finish(node, "lost"))
         self.owners[node.id].noticed(node)
-        self._changed()
+        self.changed()
 
     def _release(self, node: Node) -> None:
         if node.market == "on-demand":
