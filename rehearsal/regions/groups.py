@@ -49,7 +49,7 @@ class GroupPlay:
         """Azure: sizes before and after of the last order, and of the last one while nothing comes of any."""
         self._tried = -math.inf
         self._due = math.inf
-        self._series = {place: _series(prices, *place, region, self.market) for place in launches}
+        self._series = {place: series_of(prices, *place, region, self.market) for place in launches}
         self._rank = {machine: rank for rank, machine in enumerate(pool.types)}
 
     # --- what can be seen of it -----------------------------------------------------------------------------------
@@ -235,11 +235,10 @@ class GroupPlay:
         return left[: max(0, count)]
 
 
-def _series(prices: Prices, machine: str, zone: str, region: str, market: Market) -> Sequence[tuple[float, float]]:
+def series_of(prices: Prices, machine: str, zone: str, region: str, market: Market) -> Sequence[tuple[float, float]]:
+    """What a machine is billed by: the closest of its type in the zone, the zone, its type in the region, the region.
+    Raises KeyError."""
     for key in ((machine, zone), ("", zone), (machine, region), ("", region)):
         if (*key, market) in prices:
             return prices[(*key, market)]
     raise KeyError(f"{machine or 'any machine'} in {zone}, {market}")
-
-
-series_of = _series

@@ -177,8 +177,9 @@ PACES: Final[Mapping[str, Pace]] = {
         lag_seconds=60,
         grounds={
             name: Ground(
-                "https://www.tencentcloud.com/document/product/377/3154",
-                "groups keep their size by themselves; no pace is documented: as on AWS, without its spot",
+                "https://www.tencentcloud.com/document/api/377/31016",
+                "RetryPolicy INCREMENTAL_INTERVALS tries again at growing intervals of which no figure is documented:"
+                " once a minute, and otherwise as an auto scaling group on AWS without spot",
             )
             for name in (
                 "refill", "retry_seconds", "replace_seconds", "rebalance", "margin", "heartbeats",
