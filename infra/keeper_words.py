@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 Market = Literal["spot", "on-demand"]
 Error = Literal["capacity", "quota", "throttled", "failed"]
+"""capacity: none to be had. quota: the account may not. throttled: asked too often. failed: launched, never ready."""
 Key = tuple[str, Market]
 """A zone and a market."""
 HOUR: Final = 3600.0

@@ -26,7 +26,7 @@ class Keeping:
         now = (view.instances, view.spot, view.on_demand)
         if view.now < self.due and now == self._before and not view.outcomes and not view.losses:
             return Decision()
-        held = [Held(one.id, one.zone, one.market, one.launched, one.ready) for one in view.instances]
+        held = list(view.instances)
         losses = list(view.losses)
         rules = self.keeper.rules
         if not rules.levers.notice:

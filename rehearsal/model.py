@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
-Market = Literal["spot", "on-demand"]
+from infra.keeper_words import HOUR as HOUR
+from infra.keeper_words import Error as Error
+from infra.keeper_words import Held as Held
+from infra.keeper_words import Market as Market
+
 Cause = Literal["lost", "ended", "horizon"]
-Error = Literal["capacity", "quota", "throttled", "failed"]
-"""capacity: none to be had. quota: the account may not. throttled: asked too often. failed: launched, never ready."""
-HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +46,6 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An own instance as a running system knows it."""
-
-    id: int
-    zone: str
-    market: Market
-    launched: float
-    ready: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a launch. given: launched of those asked for; error: why the rest was not."""
 
@@ -84,7 +74,7 @@ class View:
 
     now: float
     target: int
-    instances: tuple[Seen, ...]
+    instances: tuple[Held, ...]
     """Those that live and have no notice, in the order of their ids."""
     outcomes: tuple[Outcome, ...]
     losses: tuple[Loss, ...]

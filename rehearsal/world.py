@@ -26,13 +26,13 @@ from rehearsal.model import (
     Entry,
     Error,
     Faults,
+    Held,
     Instance,
     Launch,
     Loss,
     Market,
     Outcome,
     Policy,
-    Seen,
     Setting,
     View,
 )
@@ -305,7 +305,7 @@ class World:
             return
         self._asked, self._news = now, False
         own = tuple(
-            Seen(one.id, one.zone, one.market, one.launched, one.id in self._serving)
+            Held(one.id, one.zone, one.market, one.launched, one.id in self._serving)
             for one in self.live.values()
             if one.noticed is None
         )

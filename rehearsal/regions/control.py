@@ -15,6 +15,7 @@ Minutes in which nothing can follow are not stepped. A control rests while what 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -46,7 +47,7 @@ class Look:
     state: State
 
 
-class Control:
+class Control(ABC):
     """Looks at whole minutes of the clock, the first at `begin`."""
 
     def __init__(self, clock: Clock, spot: GroupPlay, on_demand: GroupPlay, rule: Rule, stepped: bool) -> None:
@@ -100,14 +101,15 @@ class Control:
         if following is not None:
             self._plan(following)
 
+    @abstractmethod
     def _look(self, minute: int) -> int | None:
         """Look at this minute. Returns which one has to be looked at next while nothing changes, None: none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _resume(self, minute: int) -> None:
         """The rest is over, as if every minute before this one had been looked at."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self) -> None:
         """Nobody looked for a while."""
 
@@ -204,6 +206,9 @@ class FunctionControl(Control):
         self._marks = False, False
         self._ahead: list[State] = []
         self._vain = self._parked = 0
+
+    def _forget(self) -> None:
+        """What the function has stored stays where it is while it does not run."""
 
     @property
     def memory(self) -> Memory:

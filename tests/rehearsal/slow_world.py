@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rehearsal.model import Decision, Faults, Loss, Market, Outcome, Policy, Seen, Setting, View
+from rehearsal.model import Decision, Faults, Held, Loss, Market, Outcome, Policy, Setting, View
 from rehearsal.trace import Trace
 
 
@@ -76,7 +76,7 @@ def run(trace: Trace, policy: Policy, setting: Setting, faults: Faults) -> Slow:
             prices_before, news = prices, True
         if news and now % tick == 0:
             own = tuple(
-                Seen(one.id, one.zone, one.market, float(one.launched), one.serving)
+                Held(one.id, one.zone, one.market, float(one.launched), one.serving)
                 for one in slow.things
                 if one.ended is None and one.noticed is None
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from rehearsal.model import Decision, Launch, Market, Seen, Setting, View, Zone
+from rehearsal.model import Decision, Held, Launch, Market, Setting, View, Zone
 from rehearsal.trace import Trace
 
 Series = tuple[tuple[float, float], ...]
@@ -32,7 +32,7 @@ def setting(trace: Trace, target: int = 1, boot: float = 20.0, tick: float = 10.
 
 
 def seen(
-    now: float, target: int, own: Sequence[Seen] = (), spot: Mapping[str, float] | None = None, **more: object
+    now: float, target: int, own: Sequence[Held] = (), spot: Mapping[str, float] | None = None, **more: object
 ) -> View:
     """What a policy is shown. more: outcomes, losses, on_demand."""
     prices = dict(spot or {})
@@ -40,8 +40,8 @@ def seen(
     return View(now=now, target=target, instances=tuple(own), **fields)  # type: ignore[arg-type]
 
 
-def held(number: int, zone: str, market: Market = "spot", launched: float = 0.0, ready: bool = True) -> Seen:
-    return Seen(number, zone, market, launched, ready)
+def held(number: int, zone: str, market: Market = "spot", launched: float = 0.0, ready: bool = True) -> Held:
+    return Held(number, zone, market, launched, ready)
 
 
 class Script:

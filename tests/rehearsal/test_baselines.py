@@ -10,7 +10,7 @@ from rehearsal import data, prices
 from rehearsal.baselines import BASELINES, RANDOM
 from rehearsal.baselines.hedge import CheapestFirst, SpotHedge
 from rehearsal.baselines.spread import EvenSpread, RoundRobin
-from rehearsal.model import Decision, Loss, Outcome, Policy, Seen, Setting, View
+from rehearsal.model import Decision, Held, Loss, Outcome, Policy, Setting, View
 from rehearsal.world import play
 from tests.rehearsal.support import held, seen, zoned
 
@@ -22,7 +22,7 @@ def task(target: int = 3, zones: tuple[str, ...] = ZONES) -> Setting:
     return Setting(target, 120.0, 30.0, zoned(zones, PRICES))
 
 
-def shown(now: float, own: list[Seen], target: int = 3, **more: object) -> View:
+def shown(now: float, own: list[Held], target: int = 3, **more: object) -> View:
     return seen(now, target, own, PRICES, **more)
 
 
