@@ -159,7 +159,7 @@ class AlarmControl(Control):
         before = self.state
         decision = fallback.decide(self.rule, before, seen)
         self.state = decision.state
-        size, wanted = self.on_demand.desired, decision.on_demand_desired
+        size, wanted = self.on_demand.desired, max(decision.on_demand_desired, self.on_demand.pool.minimum)
         acts = wanted != seen.on_demand_desired and wanted != size
         if acts and wanted < size:
             acts = not self.on_demand.scaling_out(self.clock.now, self.rule.boot_minutes * MINUTE)
@@ -218,6 +218,13 @@ class FunctionControl(Control):
     def want_spot(self, size: int) -> None:
         """The spot group's size as the load would have it."""
         self._text = replace(self.memory, spot=size).to_text()
+        self.wake()
+
+    def set_target(self, target: int, floor: int) -> None:
+        """The function's settings from now on."""
+        values = self.settings.model_dump() | {"target": target, "floor": floor}
+        self.settings = Settings(**values)
+        self.rule = self.settings.rule
         self.wake()
 
     def _look(self, minute: int) -> int | None:

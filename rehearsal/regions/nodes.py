@@ -53,6 +53,11 @@ class RegionLevel(Level):
     receiving: int = 0
     refusing: int = 0
 
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """All but since when."""
+        return self.spot, self.on_demand, self.receiving, self.refusing
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -86,6 +91,8 @@ class Nodes:
         self.lost = 0
         self.log: list[Entry] = []
         self.levels = [RegionLevel(0.0, 0, 0)]
+        self.on_level: list[Callable[[], None]] = []
+        """Called once whenever `level` has changed."""
         self._ready: dict[Market, int] = {"spot": 0, "on-demand": 0}
         self._front = {"out": 0, "in": 0, "refusing": 0}
         self.changed = changed
@@ -234,13 +241,14 @@ class Nodes:
         level = RegionLevel(
             self.clock.now, self._ready["spot"], self._ready["on-demand"], self._front["in"], self._front["refusing"]
         )
-        if self.levels[-1].at == level.at:
+        before = self.levels[-1]
+        if before.at == level.at:
             self.levels.pop()
-        last = self.levels[-1] if self.levels else None
-        if last is None or (last.spot, last.on_demand, last.receiving, last.refusing) != (
-            level.spot, level.on_demand, level.receiving, level.refusing,
-        ):  # fmt: skip
+        if not self.levels or self.levels[-1].counts != level.counts:
             self.levels.append(level)
+        if before.counts != level.counts:
+            for call in self.on_level:
+                call()
 
     @property
     def level(self) -> RegionLevel:

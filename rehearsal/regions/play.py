@@ -8,8 +8,8 @@ played = play.played()
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rehearsal.fleet import AlarmFallback, FunctionFallback, Pool, Region
 from rehearsal.model import Entry, Market, Setting, Zone
@@ -100,6 +100,13 @@ class RegionPlay:
         places = {(("", place) if isinstance(place, str) else place): series for place, series in capacity.items()}
         _check_places(region, tuple(places))
         self.nodes = Nodes(clock, self._times(notice), tuple(places), self.boot, self._changed)
+        self.on_level: list[Callable[[], None]] = self.nodes.on_level
+        """Called once whenever `level` has changed, within the event that changed it."""
+        self.load_followed = False
+        """Whether somebody plays the load, whose policies shrink a group (AWS) that is larger than its minimum."""
+        spot = region.spot.minimum if region.spot else 0
+        self.targets = [(self.begin, spot, region.on_demand.minimum)]
+        """(at, spot, on-demand minimum): as whoever sets the sizes wants them."""
         self.control: Control | None = None
         for place, series in places.items():
             for at, count in series:
@@ -145,6 +152,47 @@ class RegionPlay:
         elif size != spot.desired:
             spot.resize(size, "load")
             self._changed()
+
+    def set_target(self, spot: int, on_demand_minimum: int, why: str, *, alarms: bool = True) -> None:
+        """What `pulumi up` with another target (spot + on_demand_minimum) and floor does to a region that runs.
+
+        AWS, Tencent Cloud: the groups' minimum, which lifts a group that is smaller at once; on demand is released by
+        the alarms, or at once where there are none. Azure, Google Cloud: a setting of the function, which acts in its
+        next run. On all of them a smaller spot group is the load policies' to make; where nobody plays the load, the
+        size goes along.
+        alarms: whether they are written anew for the floor (AWS); not when somebody sets the groups' sizes alone.
+        Raises SpillwayError for sizes beyond the pools' maximum.
+        """
+        for pool, size in ((self.spot, spot), (self.on_demand, on_demand_minimum)):
+            name, most = (pool.pool.name, pool.pool.maximum) if pool else ("spot", 0)
+            if not 0 <= size <= most:
+                raise SpillwayError(f"{self.region.stack}: {name}: a minimum of {size}; 0 to {most} are allowed")
+        if (spot, on_demand_minimum) == self.targets[-1][1:]:
+            return
+        if self.targets[-1][0] == self.clock.now:
+            self.targets.pop()
+        self.targets.append((self.clock.now, spot, on_demand_minimum))
+        self.nodes.tell(f"{self.region.stack}: target {spot} spot and {on_demand_minimum} on demand", why)
+        control = self.control
+        if control is not None:
+            control.wake()  # what was left out until now goes by the sizes of until now
+        for group, size in ((self.spot, spot), (self.on_demand, on_demand_minimum)):
+            if group is not None:
+                group.pool = replace(group.pool, minimum=size)
+        if isinstance(control, FunctionControl):
+            control.set_target(spot + on_demand_minimum, on_demand_minimum)
+            if not self.load_followed:
+                control.want_spot(spot)
+            return
+        if isinstance(control, AlarmControl) and alarms:
+            control.rule = replace(control.rule, floor=on_demand_minimum)
+        if self.spot is not None and (
+            spot > self.spot.desired or (spot < self.spot.desired and not self.load_followed)
+        ):
+            self.spot.resize(spot, why)
+        if on_demand_minimum > self.on_demand.desired or (control is None and not self.load_followed):
+            self.on_demand.resize(on_demand_minimum, why)
+        self._changed()
 
     def throttle(self, yes: bool) -> None:
         """The cloud's API refuses the function's calls. Alarms and groups are the cloud's own, and go on."""
