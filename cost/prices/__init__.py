@@ -1,0 +1,1 @@
+"""Price snapshots: dated, hashed, every row with its source. Nothing here asks a network."""
