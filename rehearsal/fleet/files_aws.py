@@ -7,7 +7,7 @@ from typing import Final
 
 from infra import naming
 from infra.config import AwsRegion, RegionConfig
-from infra.fallback import NAMESPACE, PERIOD_SECONDS, STATISTIC, Expression, aws_alarms
+from infra.fallback import NAMESPACE, PERIOD_SECONDS, STATISTIC, Expression, Rule, aws_alarms
 from infra.function.settings import NAMESPACE as NODES_NAMESPACE
 from rehearsal.fleet import common
 from rehearsal.fleet.alarms import Alarm, AlarmFallback, Metric, SimplePolicy, StepPolicy, alarm_rule
@@ -43,7 +43,7 @@ def region(config: AwsRegion, top: Writer) -> Region:
         reserved.append(
             Pool(naming.block_name(stack, block), "capacity-block", (), "in-order", (), 0, 0, 0, reservation=block)
         )
-    alarms = _fallback_alarms(config, names, block_names)
+    alarms = fallback_alarms(rule_of(config), names, block_names, enabled=not config.fallback.dry_run)
     hooks = []
     for name in sorted((*names.values(), *block_names)):
         hooks.append(Hook(name, "drain", "terminating", _drain_hook(config), "CONTINUE"))
@@ -70,9 +70,11 @@ def _drain_hook(config: RegionConfig) -> int:
     return max(HOOK_LEAST, min(config.node.notice_seconds - HOOK_MARGIN, HOOK_MOST))
 
 
-def _fallback_alarms(config: AwsRegion, names: Mapping[str, str], blocks: list[str]) -> tuple[Alarm, ...]:
+def fallback_alarms(rule: Rule, names: Mapping[str, str], blocks: list[str], *, enabled: bool) -> tuple[Alarm, ...]:
+    """A rule's alarms as a region's program registers them. names: of the groups, by market. blocks: of the groups of
+    capacity blocks, which count as spot supply. Raises ValueError for a rule that is too large for AWS."""
     found = []
-    for alarm in aws_alarms(rule_of(config)):
+    for alarm in aws_alarms(rule):
         metrics: list[Metric] = []
         sums: list[Expression] = []
         for metric in alarm.metrics:
@@ -96,7 +98,7 @@ def _fallback_alarms(config: AwsRegion, names: Mapping[str, str], blocks: list[s
                 threshold=float(alarm.threshold),
                 comparison=alarm.comparison,
                 missing=alarm.treat_missing_data,
-                enabled=not config.fallback.dry_run,
+                enabled=enabled,
                 policy=StepPolicy(
                     pool=names["on-demand"],
                     adjustment_type=alarm.adjustment_type,
