@@ -10,16 +10,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from rehearsal import data, policies, prices
 from rehearsal.measures import Run, Summary, run, summed
 from rehearsal.model import Faults, Setting, Zone
+from rehearsal.monte import over
 from rehearsal.omniscient import Omniscient
 from rehearsal.progress import Bar
 from rehearsal.trace import Trace, load
@@ -93,22 +94,10 @@ def compare(task: Task, jobs: int = 1) -> Compared:
     work = task.jobs
     runs: list[Run] = []
     with Bar("plays", len(work)) as bar:
-        for one in _over(jobs, [(task, job) for job in work]):
+        for one in over(partial(one_run, task), work, jobs):
             runs.append(one)
             bar.step(one.policy)
     return concluded(task, runs)
-
-
-def _over(jobs: int, work: Sequence[tuple[Task, tuple[str, int, Window]]]) -> Iterable[Run]:
-    if jobs <= 1:
-        yield from (one_run(*one) for one in work)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_one_run, work)
-
-
-def _one_run(work: tuple[Task, tuple[str, int, Window]]) -> Run:
-    return one_run(*work)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from rehearsal import capacity_page, data, policies, prices
 from rehearsal.benchmark import LEGEND, Compared, Task, Window, as_json, chosen_zones, concluded, one_run, table
 from rehearsal.measures import Run
 from rehearsal.model import Setting
+from rehearsal.monte import over
 from rehearsal.progress import Bar
 from spillway.errors import SpillwayError
 
@@ -85,20 +86,20 @@ def verdict(compared: Mapping[str, Mapping[str, Any]], name: str = policies.KEEP
     return found
 
 
-def _play(work: tuple[int, Task, tuple[str, int, Window]]) -> tuple[int, Run]:
-    index, task, job = work
-    return index, one_run(task, job)
+def _play(tasks: Sequence[Task], work: tuple[int, tuple[str, int, Window]]) -> tuple[int, Run]:
+    index, job = work
+    return index, one_run(tasks[index], job)
 
 
 def everything(cases: Sequence[Case], tick: float, seeds: int, keeper: bool, jobs: int) -> list[dict[str, Any]]:
     """Figures of each case, printed as soon as it is done. The result does not depend on the number of processes."""
     tasks = [case.task(tick, seeds, keeper) for case in cases]
-    work = [(index, task, job) for index, task in enumerate(tasks) for job in task.jobs]
+    work = [(index, job) for index, task in enumerate(tasks) for job in task.jobs]
     left = [len(task.jobs) for task in tasks]
     runs: list[list[Run]] = [[] for _ in tasks]
     found = []
-    with Bar("plays", len(work)) as bar, ProcessPoolExecutor(jobs) as pool:
-        for index, one in pool.map(_play, work) if jobs > 1 else map(_play, work):
+    with Bar("plays", len(work)) as bar:
+        for index, one in over(partial(_play, tasks), work, jobs):
             runs[index].append(one)
             left[index] -= 1
             if not left[index]:

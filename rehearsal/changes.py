@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from cost.money import HOURS_PER_MONTH
 from infra.fallback import MAX_STEPS, Rule
 from rehearsal.fleet import AlarmFallback, Fleet, FunctionFallback, Origin, Pool, Region
 from rehearsal.fleet.files_aws import fallback_alarms
@@ -25,8 +26,7 @@ Kind = Literal["floor", "target", "boot", "on-demand-type", "region", "keeper"]
 KINDS: Final[tuple[Kind, ...]] = ("keeper", "floor", "target", "boot", "on-demand-type", "region")
 LEAST_BOOT: Final = 1
 """Minutes: of `fallback.bootMinutes`."""
-MONTH: Final = 730.0
-"""Hours of a month, as the clouds' calculators have it: 8,760 / 12."""
+MONTH: Final = float(HOURS_PER_MONTH)
 SLACK: Final = 1e-12
 
 
