@@ -1,0 +1,497 @@
+"""The keeper over region stacks: what their clouds tell of them in its words, and its steps as edits of their targets.
+Pure: no cloud, no clock.
+
+A place of the keeper is a region stack: in which zone and on which of its types a node comes up is its groups' own
+choice. Nothing is launched or ended from here. An edit is a region's target as its stack would have it: the least size
+of the spot group, and of the on-demand group; groups, alarms and functions of the region do the rest, and go on when
+nobody edits any more.
+
+What serves in a region is counted without what is not the keeper's: the on-demand floor of the stack file, which stays,
+and what the load has added to the spot group. On-demand that the region bought itself, while spot is missing, is left
+to it: its spot target stays, so that spot which comes back sends it home. Other on-demand that the keeper goes on
+counting on becomes part of the minimum, or the region would give it up before others serve.
+
+Capacity stays with its own: stacks that serve another model, or that a service may not leave for its residency, are a
+fleet of their own (`RegionStack.fleet`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from infra.keeper import Held, Keeper, Memory, Observed, Order, Place, Plan, Result, Rules, Step
+from infra.keeper_words import Error, Levers, Market
+
+VERSION: Final = 1
+LATE_BOOTS: Final = 2
+"""A node that is gone without having been ready is a loss up to so many boots after its launch, then a failed boot
+(as `infra.fallback.Rule.late_minutes` has it: a boot may fail and be repeated)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionStack:
+    """What does not change of a region stack.
+
+    fleet: those that stand in for each other have the same. target, floor: of the stack file; the floor stays on
+    demand. most: nodes of both pools together. boot: seconds from launch to ready.
+    """
+
+    stack: str
+    cloud: str
+    region: str
+    fleet: str
+    target: int
+    floor: int
+    most: int
+    boot: float
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A node of a group, as its cloud tells. leaving: on its way out, or with a notice of its end."""
+
+    id: str
+    market: Market
+    ready: bool
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RegionState:
+    """What a cloud tells of a region now.
+
+    spot, on_demand: the targets as they are set. spot_size, on_demand_size: what the groups aim at, with what the load
+    and the fallback have added. creating: asked for, neither launched nor refused, by market. refused: why launches of
+    a market were refused last, where some of its group are missing. prices: USD per node-hour by market, where known.
+    """
+
+    spot: int
+    on_demand: int
+    spot_size: int
+    on_demand_size: int
+    machines: tuple[Machine, ...]
+    creating: Mapping[Market, int] = field(default_factory=dict)
+    refused: Mapping[Market, Error] = field(default_factory=dict)
+    prices: Mapping[Market, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRules:
+    """What is wanted of every fleet, as in `infra.keeper_words.Rules`. look: seconds between two looks. target: nodes
+    of each fleet by its name; what is left out has the sum of its stacks'. Shares of the target per region, cloud."""
+
+    look: float = 300.0
+    availability: float = 0.995
+    target: Mapping[str, int] = field(default_factory=dict)
+    region_share: float = 1.0
+    cloud_share: float = 1.0
+    levers: Levers = field(default_factory=Levers)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A machine at the last look. first: when it was seen first."""
+
+    market: Market
+    first: float
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegionMemory:
+    """A region at the last look that could read it. missing: nodes that its groups lacked then, by market."""
+
+    machines: Mapping[str, Known] = field(default_factory=dict)
+    prices: Mapping[Market, float] = field(default_factory=dict)
+    missing: Mapping[Market, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetMemory:
+    """All that is remembered from one look to the next: the keeper's memory by fleet, and every region by stack."""
+
+    fleets: Mapping[str, Memory] = field(default_factory=dict)
+    regions: Mapping[str, RegionMemory] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A value for json.dumps that `from_json` turns back into the same memory."""
+        regions = {
+            name: {
+                "machines": {id: [one.market, one.first, one.ready] for id, one in region.machines.items()},
+                "prices": dict(region.prices),
+                "missing": dict(region.missing),
+            }
+            for name, region in self.regions.items()
+        }
+        return {
+            "version": VERSION,
+            "fleets": {name: memory.to_json() for name, memory in self.fleets.items()},
+            "regions": regions,
+        }
+
+    @classmethod
+    def from_json(cls, body: Any) -> FleetMemory:
+        """Raises ValueError, one line, for what `to_json` did not write."""
+        try:
+            if body["version"] != VERSION:
+                raise ValueError(f"version = {body['version']!r}: must be {VERSION}")
+            regions = {
+                str(name): RegionMemory(
+                    {
+                        str(id): Known(_market(one[0]), float(one[1]), bool(one[2]))
+                        for id, one in row["machines"].items()
+                    },
+                    {_market(market): float(price) for market, price in row["prices"].items()},
+                    {_market(market): int(count) for market, count in row["missing"].items()},
+                )
+                for name, row in body["regions"].items()
+            }
+            fleets = {str(name): Memory.from_json(memory) for name, memory in body["fleets"].items()}
+            return cls(fleets, regions)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"is no memory of the fleet's keeper: {error}") from None
+
+
+def _market(word: Any) -> Market:
+    if word == "spot":
+        return "spot"
+    if word == "on-demand":
+        return "on-demand"
+    raise ValueError(f"market = {word!r}: must be spot or on-demand")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Another target of a region: (spot, on-demand minimum) before and after. why: the keeper's reasons. usd: per hour,
+    what the region's targets cost more (or less) afterwards."""
+
+    stack: str
+    before: tuple[int, int]
+    after: tuple[int, int]
+    why: str
+    usd: float
+
+    @property
+    def raises(self) -> bool:
+        """Whether neither size falls: such edits can be made before all others without harm."""
+        return self.after[0] >= self.before[0] and self.after[1] >= self.before[1]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """One fleet's look. target: nodes wanted, floors included. serving, booting: counted now. usd: per hour of what is
+    held now, floors included; plan: what is aimed at beyond the floors, None where nothing is to decide (`why`).
+    left_out: stack -> why the keeper does not move it."""
+
+    fleet: str
+    stacks: tuple[str, ...]
+    target: int
+    serving: int
+    booting: int
+    usd: float
+    plan: Plan | None
+    why: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStep:
+    """What to set now, raises first; what every fleet comes to; what to remember. wake: seconds after which something
+    may be decided otherwise although nothing has changed."""
+
+    edits: tuple[Edit, ...]
+    plans: tuple[FleetPlan, ...]
+    memory: FleetMemory
+    wake: float
+
+
+def look(
+    stacks: Sequence[RegionStack],
+    states: Mapping[str, RegionState],
+    memory: FleetMemory,
+    rules: FleetRules,
+    now: float,
+    gone: Collection[str] = (),
+) -> FleetStep:
+    """One look at all fleets. states: by stack; one that could not be read is left out, and taken to be as it was: a
+    call that fails is no reason to buy a region anew. gone: of those, the ones that do not answer clients either.
+
+    now: seconds of any clock that only goes forward. Raises ValueError, one line, for rules that do not fit.
+    """
+    fleets: dict[str, list[RegionStack]] = {}
+    for one in stacks:
+        fleets.setdefault(one.fleet, []).append(one)
+    if unknown := sorted(set(rules.target) - set(fleets)):
+        raise ValueError(f"target of {unknown[0]}: there is no such fleet; there are {', '.join(sorted(fleets))}")
+    edits: list[Edit] = []
+    plans: list[FleetPlan] = []
+    kept: dict[str, Memory] = {}
+    regions: dict[str, RegionMemory] = {}
+    wakes: list[float] = []
+    for name in sorted(fleets):
+        one = _Fleet(name, fleets[name], states, memory, rules, now, gone)
+        step = one.step()
+        plans.append(one.told(step))
+        edits += one.edits(step)
+        kept[name] = memory.fleets.get(name, Memory()) if step is None else step.memory
+        regions |= one.regions()
+        wakes += [] if step is None else [step.look]
+    edits.sort(key=lambda edit: (not edit.raises, edit.stack))
+    return FleetStep(tuple(edits), tuple(plans), FleetMemory(kept, regions), min(wakes, default=math.inf))
+
+
+@dataclass(slots=True)
+class _Counted:
+    """A region's nodes that are the keeper's, by market, ready ones first; the rest is the floor's and the load's."""
+
+    own: dict[Market, list[Known]]
+    beside: dict[Market, int]
+
+
+class _Fleet:
+    """One look at one fleet."""
+
+    def __init__(
+        self,
+        name: str,
+        stacks: Sequence[RegionStack],
+        states: Mapping[str, RegionState],
+        memory: FleetMemory,
+        rules: FleetRules,
+        now: float,
+        gone: Collection[str],
+    ) -> None:
+        self.name, self.rules, self.now, self.gone = name, rules, now, gone
+        self.memory = memory.fleets.get(name, Memory())
+        self.every = {one.stack: one for one in stacks}
+        self.states = {stack: states[stack] for stack in self.every if stack in states}
+        self.before = {stack: memory.regions.get(stack, RegionMemory()) for stack in self.every}
+        self.prices: dict[str, dict[Market, float]] = {
+            stack: {**self.before[stack].prices, **(self.states[stack].prices if stack in self.states else {})}
+            for stack in self.every
+        }
+        self.left_out: dict[str, str] = {}
+        for stack in self.every:
+            missing = [market for market in _MARKETS if market not in self.prices[stack]]
+            if missing:
+                self.left_out[stack] = f"no price of {' and '.join(missing)}"
+        self.stacks = {stack: one for stack, one in self.every.items() if stack not in self.left_out}
+        self.counted = {stack: self._count(stack) for stack in self.stacks}
+        whole = rules.target.get(name, sum(one.target for one in stacks))
+        self.whole = whole
+        aside = sum(self.every[stack].target for stack in self.left_out)
+        self.floors = sum(one.floor for one in self.stacks.values())
+        self.target = max(0, whole - aside - self.floors)
+        self.ids: list[tuple[str, Market]] = []
+
+    # --- what is there ------------------------------------------------------------------------------------------------
+
+    def _known(self, stack: str) -> dict[str, Known]:
+        """The machines that stay, now; of a region that cannot be read, those of the last look."""
+        before, state = self.before[stack], self.states.get(stack)
+        if state is None:
+            return {} if stack in self.gone else dict(before.machines)
+        known = {}
+        for one in state.machines:
+            if not one.leaving:
+                last = before.machines.get(one.id)
+                known[one.id] = Known(one.market, last.first if last else self.now, one.ready)
+        return known
+
+    def _count(self, stack: str) -> _Counted:
+        state, machines = self.states.get(stack), self._known(stack)
+        own: dict[Market, list[Known]] = {}
+        for market in _MARKETS:
+            own[market] = sorted(
+                (one for one in machines.values() if one.market == market), key=lambda one: (not one.ready, one.first)
+            )
+            creating = state.creating.get(market, 0) if state else 0
+            own[market] += [Known(market, self.now, False)] * creating
+        floor = min(self.every[stack].floor, len(own["on-demand"]))
+        beside: dict[Market, int] = {"spot": 0, "on-demand": floor}
+        own["on-demand"] = own["on-demand"][floor:]
+        more = max(0, state.spot_size - state.spot) if state else 0
+        for market in _MARKETS:  # the youngest are the load's; where spot lacks, on-demand stands in for it
+            took = min(more, len(own[market]))
+            own[market] = own[market][: len(own[market]) - took]
+            beside[market] += took
+            more -= took
+        return _Counted(own, beside)
+
+    def _lacks(self, stack: str, market: Market) -> int:
+        """Nodes that a group aims at and neither has nor is about to get."""
+        state = self.states[stack]
+        size = state.spot_size if market == "spot" else state.on_demand_size
+        there = sum(one.market == market and not one.leaving for one in state.machines)
+        return max(0, size - there - state.creating.get(market, 0))
+
+    # --- what happened since ------------------------------------------------------------------------------------------
+
+    def _since(self, stack: str) -> tuple[list[Result], int]:
+        """Results of launches, and how many spot nodes were lost."""
+        state, before = self.states.get(stack), self.before[stack]
+        if state is None:
+            return [], 0
+        results, now = [], self._known(stack)
+        gone = [one for id, one in before.machines.items() if one.market == "spot" and id not in now]
+        had = sum(one.market == "spot" for one in before.machines.values())
+        # What went because somebody lowered the size is not lost; Azure lowers it itself with what it takes.
+        lost = max(0, len(gone) - max(0, had - max(state.spot, state.spot_size)))
+        late = self.every[stack].boot * LATE_BOOTS
+        failed = min(lost, sum(not one.ready and self.now - one.first > late for one in gone))
+        for market in _MARKETS:
+            given = sum(one.market == market and id not in before.machines for id, one in now.items())
+            lacking, error = self._lacks(stack, market), state.refused.get(market)
+            if error is None and before.missing.get(market, 0) and not given:
+                error = "capacity"  # it lacked them a look ago, and nobody says why
+            if lacking and error is not None:
+                results.append(Result(stack, market, given + lacking, given, error))
+            elif given:
+                results.append(Result(stack, market, given, given))
+        if failed:
+            results.append(Result(stack, "spot", failed, 0, "failed"))
+        return results, lost - failed
+
+    def step(self) -> Step | None:
+        """The keeper's, None where nothing is to decide."""
+        if self.target < 1 or not self.stacks:
+            return None
+        rules = self.rules
+        keeper = Keeper(
+            [Place(one.stack, one.region, one.cloud, max(0, one.most - one.floor)) for one in self.stacks.values()],
+            Rules(
+                self.target,
+                max(one.boot for one in self.stacks.values()),
+                rules.look,
+                rules.availability,
+                region_share=rules.region_share,
+                cloud_share=rules.cloud_share,
+                levers=rules.levers,
+            ),
+        )
+        held: list[Held] = []
+        results: list[Result] = []
+        lost: list[str] = []
+        for stack, counted in self.counted.items():
+            for market in _MARKETS:
+                for one in counted.own[market]:
+                    held.append(Held(len(self.ids), stack, market, one.first, one.ready))
+                    self.ids.append((stack, market))
+            told, gone = self._since(stack)
+            results += told
+            lost += [stack] * gone
+        # Without a price no part in the plan: what is gone takes no orders.
+        usable = [stack for stack in self.stacks if stack in self.states or stack not in self.gone]
+        seen = Observed(
+            self.now,
+            tuple(held),
+            tuple(results),
+            tuple(lost),
+            {stack: self.prices[stack]["spot"] for stack in usable},
+            {stack: self.prices[stack]["on-demand"] for stack in usable},
+        )
+        return keeper.step(self.memory, seen)
+
+    # --- what to set --------------------------------------------------------------------------------------------------
+
+    def edits(self, step: Step | None) -> list[Edit]:
+        if step is None:
+            return []
+        launches: Counter[tuple[str, Market]] = Counter()
+        reasons: dict[str, list[str]] = {}
+        for order in step.launch:
+            launches[order.zone, order.market] += order.count
+            reasons.setdefault(order.zone, []).append(_said(order))
+        ends: Counter[tuple[str, Market]] = Counter()
+        whys: dict[tuple[str, Market, str], int] = Counter()
+        for number, why in step.end:
+            ends[self.ids[number]] += 1
+            whys[*self.ids[number], why] += 1
+        for (stack, market, why), count in whys.items():
+            reasons.setdefault(stack, []).append(f"{count} {market} less: {why}")
+        found = []
+        for stack, one in self.stacks.items():
+            state = self.states.get(stack)
+            if state is None:
+                continue
+            after, own = self._sizes(stack, state, launches, ends, step.plan)
+            before = (state.spot, state.on_demand)
+            if after == before:
+                continue
+            told = reasons.get(stack, [])
+            if not told:
+                told = [own or "as many as the plan has there"]
+            found.append(Edit(stack, before, after, "; ".join(told), self._usd(one, before, after)))
+        return found
+
+    def _sizes(
+        self,
+        stack: str,
+        state: RegionState,
+        launches: Mapping[tuple[str, Market], int],
+        ends: Mapping[tuple[str, Market], int],
+        plan: Plan,
+    ) -> tuple[tuple[int, int], str]:
+        """(spot, on-demand minimum) of a region after the step, and why where no order says so."""
+        one, counted = self.stacks[stack], self.counted[stack]
+
+        def left(market: Market) -> int:
+            key = (stack, market)
+            return len(counted.own[market]) + launches.get(key, 0) - ends.get(key, 0)
+
+        spot, bought = left("spot"), left("on-demand")
+        planned = min(bought, plan.wanted.get((stack, "on-demand"), 0))
+        stands_in = min(bought - planned, max(0, state.spot - spot))
+        why = ""
+        if spot + stands_in < state.spot:
+            why = f"{state.spot - spot - stands_in} spot not to be had there"
+        elif bought - stands_in > planned:
+            why = "on-demand stays until others serve"
+        minimum = min(one.floor + bought - stands_in, one.most)
+        return (min(spot + stands_in, one.most - minimum), minimum), why
+
+    def _usd(self, one: RegionStack, before: tuple[int, int], after: tuple[int, int]) -> float:
+        price = self.prices[one.stack]
+        return (after[0] - before[0]) * price["spot"] + (after[1] - before[1]) * price["on-demand"]
+
+    # --- what to tell and to remember ---------------------------------------------------------------------------------
+
+    def told(self, step: Step | None) -> FleetPlan:
+        why = ""
+        if step is None:
+            why = "no stack with prices" if not self.stacks else "the floors alone are the target"
+        rows = [self._known(stack) for stack in self.every]
+        usd = math.fsum(
+            self.prices[stack].get(one.market, 0.0)
+            for stack, machines in zip(self.every, rows, strict=True)
+            for one in machines.values()
+        )
+        serving = sum(one.ready for machines in rows for one in machines.values())
+        booting = sum(not one.ready for machines in rows for one in machines.values())
+        plan = None if step is None else step.plan
+        return FleetPlan(
+            self.name, tuple(self.every), self.whole, serving, booting, usd, plan, why, dict(self.left_out)
+        )
+
+    def regions(self) -> dict[str, RegionMemory]:
+        """What is remembered of every region."""
+        found = {}
+        for stack in self.every:
+            before, state = self.before[stack], self.states.get(stack)
+            if state is None:
+                found[stack] = RegionMemory(self._known(stack), before.prices, before.missing)
+                continue
+            missing = {market: lacks for market in _MARKETS if (lacks := self._lacks(stack, market))}
+            found[stack] = RegionMemory(self._known(stack), self.prices[stack], missing)
+        return found
+
+
+_MARKETS: Final[tuple[Market, ...]] = ("spot", "on-demand")
+
+
+def _said(order: Order) -> str:
+    return f"{order.count} {order.market} more: {order.why}"
