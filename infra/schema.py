@@ -81,6 +81,16 @@ def stack_file(clouds: Mapping[str, type[Section]], world: type[Section]) -> dic
     }
 
 
+def single(model: type[BaseModel], title: str, about: str) -> dict[str, Any]:
+    """Schema (draft 2020-12) of a file that is one object of this model."""
+    _describe(model)
+    schema = model.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
+    for definition in schema.get("$defs", {}).values():
+        definition.pop("title", None)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, "description": about}
+    return head | {key: value for key, value in schema.items() if key not in head}
+
+
 def _describe(model: type[BaseModel]) -> None:
     """Gives every field of a model and of the models in it its docstring as description."""
     for name, field in model.model_fields.items():

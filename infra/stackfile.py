@@ -158,6 +158,11 @@ def refuse_documents(path: Path) -> None:
             raise
 
 
+def document(path: Path, name: str) -> Any:
+    """What a YAML file holds, read as strictly as a stack file. Raises ConfigError with `name` for the file."""
+    return _parse(_text(path, name), name)
+
+
 def _text(path: Path, name: str) -> str:
     try:
         raw = path.read_bytes()

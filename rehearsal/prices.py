@@ -83,6 +83,31 @@ def price_list(path: Path, machine: str | None = None, per: int | None = None) -
     return PriceList(path.stem, usd, machine, share, providers, tuple(sorted(observed)))
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a list: USD per hour of a machine."""
+
+    provider: str
+    region: str
+    machine: str
+    market: Market
+    usd: float
+    observed: str
+
+
+def all_rows(path: Path) -> list[Row]:
+    """Every price of a list. Raises SpillwayError: file, place, value, what is allowed."""
+    found: dict[tuple[str, str, str, Market], Row] = {}
+    for where, row in _rows(path, COLUMNS):
+        market, usd = _market(where, row["market"]), _usd(where, row["usd_per_hour"])
+        one = Row(row["provider"], row["region"], row["instance_type"], market, usd, row["observed_on"])
+        key = one.provider, one.region, one.machine, one.market
+        if key in found:
+            raise SpillwayError(f"{where}: {one.region} {market} {one.machine}: has a price in an earlier line")
+        found[key] = one
+    return list(found.values())
+
+
 def machines(path: Path) -> list[str]:
     """The machines that a list has prices of. Raises SpillwayError."""
     return sorted({row["instance_type"] for _, row in _rows(path, COLUMNS)})

@@ -48,8 +48,10 @@ def markov(
     step: float,
     seed: int,
     rates: Rates | Callable[[str], Rates] = Rates(),
+    region: Callable[[str], str] = region_of,
 ) -> Trace:
-    """A trace of these zones with a round every `step` seconds. rates: of all zones, or by zone. Deterministic."""
+    """A trace of these zones with a round every `step` seconds. rates: of all zones, or by zone. region: what a zone is
+    in, whose outages take all of it. Deterministic."""
     rounds = max(2, round(days * 86_400.0 / step))
     times = tuple(index * step for index in range(rounds))
     by_zone = {zone: rates if isinstance(rates, Rates) else rates(zone) for zone in zones}
@@ -57,13 +59,13 @@ def markov(
     everywhere = _dark(random.Random(f"{seed} fleet"), times, first.fleet_up, first.fleet_down)
     dark: dict[str, list[bool]] = {}
     for zone, one in by_zone.items():
-        region = region_of(zone)
-        if region not in dark:
-            dark[region] = _dark(random.Random(f"{seed} {region}"), times, one.region_up, one.region_down)
+        name = region(zone)
+        if name not in dark:
+            dark[name] = _dark(random.Random(f"{seed} {name}"), times, one.region_up, one.region_down)
     rows = []
     for zone, one in by_zone.items():
         alone = _counts(random.Random(f"{seed} {zone} zone"), times, one)
-        gone = dark[region_of(zone)]
+        gone = dark[region(zone)]
         rows.append(tuple(0 if a or b else count for count, a, b in zip(alone, gone, everywhere, strict=True)))
     digest = hashlib.sha256(repr((times[-1], rows)).encode()).hexdigest()
     name = f"synthetic-{len(zones)}-zones-seed-{seed}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from infra.function.loop import Group as Told
@@ -35,6 +35,8 @@ class GroupPlay:
         self.nodes, self.pool, self.pace, self.launches = nodes, pool, pace, tuple(launches)
         self.market: Market = "spot" if pool.market == "spot" else "on-demand"
         self.desired = 0
+        self.on_arrival: Callable[[], None] | None = None
+        """Called when one of its nodes got ready or ended: a rollout goes on."""
         self.own: list[Node] = []
         """That have not ended, in the order of their launches."""
         self.failed: tuple[str, ...] = ()
@@ -147,6 +149,16 @@ class GroupPlay:
             self.refusals += 1
             self.nodes.tell(f"{self.pool.name}: {self.short} not to be had", "no capacity; allocation failed")
 
+    def launch_beside(self, why: str) -> Node | None:
+        """One node beyond the size, if there is any to be had: the successor of one that stays until it is ready."""
+        place = self._best()
+        if place is None:
+            return None
+        node = self.nodes.launch(self, self.market, *place)
+        self.own.append(node)
+        self.nodes.tell(f"{self.pool.name}: a successor launched", why)
+        return node
+
     def fail(self, count: int) -> None:
         """So many instances never come up, and hold places until somebody clears them."""
         self.failed += tuple(f"{self.nodes.clock.now:g}-{index}" for index in range(count))
@@ -166,6 +178,11 @@ class GroupPlay:
         tries = max(1, math.ceil((now - self._tried) / retry - _SLACK)) if math.isfinite(self._tried) else 0
         self._plan(self._tried + tries * retry if tries else now)
 
+    def launch_missing(self) -> None:
+        """Whatever is missing is launched, where the group does so by itself."""
+        if self.pace.refill == "itself" and self.missing:
+            self._plan(self.nodes.clock.now)
+
     def _plan(self, at: float) -> None:
         if at < self._due:
             self._due = at
@@ -184,10 +201,16 @@ class GroupPlay:
             self._plan(self.nodes.clock.now)
 
     def arrived(self, node: Node) -> None:
-        return
+        if self.on_arrival is not None:
+            self.on_arrival()
 
     def gone(self, node: Node, phase: Phase) -> None:
         self.own.remove(node)
+        self._gone(node, phase)
+        if self.on_arrival is not None:
+            self.on_arrival()
+
+    def _gone(self, node: Node, phase: Phase) -> None:
         if phase == "leaving":
             return
         if self.pace.refill == "function" and node.cause == "lost":

@@ -84,10 +84,13 @@ class Nodes:
         self.capacity: dict[Place, int] = dict.fromkeys(places, 0)
         self.held: dict[Place, list[Node]] = {place: [] for place in places}
         """Spot without notice, the youngest last."""
+        self.dark_zones: set[str] = set()
         self.on_demand_limit: int | None = None
+        self.spot_limit: int | None = None
         self.on_demand_held = 0
         self.all: list[Node] = []
         self.owners: dict[int, Owner] = {}
+        self.alive: dict[int, Node] = {}
         self.lost = 0
         self.log: list[Entry] = []
         self.levels = [RegionLevel(0.0, 0, 0)]
@@ -105,12 +108,20 @@ class Nodes:
 
     def room(self, market: Market, machine: str, zone: str) -> int | None:
         """How many more are to be had; None: without limit."""
-        if self.dark:
+        if self.dark or zone in self.dark_zones:
             return 0
         if market == "on-demand":
             return None if self.on_demand_limit is None else max(0, self.on_demand_limit - self.on_demand_held)
         place = self.place(machine, zone)
-        return 0 if place is None else max(0, self.capacity[place] - len(self.held[place]))
+        if place is None:
+            return 0
+        room = max(0, self.capacity[place] - len(self.held[place]))
+        return room if self.spot_limit is None else min(room, max(0, self.spot_limit - self.spot_held))
+
+    @property
+    def spot_held(self) -> int:
+        """Spot nodes that run, those with notice too: what a quota counts."""
+        return sum(node.market == "spot" and node.ended is None for node in self.alive.values())
 
     def give(self, place: Place, count: int) -> None:
         """A place gives so many spot nodes from now on; what is above that gets its notice, the youngest first."""
@@ -126,6 +137,7 @@ class Nodes:
         node = Node(len(self.all), zone, market, now, math.inf if self.hangs else now + self.boot, machine=machine)
         self.all.append(node)
         self.owners[node.id] = owner
+        self.alive[node.id] = node
         if market == "spot":
             place = self.place(machine, zone)
             assert place is not None
@@ -167,13 +179,28 @@ class Nodes:
         node.ended, node.cause, node.phase = self.clock.now, cause, "ended"
         if node.front == "in":
             self._refuse(node)
+        del self.alive[node.id]
         self.owners.pop(node.id).gone(node, was)
         self.changed()
 
     def go_dark(self) -> None:
         """All of them end at once, without notice; nothing can be had until `dark` is taken back."""
         self.dark = True
-        for node in [node for node in self.all if node.ended is None]:
+        for node in self.living:
+            self.finish(node, "lost")
+
+    @property
+    def living(self) -> list[Node]:
+        """That are billed, in the order of their launches."""
+        return list(self.alive.values())
+
+    def zone_dark(self, zone: str, yes: bool) -> None:
+        """A zone's nodes end at once, without notice, and nothing can be had there; or it is back, empty."""
+        if not yes:
+            self.dark_zones.discard(zone)
+            return
+        self.dark_zones.add(zone)
+        for node in [node for node in self.living if node.zone == zone]:
             self.finish(node, "lost")
 
     def horizon(self) -> None:

@@ -18,6 +18,7 @@ from rehearsal.regions.control import AlarmControl, Control, FunctionControl
 from rehearsal.regions.groups import GroupPlay, series_of
 from rehearsal.regions.nodes import Node, Nodes, Place, Prices, RegionLevel, Times
 from rehearsal.regions.pace import PACES, Pace
+from rehearsal.regions.rollout import Rollout
 from rehearsal.trace import Trace
 from rehearsal.world import Played, bill
 from spillway.errors import SpillwayError
@@ -131,6 +132,28 @@ class RegionPlay:
         """On-demand nodes that the region gives from now on; those that run stay. None: as many as wanted."""
         self.nodes.on_demand_limit = limit
         self._room()
+
+    def set_quota(self, limit: int | None) -> None:
+        """Spot nodes that the account may run in the region from now on; those that run stay. None: any number."""
+        self.nodes.spot_limit = limit
+        self._room()
+
+    def zone_dark(self, zone: str, yes: bool) -> None:
+        """One zone is gone: its nodes at once, without notice; the region's groups and their control go on."""
+        if yes == (zone in self.nodes.dark_zones):
+            return
+        self.nodes.tell(f"{zone}: {'dark' if yes else 'back'}", "")
+        self.nodes.zone_dark(zone, yes)
+        if not yes:
+            self._room()
+
+    def deploy(self, why: str) -> None:
+        """Every node is replaced by a new one, one at a time in each group: the successor is launched first, and the
+        old node ends once that is ready. Without capacity it waits, and nothing is lost."""
+        self.nodes.tell(f"{self.region.stack}: new nodes for old", why)
+        for group in (self.spot, self.on_demand):
+            if group is not None:
+                Rollout(group, why).begin()
 
     def set_capacity(self, place: str | Place, count: int) -> None:
         """Spot that a place gives from now on, until the trace's next change there."""
