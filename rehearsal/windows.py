@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from spillway.errors import SpillwayError
 SECONDS: Final = {"h": 3600.0, "d": 86_400.0}
 COUNT_MAX: Final = 1_000
 RESAMPLES: Final = 2_000
+DAY: Final = 86_400.0
+NEAR: Final = 3_600.0
+"""Seconds by which the time of day may be off in a day that is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,31 @@ def within(trace: Trace, setting: Setting, begin: float, end: float) -> tuple[Tr
         replace(zone, spot=cut(zone.spot, begin), on_demand=cut(zone.on_demand, begin)) for zone in setting.zones
     )
     return trace.window(begin, end), replace(setting, zones=zones)
+
+
+def resampled(trace: Trace, seconds: float, dice: random.Random) -> Trace:
+    """A trace of any length, of days of this one drawn at random: a circular block bootstrap (Politis and Romano, in:
+    Exploring the Limits of Bootstrap, 1992), blocks of a day. A day begins at a round whose time of day is within an
+    hour of its own, so that what goes by the hours stays; after the trace's last round comes its first."""
+    block = min(DAY, trace.end)
+    times, begins = np.asarray(trace.times), []
+    for number in range(max(1, math.ceil(seconds / block))):
+        away = np.abs((times - number * block + block / 2) % block - block / 2)
+        near = np.flatnonzero(away <= NEAR)
+        begins.append(int(near[dice.randrange(len(near))]) if len(near) else int(away.argmin()))
+    count = len(times)
+    after = np.append(np.diff(times), trace.end - times[-1])  # until the next round, the last one's until the end
+    at: list[float] = []
+    chosen: list[int] = []
+    for number, first in enumerate(begins):
+        now, upto, index = number * block, min((number + 1) * block, seconds), first
+        while now < upto:
+            at.append(float(now))
+            chosen.append(index)
+            now += float(after[index])
+            index = (index + 1) % count
+    counts = tuple(tuple(row[index] for index in chosen) for row in trace.counts)
+    return replace(trace, start=None, times=tuple(at), end=seconds, counts=counts, holes=())
 
 
 def interval(parts: Sequence[tuple[float, float]], seed: int = 0) -> tuple[float, float] | None:

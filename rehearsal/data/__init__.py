@@ -19,7 +19,8 @@ FOLDER: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A file of the manifest. prices: name of the list of a trace's time. per: instances of the trace in a machine."""
+    """A file of the manifest. prices: name of the list of a trace's time. per: instances of the trace in a machine.
+    instance: machine type that was recorded."""
 
     name: str
     path: Path
@@ -32,6 +33,7 @@ class Known:
     prices: str | None = None
     machine: str | None = None
     per: int | None = None
+    instance: str | None = None
 
 
 @cache
@@ -72,5 +74,5 @@ def _path(kind: Literal["traces", "prices"], name: str) -> Path:
 def _known(name: str, entry: dict[str, Any]) -> Known:
     told = {key: entry[key] for key in ("sha256", "source", "licence", "shows", "shows_not")}
     date = entry["recorded"] if "recorded" in entry else entry["observed"]
-    prices, machine, per = (entry.get(key) for key in ("prices", "machine", "per"))
-    return Known(name=name, path=FOLDER / entry["file"], date=date, prices=prices, machine=machine, per=per, **told)
+    told |= {key: entry.get(key) for key in ("prices", "machine", "per", "instance")}
+    return Known(name=name, path=FOLDER / entry["file"], date=date, **told)
