@@ -15,7 +15,7 @@ from spillway.errors import SpillwayError
 NOBODY: Final = "."
 """Stands for no answer among what clients have; no member has such a name."""
 NEAR: Final = 0.005
-"""Connections that differ from fresh answers by no more are taken for settled."""
+"""Share of all clients: connections that differ from fresh answers by no more are taken for settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ class Clients:
         if faults:
             raise SpillwayError(*(fault.line("clients") for fault in faults))
 
-    def caches(self, ttl: float) -> tuple[tuple[float, float], ...]:
-        """(share, seconds for which an answer of this TTL is kept), of the clients without connections."""
-        honest = 1 - sum(one.share for one in self.keeping)
-        kept = [(one.share, max(ttl, one.seconds)) for one in self.keeping if not isinstance(one, Connected)]
-        return tuple((share, seconds) for share, seconds in ((honest, ttl), *kept) if share > 1e-12)
+    def caches(self, ttl: float, *, proxied: bool = False) -> tuple[tuple[float, float], ...]:
+        """(share, seconds for which an answer of this TTL is kept), of the clients that no connection holds."""
+        kept = [one for one in self.keeping if not isinstance(one, Connected)]
+        others = sum(one.share for one in (kept if proxied else self.keeping))
+        rows = ((1 - others, ttl), *((one.share, max(ttl, one.seconds)) for one in kept))
+        return tuple((share, seconds) for share, seconds in rows if share > 1e-12)
 
     @property
     def connected(self) -> tuple[Connected, ...]:
@@ -183,7 +184,7 @@ class Connections:
         """Whether time alone changes nothing worth telling."""
         names = {*self.held, *self._fresh}
         far = max(abs(self.held.get(name, 0.0) - self._fresh.get(name, 0.0)) for name in names)
-        return far <= NEAR or sum(self.held.values()) < NEAR
+        return min(far, sum(self.held.values())) * self.kind.share <= NEAR
 
 
 def _whole(fresh: Shares) -> Shares:

@@ -21,7 +21,7 @@ class ServicePlay:
 
     def __init__(self, service: Service, tree: Tree, clients: Clients, ttl: float, proxied: bool) -> None:
         self.service, self.tree, self.proxied, self.ttl = service, tree, proxied, ttl
-        self.caches = clients.caches(ttl)
+        self.caches = clients.caches(ttl, proxied=proxied)
         self.stale = clients.stale
         self.steered: Shares = {}
         """Who a request is sent to that goes by the answer of now."""
