@@ -16,16 +16,10 @@ class Keeping:
         self.keeper = Keeper(places, Rules(setting.target, setting.boot, setting.tick, **rules))
         self.memory = Memory()
         self.last: Step | None = None
-        self.due = 0.0
-        self._before: object = None
         self._noticed: list[Loss] = []
         """Losses that are not acted on before the end, where the lever is off."""
 
     def decide(self, view: View) -> Decision:
-        # An earlier wish to be woken may come due after a later look: nothing to decide then.
-        now = (view.instances, view.spot, view.on_demand)
-        if view.now < self.due and now == self._before and not view.outcomes and not view.losses:
-            return Decision()
         held = list(view.instances)
         losses = list(view.losses)
         rules = self.keeper.rules
@@ -47,8 +41,6 @@ class Keeping:
         self.memory = step.memory
         ghosts = {loss.id for loss in self._noticed}
         ends = [(number, why) for number, why in step.end if number not in ghosts]
-        gone = {number for number, _ in ends}
-        self.due = min([view.now + step.look, *(loss.at + rules.notice for loss in self._noticed)])
-        self._before = (tuple(one for one in view.instances if one.id not in gone), view.spot, view.on_demand)
+        due = min([view.now + step.look, *(loss.at + rules.notice for loss in self._noticed)])
         launch = [Launch(order.zone, order.market, order.count, order.why) for order in step.launch]
-        return Decision(launch, ends, wake=self.due)
+        return Decision(launch, ends, wake=due)

@@ -95,7 +95,8 @@ class Launch:
 class Decision:
     """end: ids of instances that are given up, before anything is launched.
 
-    wake: when to be asked even if nothing happens; None: only when something does. A later decision takes no wish back.
+    wake: when to be asked even if nothing happens; None: only when something does. It takes the place of what earlier
+    decisions wished.
     """
 
     launch: Sequence[Launch] = ()

@@ -2,7 +2,8 @@
 
 At one time, in this order: changes of what a zone gives (zones in the trace's order; of what is lost the youngest goes
 first, then the higher id), ends of what had notice, boots that are done, launches known to have failed, new prices;
-then the policy is asked, at most once a tick and only when something happened since, or when it wanted to be woken.
+then the policy is asked, at most once a tick and only when something happened since, or when it wanted to be woken:
+the wish of its last decision counts.
 What it orders happens at once: ends first, then launches in its order, each given min(asked, what the zone gives - what
 is held there). What has notice drains: it is billed to its end, serves nobody and holds nothing of the zone. Time up to
 the first boot counts for the bill and not for availability: nobody can be ready by then.
@@ -167,7 +168,14 @@ class _Price:
     price: float
 
 
-_What = _Capacity | _Price | Instance | Outcome | None
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A policy's, to be asked; number: of the decision that it is part of."""
+
+    number: int
+
+
+_What = _Capacity | _Price | _Wish | Instance | Outcome | None
 
 
 class World:
@@ -195,6 +203,7 @@ class World:
         self._losses: list[Loss] = []
         self._news = True
         self._asked = -math.inf
+        self._decisions = 0
         self._random = random.Random(faults.seed)
         self._prices: tuple[dict[str, float], dict[str, float]] = ({}, {})
         self._number = 0
@@ -245,6 +254,9 @@ class World:
                 self._count(what, 1)
             case Outcome():
                 self._known.append(what)
+            case _Wish(number):
+                if number != self._decisions:
+                    return  # a later decision has another, or none
             case _Price(prices, zone, price):
                 if prices.get(zone) == price:
                     return
@@ -326,8 +338,9 @@ class World:
             self._tell(now, f"{one.zone}: {one.market} {one.id} is given up", why)
         for order in decision.launch:
             self._launch(now, order)
+        self._decisions += 1
         if decision.wake is not None and decision.wake < self.end:
-            self._push(max(decision.wake, now + self.setting.tick), _WAKE, None)
+            self._push(max(decision.wake, now + self.setting.tick), _WAKE, _Wish(self._decisions))
         self._level(now)
 
     def _launch(self, now: float, order: Launch) -> None:

@@ -39,7 +39,7 @@ def run(trace: Trace, policy: Policy, setting: Setting, faults: Faults) -> Slow:
     """All times are whole seconds; on-demand launches never fail."""
     slow = Slow()
     told_later: list[tuple[int, Outcome]] = []
-    wakes: set[int] = set()
+    wake: int | None = None
     losses: list[Loss] = []
     news = True
     boot, tick = int(setting.boot), int(setting.tick)
@@ -66,7 +66,7 @@ def run(trace: Trace, policy: Policy, setting: Setting, faults: Faults) -> Slow:
                 one.ended = now
             if one.ended is None and one.noticed is None and not one.serving and now >= one.launched + boot:
                 one.serving = news = True
-        if any(at <= now for at, _ in told_later) or now in wakes:
+        if any(at <= now for at, _ in told_later) or now == wake:
             news = True
         prices = [
             {zone.name: value(series, now) for zone, series in zip(setting.zones, kind, strict=True)}
@@ -85,7 +85,7 @@ def run(trace: Trace, policy: Policy, setting: Setting, faults: Faults) -> Slow:
             view = View(float(now), setting.target, own, known, tuple(losses), prices[0], prices[1])
             slow.views.append(view)
             losses, news = [], False
-            _obey(slow, policy.decide(view), now, counts, setting, faults, told_later, wakes)
+            wake = _obey(slow, policy.decide(view), now, counts, setting, faults, told_later)
             if boot == 0:
                 for one in slow.things:
                     if one.ended is None and not one.serving and one.noticed is None:
@@ -107,8 +107,8 @@ def _obey(
     setting: Setting,
     faults: Faults,
     told_later: list[tuple[int, Outcome]],
-    wakes: set[int],
-) -> None:
+) -> int | None:
+    """When the policy wants to be asked again."""
     for number, _ in decision.end:
         slow.things[number].ended, slow.things[number].serving = now, False
     for order in decision.launch:
@@ -125,5 +125,4 @@ def _obey(
         outcome = Outcome(float(now), order.zone, order.market, order.count, given, error)  # type: ignore[arg-type]
         told_later.append((int(now + late), outcome))
         told_later.sort(key=lambda one: one[0])
-    if decision.wake is not None:
-        wakes.add(-int(-max(decision.wake, now + setting.tick) // 1))
+    return None if decision.wake is None else -int(-max(decision.wake, now + setting.tick) // 1)

@@ -126,6 +126,15 @@ def test_a_policy_that_wants_to_be_woken_is_at_the_next_tick_from_then() -> None
     assert [view.now for view in script.views] == [0.0, 40.0, 50.0]
 
 
+@pytest.mark.parametrize(("later", "asked"), [(None, []), (70.0, [70.0]), (45.0, [50.0])])
+def test_a_later_decisions_wish_takes_the_place_of_the_earlier_ones(later: float | None, asked: list[float]) -> None:
+    trace = traced({"a": [1] * 10})
+    zone = Zone("a", "a", "cloud", ((0.0, 1.0), (25.0, 2.0)), ((0.0, 3.0),))  # which asks it at 30 s
+    script = Script({0.0: Decision(wake=60.0), 30.0: Decision(wake=later)})
+    play(trace, script, Setting(1, 0.0, 10.0, (zone,)))
+    assert [view.now for view in script.views] == [0.0, 30.0, *asked]
+
+
 def test_prices_are_shown_as_they_are_and_a_new_one_is_news() -> None:
     trace = traced({"a": [1] * 6})
     zone = Zone("a", "a", "cloud", ((0.0, 1.0), (25.0, 2.0)), ((0.0, 3.0), (40.0, 3.0)))
