@@ -77,7 +77,8 @@ class RegionPlay:
 
     capacity: by zone (of all the pool's types together) or by (machine type, zone); places that it leaves out give
     nothing. A region whose pools are told no zone is one zone of its own name. boot: seconds from launch to ready;
-    None: as the stack counts on. notice: seconds before a spot node ends; None: as the cloud gives. stepped: look at
+    None: as the stack counts on. notice: seconds before a spot node ends; None: as the cloud gives. running: what is
+    launched in the first second is ready and sent requests at once, as in a region that runs already. stepped: look at
     every minute, for tests. Raises SpillwayError, one line, for what cannot be played.
     """
 
@@ -92,6 +93,7 @@ class RegionPlay:
         notice: float | None = None,
         pace: Pace | None = None,
         stepped: bool = False,
+        running: bool = False,
     ) -> None:
         _check(region, clock)
         self.clock, self.region, self.prices = clock, region, prices
@@ -116,6 +118,9 @@ class RegionPlay:
         self.spot = self._group(region.spot) if region.spot else None
         self.control = self._control(stepped)
         clock.at(self.begin, Order.LAUNCH, self._start)
+        if running:
+            self.nodes.boot, self.nodes.times = 0.0, replace(self.nodes.times, healthy=0.0)
+            clock.at(self.begin + 1.0, Order.SCENARIO, lambda: self._running(notice))
 
     # --- what a scenario, DNS or load does or asks ------------------------------------------------------------------
 
@@ -266,6 +271,12 @@ class RegionPlay:
         return self.nodes.log
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _running(self, notice: float | None) -> None:
+        """The first second is over."""
+        self.nodes.times = self._times(notice)
+        if self.nodes.boot == 0:  # nothing that a scenario has set meanwhile
+            self.nodes.boot = self.boot
 
     def _times(self, notice: float | None) -> Times:
         node, front = self.region.node, self.region.balancer
