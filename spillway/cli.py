@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -47,6 +47,7 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "catalog": Lazy("spillway.catalog_cli:catalog", "Machine types, where they are offered, and which models fit."),
+    "cost": Lazy("spillway.cost_cli:app", "What it costs: prices, plans, reports, and how sure they are."),
     "dns": Lazy("spillway.dns_cli:app", "Global DNS: how fast failover is, who answers now, draining a region."),
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
     "image": Lazy("spillway.image_cli:app", "The serving image: render, check, bake, test, measure."),
@@ -86,18 +87,20 @@ class LazyCommands(MutableMapping[str, Any]):
 
 
 class LazyGroup(TyperGroup):
-    """A group whose sub-commands are those of COMMANDS."""
+    """A group whose sub-commands are those of COMMANDS, or of what a subclass has as `lazy`."""
+
+    lazy: ClassVar[Mapping[str, Lazy]] = COMMANDS
 
     def __init__(self, *, commands: Any = None, **attributes: Any) -> None:
         super().__init__(commands={}, **attributes)
-        self.commands = LazyCommands(COMMANDS, commands or {})
+        self.commands = LazyCommands(self.lazy, commands or {})
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.help) for name, lazy in sorted(COMMANDS.items())])
+            formatter.write_dl([(name, lazy.help) for name, lazy in sorted(self.lazy.items())])
 
 
 app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False)

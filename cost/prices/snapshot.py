@@ -30,6 +30,8 @@ from spillway.errors import SpillwayError
 FOLDER: Final = Path(__file__).parents[1] / "data" / "prices"
 MANIFEST: Final = "manifest.yaml"
 UNPRICED: Final = "unpriced.csv"
+MACHINES: Final = ("-machines.csv", "-spot.csv")
+"""How the names of files with machine types end; the others have what a stack has besides."""
 ANYWHERE: Final = "*"
 """Region of a price that holds in every region of its provider."""
 STALE_DAYS: Final = 180
@@ -151,7 +153,10 @@ _Key = tuple[str, str, str, str, str | None]
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """All prices of one date. id: the date and the beginning of the hash over all of its files."""
+    """All prices of one date. id: the date and the beginning of the hash over all of its files.
+
+    machines: the SKUs that are machine types.
+    """
 
     date: Date
     id: str
@@ -160,6 +165,7 @@ class Snapshot:
     sources: dict[str, Source]
     note: str
     path: Path
+    machines: frozenset[str]
     _by_key: dict[_Key, list[Price]] = field(init=False, repr=False)
     _by_thing: dict[tuple[str, str], list[Price]] = field(init=False, repr=False)
     _reasons: dict[tuple[str, str], list[Unpriced]] = field(init=False, repr=False)
@@ -238,8 +244,8 @@ class Snapshot:
         return tuple(sorted({name for cloud, name in self._by_thing if provider in (None, cloud)}))
 
     def providers(self) -> tuple[str, ...]:
-        """Everybody who has prices here."""
-        return tuple(sorted({cloud for cloud, _ in self._by_thing}))
+        """Everybody who has prices here, or things of whom it is said why they have none."""
+        return tuple(sorted({cloud for cloud, _ in (*self._by_thing, *self._reasons)}))
 
     @property
     def observed(self) -> tuple[Date, Date]:
@@ -248,12 +254,12 @@ class Snapshot:
         return min(days), max(days)
 
     def age(self, today: Date) -> int:
-        """Days since the oldest of its on-demand prices was seen: the snapshot is as old as what it bills by."""
-        days = [row.observed for row in self.rows if row.market == ON_DEMAND]
-        return (today - min(days, default=self.date)).days
+        """Days since the median day on which the on-demand prices of its machines were seen: what a bill is made of."""
+        days = sorted(row.observed for row in self.rows if row.market == ON_DEMAND and row.sku in self.machines)
+        return (today - (days[len(days) // 2] if days else self.date)).days
 
     def stale(self, today: Date, limit: int = STALE_DAYS) -> bool:
-        """Whether any of its on-demand prices was seen more than `limit` days ago."""
+        """Whether half of its machines' on-demand prices were seen more than `limit` days ago."""
         return self.age(today) > limit
 
     def _why(self, provider: str, region: str, sku: str, market: str) -> str:
@@ -262,7 +268,7 @@ class Snapshot:
                 return gap.reason
         rows = self._by_thing.get((provider, sku))
         if rows is None:
-            if not any(cloud == provider for cloud, _ in self._by_thing):
+            if provider not in self.providers():
                 return f"no prices of {provider} in snapshot {self.id}"
             return f"no price of {provider} {sku} in snapshot {self.id}"
         here = [row for row in rows if row.region in (region, ANYWHERE)]
@@ -304,6 +310,7 @@ def _load(folder: Path) -> Snapshot:
     }
     rows: list[Price] = []
     gaps: list[Unpriced] = []
+    machines: set[str] = set()
     for name, told in manifest["files"].items():
         raw = _read(folder / name)
         if hashlib.sha256(raw).hexdigest() != told["sha256"]:
@@ -317,11 +324,15 @@ def _load(folder: Path) -> Snapshot:
                 for _, told in table(folder / name, raw, UNPRICED_COLUMNS)
             ]
         else:
-            rows += prices_of(folder / name, raw, sources)
+            found = prices_of(folder / name, raw, sources)
+            rows += found
+            if name.endswith(MACHINES):
+                machines |= {row.sku for row in found}
     _no_doubles(folder, rows)
     date = Date.fromisoformat(folder.name)
     ident = f"{folder.name}-{digest({name: told['sha256'] for name, told in manifest['files'].items()})[:12]}"
-    return Snapshot(date, ident, tuple(rows), tuple(gaps), sources, str(manifest.get("note", "")).strip(), folder)
+    note = " ".join(str(manifest.get("note", "")).split())
+    return Snapshot(date, ident, tuple(rows), tuple(gaps), sources, note, folder, frozenset(machines))
 
 
 def prices_of(path: Path, raw: bytes, sources: dict[str, Source]) -> list[Price]:

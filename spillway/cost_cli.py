@@ -1,0 +1,28 @@
+"""`spillway cost`: its sub-commands, each imported when it is used. A further one is a line in COMMANDS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import typer
+
+from spillway.cli import Lazy, LazyGroup
+
+COMMANDS: Final[Mapping[str, Lazy]] = {
+    "prices": Lazy("spillway.cost_prices:prices", "Prices of machines and of everything else, side by side."),
+}
+
+
+class CostGroup(LazyGroup):
+    """A group whose sub-commands are those of COMMANDS here."""
+
+    lazy: ClassVar[Mapping[str, Lazy]] = COMMANDS
+
+
+app = typer.Typer(cls=CostGroup, no_args_is_help=True)
+
+
+@app.callback()
+def cost() -> None:
+    """What it costs: prices, plans, reports, and how sure they are."""
