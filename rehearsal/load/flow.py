@@ -19,7 +19,7 @@ from typing import Final
 
 from rehearsal.load.arrivals import HOUR
 from rehearsal.load.rates import ServiceRate
-from rehearsal.load.station import Floats, Station
+from rehearsal.load.station import Station
 
 TOLERANCE: Final = 0.01
 """Error of a step: of 1 + the mean number in a node."""
@@ -39,7 +39,7 @@ class Spot:
     name: str
     rate: ServiceRate | None
     services: int
-    late: Floats | None = None
+    late: Sequence[float] | None = None
     receiving: int = 0
     refusing: int = 0
     inside: list[float] = field(default_factory=list)
@@ -211,9 +211,9 @@ class Flow:
         middle = min(max(before + slope * seconds * _phi2(z), 0.0), float(one.most))
         then, _ = _slope(one, after, load)
         error = abs(then - slope * math.exp(min(z, 50.0))) * seconds / (1 + abs(z)) / (1 + after)
-        answered = _at(one, one.departures, middle) * seconds
+        answered = one.at(one.departures, middle) * seconds
         admitted = min(max(after - before + answered, 0.0), load * seconds)
-        turned = 1 - admitted / (load * seconds) if load > 1e-12 else _at(one, one.refused, before)
+        turned = 1 - admitted / (load * seconds) if load > 1e-12 else one.at(one.refused, before)
         return after, turned, error
 
     def _take(
@@ -261,15 +261,10 @@ def leave(spot: Spot, place: int, answered: float, number: float) -> Done:
     if spot.station is None or spot.late is None:
         return Done(answered=answered, departures=[(place, 0, 0.0, answered)])
     row, way = spot.station.row(number)
-    late = float(spot.late[row] + way * (spot.late[row + 1] - spot.late[row]))
-    wait = spot.station.wait[row] + way * (spot.station.wait[row + 1] - spot.station.wait[row])
+    late = spot.station.at(spot.late, number)
+    wait = spot.station.at(spot.station.wait, number)
     departures = [(place, row, way, answered)]
     return Done(answered=answered, late=answered * late, wait=answered * wait, departures=departures)
-
-
-def _at(one: Station, column: Sequence[float], number: float) -> float:
-    row, way = one.row(number)
-    return column[row] + way * (column[row + 1] - column[row])
 
 
 def _slope(one: Station, number: float, load: float) -> tuple[float, float]:

@@ -51,9 +51,8 @@ class Gate:
             self.guard.allows(False, now)
             self.ready, self.why = True, ""
             return before != self.ready, math.inf
-        row, way = one.row(self.spot.number)
-        waiting = one.waiting[row] + way * (one.waiting[row + 1] - one.waiting[row])
-        first = rate.prefill + one.median[row] + way * (one.median[row + 1] - one.median[row])
+        waiting = one.at(one.waiting, self.spot.number)
+        first = rate.prefill + one.at(one.median, self.spot.number)
         # The queue moves around its mean. It has been at its limit where somebody was turned away.
         turned = self.spot.full * self.spot.tried / self.spot.receiving * _PACE.rise
         if waiting >= self.queue.low and turned >= 1:

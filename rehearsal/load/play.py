@@ -11,7 +11,7 @@ load.results()
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from rehearsal.load.flow import Done, Flow, Spot, leave
 from rehearsal.load.gate import Gate
 from rehearsal.load.rates import ServiceRate
 from rehearsal.load.signal import Signal
-from rehearsal.load.station import Floats, quantiles
+from rehearsal.load.station import Floats, Station, quantiles
 from rehearsal.load.traffic import Series
 from rehearsal.regions.clock import Clock, Order
 from rehearsal.regions.nodes import RegionLevel
@@ -32,6 +32,9 @@ from spillway.errors import SpillwayError
 PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
+Cpu = tuple[float, float]
+
+
 class LoadPlay:
     """Plays from `clock.now` on; whoever owns the clock runs it.
 
@@ -39,7 +42,9 @@ class LoadPlay:
     (a static endpoint of which nothing is known). where: of a service, the share of its clients' tries at each member;
     what they lack of one has nobody to ask. nodes: how many of a member are sent requests and answer. breaks: whether
     nodes of a member that go now take what they work on with them (no notice, a dark region); else it is finished.
-    limit_seconds: time to first token, of the prompt and the queue together, beyond which an answer is late.
+    cpu: members whose nodes report their CPU: percent of an idle one, and of one whose batch is full; in between by
+    the requests in the batch. All others report requests that wait. limit_seconds: time to first token, of the prompt
+    and the queue together, beyond which an answer is late.
     Raises SpillwayError for a limit or a service that is none.
     """
 
@@ -54,6 +59,7 @@ class LoadPlay:
         limit_seconds: float,
         retry: Retry | None = None,
         breaks: Callable[[str], bool] | None = None,
+        cpu: Mapping[str, Cpu] | None = None,
     ) -> None:
         if not (math.isfinite(limit_seconds) and limit_seconds > 0):
             raise SpillwayError(f"load.limitSeconds = {limit_seconds:g}: expected a number above 0")
@@ -66,11 +72,19 @@ class LoadPlay:
         spots = [Spot(name, rate, len(self.services)) for name, rate in self.serving.items()]
         for spot in spots:
             if spot.rate is not None and spot.station is not None:
-                spot.late = spot.station.late(limit_seconds - spot.rate.prefill)
+                spot.late = spot.station.late(limit_seconds - spot.rate.prefill).tolist()
         self.flow = Flow(spots, len(self.services), self.retry.pauses)
         self._levels = dict.fromkeys(self.names, RegionLevel(0.0, 0, 0))
         self.gates = {spot.name: Gate(spot) for spot in spots}
-        self.signals = {name: Signal(self._until_now, lambda: self.flow.still) for name in self.names}
+        self._cpu = dict(cpu or {})
+        for name, told in self._cpu.items():
+            if name not in self.serving or not 0 <= told[0] <= told[1] <= 100:
+                raise SpillwayError(f"load.cpu: {name}: {told[0]:g} to {told[1]:g} %: expected a member, 0 to 100")
+        self.signals = {
+            name: Signal("cpu" if name in self._cpu else "queue", self._until_now, lambda: self.flow.still)
+            for name in self.names
+        }
+        """What each member's nodes report of their load, for `rehearsal.regions.follow`."""
         self.on_change: list[Callable[[], None]] = []
         """Called once whenever `answering` of any member has changed."""
         self.log: list[tuple[float, str, str, str]] = []
@@ -110,7 +124,7 @@ class LoadPlay:
     def queue(self, member: str) -> float | None:
         """Requests that wait, mean over the nodes that report; None where none does. As of now."""
         self._until_now()
-        return self._reported(self.names.index(member))
+        return self._mean(self.names.index(member), lambda one: one.waiting)
 
     def results(self) -> tuple[LoadResult, ...]:
         """What came of it until now. Requests still inside count as answered, tries still to come as failed."""
@@ -217,14 +231,23 @@ class LoadPlay:
                 self._left[service].append(leave(spot, place, gone, number))
 
     def _reported(self, place: int) -> float | None:
-        """What a member's nodes report: those that are ready, of which the balancer may not know all yet."""
+        """What a member's nodes report."""
         spot = self.flow.members[place]
-        reporting = max(self._levels[spot.name].ready, 0)
-        if not reporting or spot.station is None:
+        if spot.name not in self._cpu:
+            return self._mean(place, lambda one: one.waiting)
+        idle, busy = self._cpu[spot.name]
+        held, waits = self._mean(place, lambda one: one.number), self._mean(place, lambda one: one.waiting)
+        if held is None or waits is None or spot.station is None:
             return None
-        row, way = spot.station.row(spot.number)
-        waiting = spot.station.waiting[row] + way * (spot.station.waiting[row + 1] - spot.station.waiting[row])
-        return waiting * min(1.0, spot.receiving / reporting)
+        return idle + (busy - idle) * (held - waits) / spot.station.concurrency
+
+    def _mean(self, place: int, column: Callable[[Station], Sequence[float]]) -> float | None:
+        """Mean of a node's figure over those that are ready, of which the balancer may not know all yet."""
+        spot = self.flow.members[place]
+        reporting = self._levels[spot.name].ready
+        if reporting <= 0 or spot.station is None:
+            return None
+        return spot.station.at(column(spot.station), spot.number) * min(1.0, spot.receiving / reporting)
 
     # --- sums --------------------------------------------------------------------------------------------------------
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 MINUTE: Final = 60.0
 
 
 class Signal:
-    """The series of one member. Each node reports once a minute at a second of its own, so the middle of a minute
-    stands for it. None: nobody reports."""
+    """The series of one member (`rehearsal.regions.control.Load`). what: requests that wait, or CPU in percent. Each
+    node reports once a minute at a second of its own, so the middle of a minute stands for it. None: nobody reports."""
 
-    def __init__(self, advance: Callable[[], float], settled: Callable[[], bool]) -> None:
+    def __init__(
+        self, what: Literal["queue", "cpu"], advance: Callable[[], float], settled: Callable[[], bool]
+    ) -> None:
+        self.what: Literal["queue", "cpu"] = what
         self._advance, self._settled = advance, settled
         self._ends: list[float] = []
         self._values: list[float | None] = []

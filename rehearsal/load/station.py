@@ -75,6 +75,11 @@ class Station:
         low, high = self.number[index], self.number[index + 1]
         return index, (number - low) / (high - low)
 
+    def at(self, column: Sequence[float], number: float) -> float:
+        """A column's value at a mean number."""
+        row, way = self.row(number)
+        return column[row] + way * (column[row + 1] - column[row])
+
     def late(self, seconds: float) -> Floats:
         """Share of who is admitted that waits longer than this, by row."""
         if seconds < 0:

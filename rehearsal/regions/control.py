@@ -18,10 +18,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, Protocol
 
 from infra import fallback
 from infra.fallback import Observation, Rule, State
+from infra.function.load import follow
 from infra.function.loop import Group as Told
 from infra.function.loop import Memory, Outcome, run
 from infra.function.retries import CloudError
@@ -32,8 +33,25 @@ from rehearsal.regions.groups import GroupPlay
 
 MINUTE: Final = 60.0
 _SLACK: Final = 1e-9
-Samples = Callable[[int], list[float | None]]
-"""The load's mean per replica in each of the last so many minutes, oldest first."""
+
+
+class Load(Protocol):
+    """What the nodes of a region report of their load: the mean per replica, once a minute.
+
+    what: requests that wait, or CPU in percent. on_change: called when what stood still begins to move.
+    """
+
+    what: Literal["queue", "cpu"]
+    on_change: list[Callable[[], None]]
+
+    def samples(self, minutes: int) -> list[float | None]:
+        """Each of the last whole minutes, oldest first; None where no node reported."""
+        ...
+
+    def steady(self, minutes: int, low: float, high: float) -> bool:
+        """Whether all of the last minutes were on one side of the two marks, and those to come will be until
+        `on_change` is called."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +207,8 @@ class AlarmControl(Control):
 class FunctionControl(Control):
     """Azure, Google Cloud: `infra.function.loop.run` itself, over the two groups of the play.
 
-    samples: what it is told of the load; None: nobody reports. With samples it looks at every minute.
+    load_signal: what it is told of the load; None: nobody reports. It looks at every minute in which the load moves, or
+    in which `infra.function.load.follow` has a step to make.
     """
 
     def __init__(
@@ -199,7 +218,7 @@ class FunctionControl(Control):
         self.shrinks = spot.pace.refill == "function"
         self.settings = settings_of(region, told)
         self.every = max(1, told.timer_seconds // 60)
-        self.samples: Samples | None = None
+        self.load_signal: Load | None = None
         self.throttled = False
         self.errors = 0
         self._text: str | None = None
@@ -242,11 +261,27 @@ class FunctionControl(Control):
             self.looks.append(Look(outcome.seen, before, self.on_demand.desired, outcome.decision.reason.value, state))
         idle = not (outcome.actions or outcome.notes or outcome.errors)
         self._vain = 0 if idle else self._in_vain(outcome, told)
-        if not (idle or self._vain) or self.samples is not None or told[0].creating or self.every > 1 or self.stepped:
+        if not (idle or self._vain) or told[0].creating or self.every > 1 or self.stepped or self._follows():
             return minute + 1
         self._marks, self._parked = (bool(told[0].pending), bool(told[0].refused)), minute
         self._ahead = []
         return None if self.quiet(outcome.seen) else self._foresee(outcome.seen, state)
+
+    def listen(self, load: Load) -> None:
+        """The load is told from now on."""
+        self.load_signal = load
+        load.on_change.append(self.wake)
+        self.wake()
+
+    def _follows(self) -> bool:
+        """Whether the load may ask for another size in one of the minutes to come, cooldowns left aside."""
+        load, rule = self.load_signal, self.settings.load_rule
+        if load is None or rule.least == rule.most:
+            return False
+        if not load.steady(rule.window, rule.low, rule.high):
+            return True
+        wanted = self.memory.spot
+        return wanted is None or follow(rule, load.samples(rule.window), wanted, 0, None)[0] != wanted
 
     def _foresee(self, seen: Observation, state: State) -> int | None:
         """The minute in which the rule orders something if nothing changes, None: never; `_ahead` is its memory in
@@ -317,7 +352,7 @@ class FunctionControl(Control):
             self._group(name).clear(instances)
 
     def load(self, minutes: int, spot: Told, on_demand: Told) -> list[float | None]:
-        return self.samples(minutes) if self.samples else []
+        return self.load_signal.samples(minutes) if self.load_signal else []
 
     def recall(self) -> tuple[str | None, str | None]:
         return self._text, None
