@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -87,20 +87,23 @@ class LazyCommands(MutableMapping[str, Any]):
 
 
 class LazyGroup(TyperGroup):
-    """A group whose sub-commands are those of COMMANDS, or of what a subclass has as `lazy`."""
-
-    lazy: ClassVar[Mapping[str, Lazy]] = COMMANDS
+    """A group whose sub-commands are those of COMMANDS, or what a subclass says."""
 
     def __init__(self, *, commands: Any = None, **attributes: Any) -> None:
         super().__init__(commands={}, **attributes)
-        self.commands = LazyCommands(self.lazy, commands or {})
+        self.commands = LazyCommands(self.lazy(), commands or {})
+
+    @classmethod
+    def lazy(cls) -> Mapping[str, Lazy]:
+        """By name, what this group imports when it is used."""
+        return COMMANDS
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.help) for name, lazy in sorted(self.lazy.items())])
+            formatter.write_dl([(name, lazy.help) for name, lazy in sorted(self.lazy().items())])
 
 
 app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Final
 
 import typer
 
@@ -17,7 +17,9 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
 class CostGroup(LazyGroup):
     """A group whose sub-commands are those of COMMANDS here."""
 
-    lazy: ClassVar[Mapping[str, Lazy]] = COMMANDS
+    @classmethod
+    def lazy(cls) -> Mapping[str, Lazy]:
+        return COMMANDS
 
 
 app = typer.Typer(cls=CostGroup, no_args_is_help=True)
