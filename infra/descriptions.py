@@ -35,7 +35,7 @@ def _of_module(name: str) -> dict[tuple[str, str], str]:
 def description(model: type[BaseModel], attribute: str) -> str:
     """The docstring of an attribute (by its Python name), also where a base class has it; empty where there is none."""
     for cls in model.__mro__:
-        if cls.__module__.startswith(("infra.", "rehearsal.")):
+        if cls.__module__.startswith(("infra.", "rehearsal.", "cost.")):
             text = _of_module(cls.__module__).get((cls.__name__, attribute))
             if text:
                 return text

@@ -36,9 +36,10 @@ GONE: Final = RegionLevel(0.0, 0, 0, 0, 0)
 @dataclass(frozen=True, slots=True)
 class Held:
     """What every variant is held to, so that they can be compared: the deployed fleet's target, and what it costs on
-    demand alone and in the single cheapest region, for the whole play. USD; None without a price."""
+    demand alone and in the single cheapest region, for the whole play. USD; None without a price. targets: by stack."""
 
     target: int
+    targets: Mapping[str, int]
     on_demand_only: float | None
     single_cheapest: float | None
     cheapest_region: str
@@ -106,12 +107,13 @@ class FleetPlay:
             self.begin,
             where=dns.clients,
             nodes=self.level,
-            breaks=lambda member: self.level(member) is GONE or self._dark(member),
+            breaks=self._breaks,
         )
 
-    def _dark(self, member: str) -> bool:
-        stack = self.members[member].stack
-        return stack in self.plays and self.plays[stack].nodes.dark
+    def _breaks(self, member: str) -> bool:
+        """Whether nodes that go take what they work on with them: a dark place, or a cloud that gives no notice."""
+        play = self.plays.get(self.members[member].stack or "")
+        return play is None or play.nodes.dark or play.nodes.times.notice <= 0
 
     def level(self, member: str) -> RegionLevel:
         """Who answers at a member: a region's nodes; of a static endpoint one that always does, unless it is down."""
@@ -225,12 +227,14 @@ class FleetPlay:
             for stack, play in self.plays.items()
         }
         region = min(lowest, key=lambda stack: (lowest[stack], stack))
-        return Held(self.target, alone, lowest[region] * self.target, region)
+        targets = {one.stack: one.target for one in self.fleet.regions}
+        return Held(self.target, targets, alone, lowest[region] * self.target, region)
 
     def variant(self, name: str, kind: Kind, change: str, held: Held, *, regret: bool = True) -> Variant:
         """The play is over: everything that came of it."""
         played = {stack: play.played() for stack, play in self.plays.items()}
-        regions = tuple(measured.region(self.plays[stack], one) for stack, one in played.items())
+        fixed = {} if kind == "keeper" else held.targets
+        regions = tuple(measured.region(self.plays[stack], one, fixed.get(stack)) for stack, one in played.items())
         begin = max(one.begin for one in played.values())
         serving = measured.serving(
             [measured.ready_of(one) for one in played.values()],

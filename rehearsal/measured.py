@@ -90,11 +90,13 @@ def cheapest(play: RegionPlay, market: Market, end: float) -> tuple[tuple[float,
     return tuple(found)
 
 
-def region(play: RegionPlay, played: RegionPlayed) -> RegionResult:
-    """One region's part of a variant. Where somebody moves its target, it is held to the target as it moves."""
+def region(play: RegionPlay, played: RegionPlayed, fixed: int | None) -> RegionResult:
+    """One region's part of a variant. fixed: the target that it is held to; None: its own, as somebody moves it."""
     one, end = play.region, played.end
     # A region that is all on demand has its target as the on-demand minimum.
     target = [(at, float(spot + on_demand)) for at, spot, on_demand in play.targets]
+    if fixed is not None:
+        target = [(0.0, float(fixed))]
     price = first_on_demand(play)
     hours: dict[Market, float] = {"spot": 0.0, "on-demand": 0.0}
     for node in played.instances:
@@ -141,9 +143,9 @@ def nodes(played: RegionPlayed) -> tuple[Nodes, ...]:
     found: list[Nodes] = []
     for at, _, values in merged([*levels, booting], played.end):
         spot, on_demand, receiving, refusing, boots = map(int, values)
-        one = Nodes(at, spot, on_demand, boots, receiving, refusing)
-        if not found or replace(found[-1], at=at) != one:
-            found.append(one)
+        now = Nodes(at, spot, on_demand, boots, receiving, refusing)
+        if not found or replace(found[-1], at=at) != now:
+            found.append(now)
     return tuple(found)
 
 

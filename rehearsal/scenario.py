@@ -227,11 +227,12 @@ class Scenario(Section):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A scenario, the file's name as messages have it, and its text."""
+    """A scenario, the file's name as messages have it, its text, and the folder in which its paths begin."""
 
     scenario: Scenario
     file: str
     text: str
+    folder: Path
 
 
 def seconds_of(text: str) -> float:
@@ -265,7 +266,7 @@ def load(which: str | Path) -> Loaded:
         hint = did_you_mean(str(which), known)
         raise ConfigError([f"scenario {which}: neither a file nor shipped{hint}; shipped are {listed(known, 'and')}"])
     name = path.name
-    return Loaded(parse(stackfile.document(path, name), name), name, path.read_text("utf-8"))
+    return Loaded(parse(stackfile.document(path, name), name), name, path.read_text("utf-8"), path.parent)
 
 
 def parse(data: object, file: str) -> Scenario:

@@ -9,7 +9,9 @@ itself gets all of them together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import random
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from rehearsal.price_book import Book, Given
 from rehearsal.result import Source
 from rehearsal.scenario import DAY, Scenario, dates, seconds_of
 from rehearsal.trace import Trace, region_of
+from rehearsal.windows import resampled
 from spillway.errors import SpillwayError
 
 FIRST: Final = datetime(2026, 1, 5, tzinfo=UTC)
@@ -66,29 +69,25 @@ def supply(
     folder: Path = Path(),
     *,
     file: str = "scenario",
-    offset: float = 0.0,
-    like: Mapping[str, str] | None = None,
+    dice: random.Random | None = None,
+    added: Collection[str] = (),
 ) -> Supply:
-    """What every region is given. folder: where relative paths begin. offset: seconds further into the trace. like: a
-    stack -> the stack whose price notes and recorded region it shares, for one that is thought up.
+    """What every region is given. folder: where relative paths begin. dice: draws the days of the trace at random (a
+    synthetic trace anew) instead of taking them as they come. added: stacks that are thought up, which take no recorded
+    region from the others.
 
     Raises SpillwayError: the scenario's file, key, value, what is allowed.
     """
-    trace = _trace(scenario, regions, folder, file)
-    into = (seconds_of(scenario.start) + offset) % trace.end
+    trace = _trace(scenario, regions, folder, file, dice)
     begin = dates(trace.start, scenario.start, FIRST)
+    into = seconds_of(scenario.start) % _lap(trace, math.inf)
+    if dice is not None and not trace.synthetic:
+        trace, into = resampled(trace, scenario.seconds, dice), 0.0
     found = Supply(begin, trace)
-    stands = _stands(scenario, regions, trace, file, found.warnings, like or {})
-    _tell_trace(scenario, trace, stands, found)
+    stands = _stands(scenario, regions, trace, file, found.warnings, added)
+    _tell_trace(scenario, trace, into, stands, found)
     book = price_book.read(scenario.prices, folder)
-    spot, on_demand = scenario.spot_prices, scenario.on_demand_prices
-    given = Given(
-        spot.per_type if spot else {},
-        on_demand.per_type if on_demand else {},
-        spot.ratio if spot else None,
-        spot.source if spot else "",
-        on_demand.source if on_demand else "",
-    )
+    given = given_prices(scenario)
     whys: dict[str, list[str]] = {}
     for region in regions:
         priced = _priced(region, book, given, found, whys)
@@ -111,6 +110,18 @@ def zones_of(region: Region) -> tuple[str, ...]:
     return tuple(dict.fromkeys(zone for _, zone in region.launches(region.spot))) if region.spot else ()
 
 
+def given_prices(scenario: Scenario) -> Given:
+    """What the scenario says where the list has no price."""
+    spot, on_demand = scenario.spot_prices, scenario.on_demand_prices
+    return Given(
+        spot.per_type if spot else {},
+        on_demand.per_type if on_demand else {},
+        spot.ratio if spot else None,
+        spot.source if spot else "",
+        on_demand.source if on_demand else "",
+    )
+
+
 def available(region: Region, book: Book, given: Given) -> bool:
     """Whether a region could be played: every pool has a type with a price."""
     return _priced(region, book, given, Supply(FIRST, _NOTHING), {}) is not None
@@ -121,7 +132,7 @@ def available(region: Region, book: Book, given: Given) -> bool:
 _NOTHING: Final = Trace("none", None, (0.0,), 1.0, (), (), 1.0, (), "")
 
 
-def _trace(scenario: Scenario, regions: Sequence[Region], folder: Path, file: str) -> Trace:
+def _trace(scenario: Scenario, regions: Sequence[Region], folder: Path, file: str, dice: random.Random | None) -> Trace:
     rates = scenario.synthetic
     if rates is not None:
         zones = [f"{region.stack}/{zone}" for region in regions for zone in zones_of(region)]
@@ -132,7 +143,7 @@ def _trace(scenario: Scenario, regions: Sequence[Region], folder: Path, file: st
             zones,
             days,
             float(rates.step_seconds),
-            scenario.seed,
+            scenario.seed if dice is None else dice.getrandbits(31),
             synthetic.Rates(
                 up=rates.up_hours,
                 down=rates.down_hours,
@@ -159,7 +170,7 @@ def _trace(scenario: Scenario, regions: Sequence[Region], folder: Path, file: st
 
 
 def _tell_trace(
-    scenario: Scenario, trace: Trace, stands: Mapping[str, Mapping[str, tuple[str, ...]]], found: Supply
+    scenario: Scenario, trace: Trace, into: float, stands: Mapping[str, Mapping[str, tuple[str, ...]]], found: Supply
 ) -> None:
     known = data.known(trace.sha256)
     own = [stack for stack, zones in stands.items() if zones and all((name,) == of for name, of in zones.items() if of)]
@@ -202,9 +213,11 @@ def _tell_trace(
         found.warnings.append(f"{scenario.machine.per_node} recorded machines are taken for one node")
     elif known is not None:
         found.warnings.append(f"counts of {trace.name} are taken as they are for every machine type of the stacks")
-    if scenario.seconds > trace.end:
-        times = scenario.seconds / trace.end
-        found.warnings.append(f"{trace.name} has {trace.end / DAY:.1f} days and is played {times:.1f} times in a row")
+    length = _lap(trace, into + scenario.seconds)
+    if into + scenario.seconds > length:
+        times = (into + scenario.seconds) / length
+        what = f"{trace.name} has {trace.end / DAY:.1f} days; its first {length / DAY:g}"
+        found.warnings.append(f"{what} are played {times:.1f} times in a row")
 
 
 def _regions(zones: Mapping[str, tuple[str, ...]]) -> str:
@@ -213,19 +226,25 @@ def _regions(zones: Mapping[str, tuple[str, ...]]) -> str:
 
 def _series(trace: Trace, zone: str, into: float, seconds: float) -> Series:
     """What a zone of the trace gives from `into` on, the trace again and again, in seconds from there; only changes."""
-    row = trace.counts[trace.zones.index(zone)]
+    row, length = trace.counts[trace.zones.index(zone)], _lap(trace, into + seconds)
     found: Series = []
     lap = -into
     while lap < seconds:
         for index, time in enumerate(trace.times):
-            upto = trace.times[index + 1] if index + 1 < len(trace.times) else trace.end
+            upto = min(length, trace.times[index + 1] if index + 1 < len(trace.times) else trace.end)
             at = lap + time
-            if lap + upto <= 0 or at >= seconds:
+            if time >= length or lap + upto <= 0 or at >= seconds:
                 continue
             if not found or found[-1][1] != row[index]:
                 found.append((max(0.0, at), row[index]))
-        lap += trace.end
+        lap += length
     return found
+
+
+def _lap(trace: Trace, seconds: float) -> float:
+    """After how many seconds a trace begins anew, where so many are played: whole days, so that what goes by the hour
+    of the day stays."""
+    return trace.end if seconds <= trace.end or trace.end < DAY else trace.end // DAY * DAY
 
 
 def _sum(series: Sequence[Series], per_node: int) -> Series:
@@ -252,7 +271,7 @@ def _stands(
     trace: Trace,
     file: str,
     warnings: list[str],
-    like: Mapping[str, str],
+    added: Collection[str],
 ) -> dict[str, dict[str, tuple[str, ...]]]:
     """Stack -> zone -> zones of the trace."""
     by_region: dict[str, list[str]] = {}
@@ -269,12 +288,12 @@ def _stands(
             raise SpillwayError(f"{file}: mapping.{stack}: is not played{hint}; played are {listed(known, 'and')}")
     for one in regions:
         zones = zones_of(one)
+        if one.stack in added:
+            continue
         if one.stack in scenario.mapping:
             found[one.stack] = _mapped(scenario.mapping[one.stack], one, by_region, trace, file)
-        elif own := [zone for zone in zones if zone in trace.zones]:
-            found[one.stack] = {zone: (zone,) if zone in own else () for zone in zones}
-            if missing := [zone for zone in zones if zone not in own]:
-                warnings.append(f"{one.stack}: nothing was recorded of {listed(missing, 'and')}: gives no spot")
+        elif any(zone in trace.zones for zone in zones):
+            found[one.stack] = _own(one, trace, warnings)
         elif not zones:
             found[one.stack] = {}
         else:
@@ -282,14 +301,23 @@ def _stands(
         taken += [region_of(name) for names in found[one.stack].values() for name in names]
     order = [one for one in regions if one.stack not in found]
     # What is thought up comes last, so that it changes nobody else's.
-    for one in sorted(order, key=lambda one: (one.stack in like, one.stack)):
+    for one in sorted(order, key=lambda one: (one.stack in added, one.stack)):
+        zones = zones_of(one)
+        if not zones:
+            found[one.stack] = {}
+            continue
+        if any(zone in trace.zones for zone in zones):
+            found[one.stack] = _own(one, trace, warnings)
+            if shared := sorted({region_of(name) for names in found[one.stack].values() for name in names} & {*taken}):
+                warnings.append(_shares(one.stack, shared[0]))
+            continue
         free = [name for name in by_region if name not in taken] or list(by_region)
         here = places.coordinates(one.cloud, one.region)
         near = min(free, key=lambda name: (_distance(here, name), list(by_region).index(name)))
         if near in taken:
-            warnings.append(f"{one.stack}: shares the recorded region {near} with another stack: they fail together")
+            warnings.append(_shares(one.stack, near))
         taken.append(near)
-        zones, recorded = zones_of(one), by_region[near]
+        recorded = by_region[near]
         if zones == (one.region,):
             found[one.stack] = {one.region: tuple(recorded)}
         else:
@@ -297,6 +325,18 @@ def _stands(
                 zone: (recorded[number],) if number < len(recorded) else () for number, zone in enumerate(zones)
             }
     return {one.stack: found[one.stack] for one in regions}
+
+
+def _own(region: Region, trace: Trace, warnings: list[str]) -> dict[str, tuple[str, ...]]:
+    """Zones that were recorded themselves."""
+    zones = zones_of(region)
+    if missing := [zone for zone in zones if zone not in trace.zones]:
+        warnings.append(f"{region.stack}: nothing was recorded of {listed(missing, 'and')}: gives no spot")
+    return {zone: (zone,) if zone in trace.zones else () for zone in zones}
+
+
+def _shares(stack: str, name: str) -> str:
+    return f"{stack}: shares the recorded region {name} with another stack: they fail together"
 
 
 def _distance(here: tuple[float, float] | None, name: str) -> float:

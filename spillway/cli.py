@@ -53,6 +53,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "image": Lazy("spillway.image_cli:app", "The serving image: render, check, bake, test, measure."),
     "models": Lazy("spillway.models.command:app", "Revisions of weights, in every region's model bucket."),
     "preflight": Lazy("spillway.preflight.command:command", "What an account will refuse, before `pulumi up`."),
+    "rehearse": Lazy(
+        "spillway.rehearse_cli:rehearse", "Recorded shortages, outages and load against what the stacks contain."
+    ),
     "recover": Lazy(
         "spillway.recover:command", "Bring a stack's state and its cloud together after a killed or half-lost up."
     ),

@@ -163,6 +163,18 @@ def _outputs(states: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     return {}
 
 
+def deployed(directory: Path) -> bool:
+    """Whether a region stands in a sandbox."""
+    from sandbox.store import CLOUDS
+
+    if not (directory / CLOUDS).exists():
+        return False
+    try:
+        return any(not is_global(stack.name) for stack in sandbox(directory))
+    except SpillwayError:
+        return False
+
+
 def sandbox(directory: Path) -> list[Stack]:
     """Every stack that stands in a sandbox: what the engine registered, with the properties that the stand-in clouds
     hold now, so that what somebody changed behind the engine's back counts. Reads only."""
