@@ -7,6 +7,10 @@ Acta Numerica 19, 2010, doi:10.1017/S0962492910000048): the fast part, a queue t
 within a second, is taken exactly, so steps grow as the flow calms down, and one step takes the time in which it stands
 still.
 
+Members are averages: a try that was turned away meets the same chance at its next turn, whenever that comes. Where
+pauses are shorter than the time in which a node answers a few requests, the queue is in truth still full then: as many
+fail and are answered, but fewer requests are tried again, each of them more often.
+
 Nothing is lost: of every step arrived + what was inside = answered + failed + what is inside, to the last digit.
 """
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -58,17 +58,6 @@ class ServiceRate:
     def station(self) -> Station:
         return station(self.rates, self.queue)
 
-    def scaled(self, factor: float, source: Source | None = None) -> ServiceRate:
-        """A machine that is `factor` times as fast in everything."""
-        if not (math.isfinite(factor) and factor > 0):
-            raise SpillwayError(f"load.factor = {factor:g}: expected a number above 0")
-        return replace(
-            self,
-            rates=tuple(one * factor for one in self.rates),
-            prefill=self.prefill / factor,
-            sources=(*self.sources, *((source,) if source else ())),
-        )
-
 
 def from_record(
     record: ThroughputRecord,
@@ -80,6 +69,7 @@ def from_record(
     queue: int,
     ttft_limit: float | None = None,
     factor: float = 1.0,
+    prefill_factor: float | None = None,
     why_factor: str = "",
     machine: str = "",
     name: str = "throughput record",
@@ -87,22 +77,25 @@ def from_record(
     """A node's rate from a record.
 
     model: words of the series' model; None: the record's only one. concurrency, queue: the node's own limits. factor:
-    how much faster than what was measured (all of its GPUs together) the node is, with the reason; `machine`: what it
-    is then. name: of the record's file, for the source. Raises SpillwayError for a series that is not there.
+    how much faster than what was measured (all of its GPUs together) the node decodes, prefill_factor: reads prompts
+    (None: as much), with the reason; `machine`: what it is then. name: of the record's file, for the source. Raises
+    SpillwayError for a series that is not there.
     """
     series = _series(record, model, name)
     rows = _rows(series, isl, name)
+    for key, value in (("factor", factor), ("prefill factor", prefill_factor)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise SpillwayError(f"{name}: {key} = {value:g}: expected a number above 0")
     gpus = record.gpus or 1
-    per_token = _per_prompt_token(series, gpus)
-    base = next((row for row in rows if row.concurrency == min(one.concurrency for one in rows)), rows[0])
-    shape = base.isl, base.osl
+    per_token, reads = _per_prompt_token(series, gpus), prefill_factor or factor
+    shape = rows[0].isl, rows[0].osl
 
     def request_rate(row: Row) -> float:
         whole = row.osl / (row.output_tok_s * gpus)
         decode = (whole - per_token * row.isl) / row.osl
         if decode <= 0:  # prompts alone took longer than that: the share of the whole has to do
-            return 1 / (whole * (isl + osl) / (row.isl + row.osl))
-        return 1 / (per_token * isl + decode * osl)
+            return factor / (whole * (isl + osl) / (row.isl + row.osl))
+        return 1 / (per_token * isl / reads + decode * osl / factor)
 
     points = [(float(row.concurrency), request_rate(row)) for row in rows]
     rates = tuple(_between(points, n) for n in range(1, concurrency + 1))
@@ -111,7 +104,7 @@ def from_record(
     if not same:
         notes.append(f"measured with {shape[0]} tokens in and {shape[1]} out, counted with {isl} and {osl}")
     if factor != 1 or machine:
-        notes.append(f"taken {factor:g} times as fast for {machine or 'the node'}: {why_factor or 'as stated'}")
+        notes.append(f"taken {factor:.3g} times as fast for {machine or 'the node'}: {why_factor or 'as stated'}")
     if concurrency > rows[-1].concurrency:
         notes.append(f"beyond {rows[-1].concurrency} at once as at {rows[-1].concurrency}")
     source = Source(
@@ -122,8 +115,7 @@ def from_record(
         note="; ".join(notes),
         mapped=bool(machine) or factor != 1 or not same,
     )
-    rate = ServiceRate(rates, queue, per_token * isl, ttft_limit)
-    return rate.scaled(factor, source)
+    return ServiceRate(rates, queue, per_token * isl / reads, ttft_limit, (source,))
 
 
 def read(path: Path) -> ThroughputRecord:
