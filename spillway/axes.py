@@ -209,19 +209,22 @@ def times(
         base -= timedelta(days=base.weekday())
     offset = (begin - base).total_seconds()
     first = math.ceil((low + offset) / step - 1e-9)
-    found = [number * step - offset for number in range(first, first + int(span / step) + 2)]
-    found = [at for at in found if at <= high - 0.02 * span or at == low]
-    if found and found[0] - low > step / 2:
-        found.insert(0, low)
-    few, some = _every(len(found), FEW), _every(len(found), SOME)
+    numbers = [one for one in range(first, first + int(span / step) + 2) if one * step - offset <= high - 0.02 * span]
+    some = _every(len(numbers), SOME)
+    few = some * _every(math.ceil(len(numbers) / some), FEW)
     ticks = []
-    for index, at in enumerate(found):
-        level = 0 if index % few == 0 else 1 if index % some == 0 else 2
+    if not numbers or numbers[0] * step - offset - low > step / 2:
+        near = next((one * step - offset for one in numbers if one % few == 0), high)
+        ticks.append(Tick(low, moment(begin, low, step), 0 if near - low > span / 8 else 2, href(low) if href else ""))
+    for number in numbers:
+        at = number * step - offset
+        level = 0 if number % few == 0 else 1 if number % some == 0 else 2
         ticks.append(Tick(at, moment(begin, at, step), level, href(at) if href else ""))
     return Axis(low, high, tuple(ticks), title=title)
 
 
 def _every(count: int, room: int) -> int:
+    """How many ticks there are to one label, so that there are at most so many labels."""
     return next(one for one in (1, 2, 3, 4, 6, 8, 12, 24, count + 1) if math.ceil(count / one) <= room)
 
 

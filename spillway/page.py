@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, Literal
 
-from spillway import svg
+from spillway import looks
+from spillway.looks import SERIES, Look
 
 
 class Html(str):
@@ -26,15 +27,16 @@ h1{font-size:1.75rem;line-height:1.2;margin:.1rem 0 .4rem;letter-spacing:-.01em}
 h2{font-size:1.25rem;line-height:1.3;margin:2.6rem 0 .5rem;padding-top:.7rem;border-top:2px solid var(--ink)}
 h3{font-size:1.02rem;margin:1.5rem 0 .25rem}h4{font-size:.95rem;margin:1rem 0 .15rem}
 p{max-width:52rem;margin:.35rem 0 .6rem}a{color:var(--k1)}.soft{color:var(--soft)}.small{font-size:.87rem}
-.lead{font-size:1.08rem;max-width:58rem}
+p.small{max-width:76rem}.lead{font-size:1.06rem;max-width:76rem}
 .bad{color:var(--bad);font-weight:600}.good{color:var(--good);font-weight:600}
 nav{font-size:.9rem;margin:.6rem 0}nav a{margin-right:1rem;white-space:nowrap;display:inline-block;padding:.1rem 0}
 .scroll{overflow-x:auto;margin:.4rem 0 .8rem}
 table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;color:var(--soft);padding:.1rem 0 .3rem;font-size:.87rem}
+.caption{color:var(--soft);margin:.9rem 0 0;font-size:.87rem;max-width:none}.caption+.scroll{margin-top:0}
 th,td{padding:.28rem .7rem .28rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+td.w{min-width:9rem}td.w:first-of-type{min-width:13rem}
 thead th{vertical-align:bottom;border-bottom:1.5px solid var(--soft);font-weight:600}
-th.n,td.n{text-align:right;white-space:nowrap}tbody th{font-weight:600}tr.mine>*{background:var(--card)}
+th.n,td.n{text-align:right}td.n{white-space:nowrap}tbody th{font-weight:600}tr.mine>*{background:var(--card)}
 figure{margin:.7rem 0 1.1rem;break-inside:avoid}figcaption{font-weight:600;font-size:.93rem;margin-bottom:.15rem}
 figcaption span{font-weight:400;color:var(--soft)}
 .legend{list-style:none;margin:.3rem 0 .5rem;padding:0;display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;font-size:.84rem}
@@ -54,20 +56,20 @@ pre{font:12.5px/1.45 ui-monospace,monospace;background:var(--card);padding:.8rem
 white-space:nowrap}
 @media (max-width:560px){body{padding:1rem .9rem 3rem}h1{font-size:1.4rem}.big{font-size:1.45rem}
 td,th{padding-right:.55rem}}
-@media print{@page{margin:13mm 12mm}body{max-width:none;padding:0;font-size:10pt}nav,.screen{display:none}
-h2,h3,h4,caption,figcaption,summary{break-after:avoid}tr,li,.note{break-inside:avoid}.scroll{overflow:visible}
-thead{display:table-header-group}a{color:inherit;text-decoration:none}table{font-size:8pt}pre{white-space:pre-wrap}
+@media print{@page{margin:13mm 12mm}body{max-width:none;padding:0;zoom:.74}nav,.screen{display:none}
+h2,h3,h4,.caption,figcaption,summary{break-after:avoid}tr,li,.note{break-inside:avoid}.scroll{overflow:visible}
+thead{display:table-header-group}a{color:inherit;text-decoration:none}pre{white-space:pre-wrap}
 .page{break-before:page}}
 """.strip()
 
 
-def page(title: str, body: Iterable[str], *, style: str = "", looks: Sequence[svg.Look] = svg.SERIES) -> str:
-    """The whole page. style: CSS of the report's own; looks: whose textures its charts use."""
+def page(title: str, body: Iterable[str], *, style: str = "", used: Sequence[Look] = SERIES) -> str:
+    """The whole page. style: CSS of the report's own; used: looks whose textures its charts use."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{svg.STYLE}\n{STYLE}\n{style}</style>\n</head>\n<body>\n"
-        f"{svg.textures(looks)}\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{looks.STYLE}\n{STYLE}\n{style}</style>\n</head>\n<body>\n"
+        f"{looks.textures(used)}\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
 
 
@@ -93,7 +95,8 @@ def table(
     marked = set(mine)
 
     def cell(value: str, column: int) -> str:
-        return f"<td{'' if column < words else ' class=n'}>{text(value)}</td>"
+        kind = "n" if column >= words else "w" if len(value) > 24 else ""
+        return f"<td{f' class={kind}' if kind else ''}>{text(value)}</td>"
 
     head = "".join(
         f'<th scope="col"{"" if column < words else " class=n"}>{text(one)}</th>' for column, one in enumerate(heads)
@@ -103,11 +106,12 @@ def table(
         first = f'<th scope="row">{text(row[0])}</th>'
         rest = "".join(cell(one, column) for column, one in enumerate(row[1:], 1))
         lines.append(f"<tr{' class=mine' if index in marked else ''}>{first}{rest}</tr>")
-    told = f"<caption>{text(caption)}</caption>" if caption else ""
+    # Not in the table: there it would be as wide, and cut where the table scrolls.
+    told = f'<p class="caption">{text(caption)}</p>' if caption else ""
     # A region that can be focused, so that who has no mouse can scroll it too.
     label = escape(caption or " / ".join(heads[:2]))
     return Html(
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>{told}'
+        f'{told}<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -123,9 +127,9 @@ def figure(caption: str, inner: str, *, ident: str = "") -> Html:
     return Html(f"<figure{name}><figcaption>{text(caption)}</figcaption>{inner}</figure>")
 
 
-def legend(entries: Sequence[tuple[svg.Look, str, Literal["area", "line", "mark"]]]) -> Html:
+def legend(entries: Sequence[tuple[Look, str, Literal["area", "line", "mark"]]]) -> Html:
     """What looks mean, as a list that wraps where there is no room."""
-    items = (f"<li>{svg.swatch(style, kind)} {text(label)}</li>" for style, label, kind in entries)
+    items = (f"<li>{looks.swatch(style, kind)} {text(label)}</li>" for style, label, kind in entries)
     return Html(f'<ul class="legend">{"".join(items)}</ul>')
 
 

@@ -14,121 +14,58 @@ from html import escape
 from typing import Final, Literal
 
 from spillway.axes import Axis, Row, Tick
+from spillway.looks import SERIES, STYLE, Look, number, sign, textures
 
-Texture = Literal["plain", "hatch", "back", "dots", "cross", "rows", "columns", "rings"]
-Shape = Literal["circle", "square", "diamond", "triangle", "down", "ring", "cross"]
+TYPICAL: Final = 620.0
+"""Pixels of a chart's width for which labels are placed."""
 INNER: Final = 1000.0
 """Units across the drawing of paths, which is stretched to the width that there is."""
 
-COLOURS: Final = {
-    # name: (light, dark). k1 to k8 after Okabe and Ito, told apart with any colour vision: https://jfly.uni-koeln.de/color/
-    "paper": ("#ffffff", "#14171b"),
-    "card": ("#f5f7f9", "#1d2228"),
-    "ink": ("#1b1f24", "#e6e8eb"),
-    "soft": ("#56606b", "#9aa5b1"),
-    "line": ("#d5dae0", "#39414a"),
-    "k1": ("#0072b2", "#4aa8e0"),
-    "k2": ("#e08a00", "#f0a530"),
-    "k3": ("#009e73", "#2dc598"),
-    "k4": ("#b3588f", "#dd8fbd"),
-    "k5": ("#56b4e9", "#86cdf5"),
-    "k6": ("#c44e00", "#ee7d33"),
-    "k7": ("#7a6a00", "#cbb92f"),
-    "k8": ("#5c6370", "#a0a8b4"),
-    "bad": ("#c22f2f", "#ff7066"),
-    "good": ("#1b7f4b", "#48c284"),
-}
-_LIGHT, _DARK = (";".join(f"--{name}:{pair[side]}" for name, pair in COLOURS.items()) for side in (0, 1))
-STYLE: Final = f"""
-:root{{color-scheme:light dark;{_LIGHT}}}
-@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}
-@media print{{:root{{color-scheme:light;{_LIGHT}}}}}
-.plot svg{{display:block;overflow:visible}}.plot svg svg{{overflow:hidden}}
-.plot text{{font:12px system-ui,sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}}
-.plot text.t{{fill:var(--soft);font-size:11px}}.plot text.h{{paint-order:stroke;stroke:var(--paper);stroke-width:4px;
-stroke-linejoin:round}}.plot text.b{{font-weight:600}}
-.plot a text{{fill:var(--k1);text-decoration:underline}}.plot a:focus-visible{{outline:2px solid var(--k1)}}
-.plot .g{{stroke:var(--line)}}.plot .x{{stroke:var(--soft)}}
-.plot path{{vector-effect:non-scaling-stroke}}
-@media (max-width:900px){{.plot .l2{{display:none}}}}@media (max-width:560px){{.plot .l1{{display:none}}}}
-""".strip()
-
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a thing is drawn, by a colour's name in COLOURS, and by something that needs no colour: the texture of a
-    surface, the dashes of a line, the shape of a mark. width: of its line, pixels."""
+class _Mark:
+    """x: share of the width; y: pixels from above."""
 
-    colour: str
-    texture: Texture = "plain"
-    dash: str = ""
-    shape: Shape = "circle"
-    width: float = 1.5
-
-    @property
-    def fill(self) -> str:
-        """What a surface is painted with."""
-        return f"var(--{self.colour})" if self.texture == "plain" else f"url(#w-{self.texture}-{self.colour})"
-
-    @property
-    def stroke(self) -> str:
-        """Attributes of its line."""
-        dash = f' stroke-dasharray="{self.dash}"' if self.dash else ""
-        return f'fill="none" stroke="var(--{self.colour})" stroke-width="{number(self.width)}"{dash}'
+    x: float
+    y: float
+    style: Look
+    title: str
+    label: str
+    href: str
+    ident: str
+    size: float
 
 
-SERIES: Final = (
-    Look("k1", "plain", "", "circle"),
-    Look("k2", "hatch", "7 3", "square"),
-    Look("k3", "dots", "2 3", "triangle"),
-    Look("k4", "back", "9 3 2 3", "diamond"),
-    Look("k5", "columns", "4 2", "down"),
-    Look("k6", "cross", "12 4", "ring"),
-    Look("k7", "rows", "1 3", "cross"),
-    Look("k8", "rings", "6 2 1 2 1 2", "square"),
-)
-"""Looks for series without a colour of their own; the ninth is the first again."""
+_Box = tuple[float, float, float, float]
+_Side = tuple[Literal["start", "middle", "end"], float, float]
+_SIDES: Final[tuple[_Side, ...]] = (("start", 1, 0), ("end", -1, 0), ("middle", 0, -1), ("middle", 0, 1))
+"""Where a label stands: its anchor, and which way it is moved."""
 
 
-def look(index: int) -> Look:
-    """Of the series with this number."""
-    return SERIES[index % len(SERIES)]
+def _box(one: _Mark, side: _Side) -> _Box:
+    """Left, upper, right and lower edge of a label, in pixels of a chart of usual width."""
+    anchor, dx, dy = side
+    width = 6.5 * len(one.label)
+    x = TYPICAL * one.x + dx * (one.size + 4) - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+    y = one.y + dy * (one.size + 9)
+    return x, y - 7, x + width, y + 7
 
 
-_TILES: Final[dict[str, str]] = {
-    "hatch": '<path d="M-1 7L7 -1M2 10L10 2" {}/>',
-    "back": '<path d="M-1 1L7 9M1 -3L10 6" {}/>',
-    "dots": '<circle cx="2" cy="2" r="1.1" {1}/><circle cx="6" cy="6" r="1.1" {1}/>',
-    "cross": '<path d="M0 0L8 8M8 0L0 8" {}/>',
-    "rows": '<path d="M0 2H8M0 6H8" {}/>',
-    "columns": '<path d="M2 0V8M6 0V8" {}/>',
-    "rings": '<circle cx="4" cy="4" r="2" {}/>',
-}
+def _overlap(one: _Box, other: _Box) -> float:
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    return wide * high if wide > 0 and high > 0 else 0.0
 
 
-def textures(looks: Sequence[Look] = SERIES) -> str:
-    """The definitions that surfaces of these looks refer to; once in a page, before its first plot."""
-    lines, seen = [], set[tuple[str, str]]()
-    for one in looks:
-        if one.texture == "plain" or (one.texture, one.colour) in seen:
-            continue
-        seen.add((one.texture, one.colour))
-        tile = _TILES[one.texture].format('fill="none" stroke="var(--paper)" stroke-width="1.3"', 'fill="var(--paper)"')
-        lines.append(
-            f'<pattern id="w-{one.texture}-{one.colour}" width="8" height="8" patternUnits="userSpaceOnUse">'
-            f'<rect width="8" height="8" fill="var(--{one.colour})"/>{tile}</pattern>'
-        )
-    # Not `display: none`: what is not rendered at all gives no patterns in some browsers.
+def _outside(height: float) -> tuple[_Box, ...]:
+    """What is beside, above and below the drawing."""
+    far = 10_000.0
     return (
-        '<svg width="0" height="0" style="position:absolute" aria-hidden="true" focusable="false">'
-        f"<defs>{''.join(lines)}</defs></svg>"
+        (-far, -far, 0.0, far),
+        (TYPICAL, -far, far, far),
+        (-far, -far, far, -10.0),
+        (-far, height - 1.0, far, far),
     )
-
-
-def number(value: float) -> str:
-    """A coordinate: at most two decimals."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
 
 
 class Plot:
@@ -152,13 +89,14 @@ class Plot:
         grid: bool = True,
     ) -> None:
         self.x, self.y, self.height = x, y, height
-        self.left, self.right, self.top = left, right, top + (16 if y.title else 0)
+        self.left, self.right, self.top = left, right, top + (20 if y.title else 0)
         self.bottom = (bottom if labels else 4) + (16 if labels and x.title else 0)
         self.links = False
         self._under: list[str] = []
         self._bars: list[str] = []
         self._paths: list[str] = []
         self._over: list[str] = []
+        self._marks: list[_Mark] = []
         self._frame = self._axes(labels, grid)
 
     # --- where ----------------------------------------------------------------------------------------------------
@@ -223,12 +161,7 @@ class Plot:
         """A span of x over the whole height, behind everything; never so short that it is not seen."""
         low, high = max(begin, self.x.low), min(end, self.x.high)
         if low <= high:
-            edge = f'stroke="var(--{style.colour})"' if style.texture == "plain" else ""
-            span = f'x="{self._px(low)}" width="{number(100 * (self.x.share(high) - self.x.share(low)))}%"'
-            self._under.append(
-                f'<rect {span} y="0" height="{self.height}" fill="{style.fill}" opacity="{opacity:g}" {edge}>'
-                f"{_title(title)}</rect>"
-            )
+            self._under.append(self._span(low, high, 0, self.height, style, title, f' opacity="{opacity:g}"', True))
 
     def bar(
         self,
@@ -243,18 +176,25 @@ class Plot:
         least: bool = False,
     ) -> None:
         """A rectangle: from `begin` to `end` of the x axis, `low` to `high` of the y axis. least: however short, it is
-        seen, with an edge of its own colour."""
-        left, right = sorted((max(begin, self.x.low), min(end, self.x.high)))
+        seen."""
+        left, right = sorted((begin, end))
+        left, right = max(left, self.x.low), min(right, self.x.high)
+        if left > right:
+            return
         upper, lower = sorted((self._py(low), self._py(high)))
-        edge = f' stroke="var(--{style.colour})" stroke-width="1.5"' if least else ""
+        self._bars.append(self._link(href, self._span(left, right, upper, lower, style, title, "", least)))
+
+    def _span(
+        self, left: float, right: float, upper: float, lower: float, style: Look, title: str, more: str, least: bool
+    ) -> str:
+        """A rectangle; where it has to be seen and is too short for one, a line."""
         width = 100 * (self.x.share(right) - self.x.share(left))
-        self._bars.append(
-            self._link(
-                href,
-                f'<rect x="{self._px(left)}" width="{number(width)}%" y="{number(upper)}" '
-                f'height="{number(lower - upper)}" fill="{style.fill}"{edge}>{_title(title)}</rect>',
-            )
-        )
+        if least and width < 0.25:
+            x = number(100 * self.x.share((left + right) / 2))
+            place = f'x1="{x}%" x2="{x}%" y1="{number(upper)}" y2="{number(lower)}"'
+            return f'<line {place} stroke="var(--{style.colour})" stroke-width="2"{more}>{_title(title)}</line>'
+        place = f'x="{self._px(left)}" width="{number(width)}%" y="{number(upper)}" height="{number(lower - upper)}"'
+        return f'<rect {place} fill="{style.fill}"{more}>{_title(title)}</rect>'
 
     def rule(
         self, *, x: float | None = None, y: float | None = None, style: Look, title: str = "", label: str = ""
@@ -281,22 +221,31 @@ class Plot:
         href: str = "",
         ident: str = "",
         size: float = 5,
-        anchor: Literal["start", "middle", "end"] | None = None,
-        dy: float = 4,
     ) -> None:
-        """A sign at one point, with a label beside it. href: what it leads to; ident: anchor of its own.
+        """A sign at one point, with a label where it covers no other sign or label. href: what it leads to; ident:
+        anchor of its own."""
+        self.links = self.links or bool(href)
+        self._marks.append(_Mark(self.x.share(x), self._py(y), style, title, label, href, ident, size))
 
-        anchor: on which side the label stands (start: to the right); where there is room, if left out."""
-        left, top = self._px(x), self._iy(y)
-        side = anchor or ("end" if self.x.share(x) > 0.75 else "start")
-        name = f' id="{escape(ident)}"' if ident else ""
-        text = ""
-        if label:
-            dx = {"start": size + 4, "end": -size - 4, "middle": 0.0}[side]
-            text = _text(left, self._py(y), label, side, dx, dy, "h")
-        # Percent and pixels together: a nested drawing of no size stands at the point, and the sign around its corner.
-        sign = f'<svg x="{left}" y="{top}" style="overflow:visible" width="1" height="1">{_sign(style, size)}</svg>'
-        self._over.append(self._link(href, f"<g{name}>{_title(title)}{sign}{text}</g>"))
+    def _signs(self) -> str:
+        """Marks with their labels: each to the right, to the left, above or below, where there is most room."""
+        taken = [(TYPICAL * one.x - 6, one.y - 6, TYPICAL * one.x + 6, one.y + 6) for one in self._marks]
+        parts = []
+        for one in self._marks:
+            left, text = f"{number(100 * one.x)}%", ""
+            if one.label:
+                boxes = [(_box(one, side), side) for side in _SIDES]
+                box, (anchor, dx, dy) = min(
+                    boxes, key=lambda pair: sum(_overlap(pair[0], other) for other in [*taken, *_outside(self.height)])
+                )
+                taken.append(box)
+                text = _text(left, one.y, one.label, anchor, dx * (one.size + 4), 4 + dy * (one.size + 9), "h")
+            name = f' id="{escape(one.ident)}"' if one.ident else ""
+            # Percent and pixels together: a nested drawing stands at the point, and the sign around its corner.
+            place = f'x="{left}" y="{number(one.y)}" style="overflow:visible" width="1" height="1"'
+            drawn = f"<svg {place}>{sign(one.style, one.size)}</svg>"
+            parts.append(self._link(one.href, f"<g{name}>{_title(one.title)}{drawn}{text}</g>"))
+        return "".join(parts)
 
     def text(
         self,
@@ -351,7 +300,7 @@ class Plot:
             f'preserveAspectRatio="none">{paths}</svg>'
         )
         inside = f"{''.join(self._under)}{self._frame}{''.join(self._bars)}{drawing if paths else ''}"
-        return f'<svg y="{self.top}" style="overflow:visible">{inside}{"".join(self._over)}</svg>'
+        return f'<svg y="{self.top}" style="overflow:visible">{inside}{"".join(self._over)}{self._signs()}</svg>'
 
     def _axes(self, labels: bool, grid: bool) -> str:
         parts = []
@@ -366,12 +315,12 @@ class Plot:
                 # Not `l1` on the line: the grid stays where a label has no room.
                 parts.append(f'<line class="g" x1="{x}" x2="{x}" y1="0" y2="{self.height + (4 if labels else 0)}"/>')
             if labels:
-                side = "start" if share < 0.02 else "end" if share > 0.98 else "middle"
+                side = "end" if share > 0.98 and self.right < 30 else "middle"
                 label = _text(x, self.height + 17, tick.label, side, 0, 0, _kind(tick))
                 parts.append(self._link(tick.href, label))
         parts.append(f'<line class="x" x1="0" x2="100%" y1="{self.height}" y2="{self.height}"/>')
         if self.y.title:
-            parts.append(_text("0", -8, self.y.title, "start", -self.left + 2, 0, "t"))
+            parts.append(_text("0", -12, self.y.title, "start", -self.left + 2, 0, "t"))
         if labels and self.x.title:
             parts.append(_text("100%", self.height + 33, self.x.title, "end", 0, 0, "t"))
         return "".join(parts)
@@ -407,35 +356,3 @@ def _merged(rows: Sequence[Row]) -> list[Row]:
         if not found or found[-1][1:] != row[1:]:
             found.append(row)
     return found
-
-
-def _sign(style: Look, size: float) -> str:
-    colour = f'fill="var(--{style.colour})" stroke="var(--paper)"'
-    s = number(size)
-    if style.shape == "circle":
-        return f'<circle r="{s}" {colour}/>'
-    if style.shape == "ring":
-        return f'<circle r="{number(size - 1)}" fill="var(--paper)" stroke="var(--{style.colour})" stroke-width="2.5"/>'
-    if style.shape == "cross":
-        return (
-            f'<path d="M-{s} -{s}L{s} {s}M{s} -{s}L-{s} {s}" fill="none" stroke="var(--{style.colour})" '
-            'stroke-width="2.5"/>'
-        )
-    corners = {
-        "square": f"-{s},-{s} {s},-{s} {s},{s} -{s},{s}",
-        "diamond": f"0,-{number(size * 1.3)} {number(size * 1.3)},0 0,{number(size * 1.3)} -{number(size * 1.3)},0",
-        "triangle": f"0,-{number(size * 1.2)} {s},{s} -{s},{s}",
-        "down": f"0,{number(size * 1.2)} {s},-{s} -{s},-{s}",
-    }[style.shape]
-    return f'<polygon points="{corners}" {colour}/>'
-
-
-def swatch(style: Look, kind: Literal["area", "line", "mark"]) -> str:
-    """A small piece of it, for a legend."""
-    if kind == "area":
-        sign = f'<rect width="22" height="12" fill="{style.fill}" stroke="var(--{style.colour})"/>'
-    elif kind == "line":
-        sign = f'<path d="M0 6H22" {style.stroke}/>'
-    else:
-        sign = f'<g transform="translate(11 6)">{_sign(style, 5)}</g>'
-    return f'<svg width="22" height="12" aria-hidden="true" focusable="false">{sign}</svg>'

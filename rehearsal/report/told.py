@@ -1,0 +1,265 @@
+"""What a report tells of a rehearsal: the fleet's sizes together, when it was short, what is worth a closer look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from rehearsal.changes import Ranked, ranked
+from rehearsal.report import words
+from rehearsal.result import Incident, Nodes, Rehearsal, Repeated, Source, Variant
+from spillway.axes import DAY, HOUR, Row, window
+from spillway.looks import Look, look
+
+SECTIONS: Final = 31
+"""Parts in which a play is told in detail, at most: days of a month, hours of a day, weeks of half a year."""
+CLOSE_UPS: Final = 12
+SPELLS: Final = 5
+"""Of the times below the target: so many get a close-up, the longest ones."""
+LONG: Final = 12 * HOUR
+"""What lasts longer has a close-up of its begin and one of its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the play, cut at the hours, days or weeks of its own calendar."""
+
+    begin: float
+    end: float
+    title: str
+    ident: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time below the target. least: fewest ready in it; none: seconds with none."""
+
+    begin: float
+    end: float
+    least: int
+    none: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """A span at a finer scale, and why. places: what it is about."""
+
+    number: int
+    begin: float
+    end: float
+    title: str
+    places: tuple[str, ...]
+    incidents: tuple[Incident, ...]
+
+    @property
+    def ident(self) -> str:
+        return f"close-up-{self.number}"
+
+    @property
+    def span(self) -> float:
+        """Seconds."""
+        return self.end - self.begin
+
+
+def sizes(nodes: Sequence[Nodes]) -> list[Row]:
+    """(at, spot ready, on-demand ready, booting, refusing) of one region."""
+    return [(one.at, float(one.spot), float(one.on_demand), float(one.booting), float(one.refusing)) for one in nodes]
+
+
+def summed(series: Iterable[Sequence[Row]]) -> list[Row]:
+    """Several series of steps as one; before its first row a series is 0."""
+    moves = sorted((row[0], number, row[1:]) for number, rows in enumerate(series) for row in rows)
+    now: dict[int, tuple[float, ...]] = {}
+    found: list[Row] = []
+    for at, number, values in moves:
+        now[number] = values
+        if found and found[-1][0] == at:
+            found.pop()
+        found.append((at, *(sum(column) for column in zip(*now.values(), strict=True))))
+    return found
+
+
+def short(rows: Sequence[Row], target: float, low: float, high: float) -> list[Spell]:
+    """Times between two moments in which a series of `sizes` has fewer ready than the target."""
+    cut = window(rows, low, high)
+    if not cut or cut[0][0] > low:
+        cut.insert(0, (low, 0.0, 0.0, 0.0, 0.0))
+    found: list[Spell] = []
+    for row, until in zip(cut, [*(row[0] for row in cut[1:]), high], strict=True):
+        ready = int(row[1] + row[2])
+        if ready >= target:
+            continue
+        none = until - row[0] if not ready else 0.0
+        if found and found[-1].end == row[0]:
+            last = found.pop()
+            found.append(Spell(last.begin, until, min(last.least, ready), last.none + none))
+        else:
+            found.append(Spell(row[0], until, ready, none))
+    return found
+
+
+def refusing(rows: Sequence[Row], low: float, high: float) -> list[tuple[float, float, int]]:
+    """(begin, end, most) of the times in which requests go to nodes that do not answer."""
+    cut = window(rows, low, high)
+    found: list[tuple[float, float, int]] = []
+    for row, until in zip(cut, [*(row[0] for row in cut[1:]), high], strict=True):
+        if not row[4]:
+            continue
+        if found and found[-1][1] == row[0]:
+            begin, _, most = found.pop()
+            found.append((begin, until, max(most, int(row[4]))))
+        else:
+            found.append((row[0], until, int(row[4])))
+    return found
+
+
+class Told:
+    """A rehearsal, and what follows from it. The first variant is the one that is told in full."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        if not rehearsal.variants:
+            raise ValueError("a rehearsal without a variant tells nothing")
+        self.rehearsal = rehearsal
+        self.end = rehearsal.seconds
+        self.base = rehearsal.variants[0]
+        self.keeper = next((one for one in rehearsal.variants[1:] if one.kind == "keeper"), None)
+        self.named = {one.name: one for one in rehearsal.variants}
+
+    @property
+    def shown(self) -> tuple[Variant, ...]:
+        """Variants that are drawn: as deployed, and with the keeper."""
+        return (self.base, self.keeper) if self.keeper else (self.base,)
+
+    @cached_property
+    def ranks(self) -> tuple[Ranked, ...]:
+        """All other variants against the first, what buys most ahead."""
+        return ranked(self.rehearsal.variants, self.end)
+
+    @property
+    def best(self) -> Ranked | None:
+        """What buys most besides the keeper, if anything buys something."""
+        kinds = {one.name: one.kind for one in self.rehearsal.variants}
+        found = (one for one in self.ranks if kinds[one.variant] == "change")
+        first = next(found, None)
+        return first if first and first.verdict in ("better and cheaper", "better for more") else None
+
+    def repeated(self, name: str) -> Repeated | None:
+        """The variant over many runs, if it was played so."""
+        return next((one for one in self.rehearsal.repeated if one.variant == name), None)
+
+    @property
+    def synthetic(self) -> tuple[Source, ...]:
+        return tuple(one for one in self.rehearsal.sources if one.synthetic)
+
+    @property
+    def mapped(self) -> tuple[Source, ...]:
+        return tuple(one for one in self.rehearsal.sources if one.mapped and not one.synthetic)
+
+    def fleet(self, variant: Variant) -> list[Row]:
+        """`sizes` of all regions together."""
+        return summed(sizes(one.nodes) for one in variant.regions)
+
+    @cached_property
+    def spells(self) -> list[Spell]:
+        """Times in which the fleet as deployed was below its target."""
+        return short(self.fleet(self.base), self.base.serving.target, 0.0, self.end)
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """Of members, the same in all charts."""
+        found: dict[str, None] = {}
+        for variant in self.rehearsal.variants:
+            for service in variant.services:
+                for _, shares in (*service.answers, *service.clients):
+                    found |= dict.fromkeys(shares)
+        return {member: look(index) for index, member in enumerate(sorted(found))}
+
+    @cached_property
+    def incidents(self) -> tuple[Incident, ...]:
+        """Of the first variant, in order."""
+        return tuple(sorted(self.base.incidents, key=lambda one: (one.at, one.where, one.place, one.what)))
+
+    # --- parts ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The play in parts of an hour, six hours, a day or a week: the shortest that are few enough."""
+        length = next((one for one in (HOUR, 6 * HOUR, DAY, 7 * DAY) if self.end / one <= SECTIONS), 28 * DAY)
+        begin = self.rehearsal.begin
+        into = (begin - begin.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+        edges = [0.0]
+        while (after := (int((edges[-1] + into) / length + 1e-9) + 1) * length - into) < self.end:
+            edges.append(after)
+        # A sliver before the first hour (day, week) or after the last is told with its neighbour.
+        edges = [edge for edge in edges if not 0 < edge < length / 10 and (not edge or self.end - edge >= length / 10)]
+        return tuple(self._sections(edges, length))
+
+    def _sections(self, edges: Sequence[float], length: float) -> Iterator[Section]:
+        begin = self.rehearsal.begin
+        for number, (low, high) in enumerate(zip(edges, [*edges[1:], self.end], strict=True), 1):
+            first = words.stamp(begin, low)
+            day = first.rpartition(" ")[0]
+            if length < DAY:
+                title = f"{first} to {words.second(begin, high)[:5]}"
+            elif length == DAY:
+                title = f"Day {number}, {day}"
+            else:
+                title = f"{day} to {words.stamp(begin, high - 60).rpartition(' ')[0]}"
+            yield Section(low, high, title, f"part-{number}")
+
+    def section_at(self, at: float) -> Section:
+        """The part that holds a moment."""
+        return next((one for one in reversed(self.sections) if one.begin <= at), self.sections[0])
+
+    @cached_property
+    def close_ups(self) -> tuple[CloseUp, ...]:
+        """What the scenario does, and the longest times below the target; what overlaps is looked at together."""
+        spans: list[tuple[float, float, str, str, tuple[Incident, ...]]] = []
+        for one in self.incidents:
+            if one.where != "scenario":
+                continue
+            until = self.end if one.until is None else min(one.until, self.end)
+            title = f"{one.place}: {one.what}"
+            if until - one.at <= LONG:
+                spans.append((one.at, until, title, one.place, (one,)))
+            else:
+                spans.append((one.at, one.at + 2 * HOUR, f"{title} (begin)", one.place, (one,)))
+                if one.until is not None and one.until < self.end:
+                    spans.append((one.until, one.until, f"{title} (end)", one.place, (one,)))
+        worst = sorted(self.spells, key=lambda one: (-one.none, one.begin - one.end, one.begin))[:SPELLS]
+        for spell in worst:
+            what = "none ready" if spell.least == 0 else f"{spell.least} of {self.base.serving.target} ready"
+            ends = min(spell.end, spell.begin + LONG)
+            spans.append((spell.begin, ends, f"below the target for {words.duration(spell.end - spell.begin)}, {what}",
+                          "the fleet", ()))  # fmt: skip
+        wide = sorted((self._around(low, high), title, place, found) for low, high, title, place, found in spans)
+        joined: list[tuple[float, float, list[str], list[str], list[Incident]]] = []
+        for (low, high), title, place, found in wide:
+            if joined and low < joined[-1][1] and max(high, joined[-1][1]) - joined[-1][0] <= 2 * LONG:
+                begin, end, titles, places, all_found = joined.pop()
+                joined.append((begin, max(end, high), [*titles, title], [*places, place], [*all_found, *found]))
+            else:
+                joined.append((low, high, [title], [place], list(found)))
+        if len(joined) > CLOSE_UPS:  # what hurt is looked at before what only happened
+            hurt = [one for one in joined if "the fleet" in one[3]]
+            rest = [one for one in joined if "the fleet" not in one[3]]
+            joined = sorted([*hurt, *rest][:CLOSE_UPS], key=lambda one: one[0])
+        return tuple(
+            CloseUp(number, low, high, words.listed(tuple(dict.fromkeys(titles)), 2), tuple(dict.fromkeys(places)),
+                    tuple(dict.fromkeys(found)))
+            for number, (low, high, titles, places, found) in enumerate(joined, 1)
+        )  # fmt: skip
+
+    def _around(self, low: float, high: float) -> tuple[float, float]:
+        """With what led to it and what followed."""
+        took = high - low
+        return max(low - max(900.0, 0.15 * took), 0.0), min(high + max(2700.0, 0.4 * took), self.end)
+
+    def link(self, one: Incident) -> str:
+        """Where an incident is shown at the finest scale."""
+        for close in self.close_ups:
+            if one in close.incidents or close.begin <= one.at < close.end:
+                return f"#{close.ident}"
+        return f"#{self.section_at(one.at).ident}"
