@@ -23,11 +23,6 @@ PEERS: Final = 4
 COMPUTED: Final = (OUTLIER, SOLD_OUT)
 _PeerKey = tuple[str, str, str, Decimal]
 
-NOT_ON_DEMAND: Final = ("a4-", "a4x-", "a3-ultragpu-", "a3-highgpu-1g", "a3-highgpu-2g", "a3-highgpu-4g")
-"""GCP machine types that have a price in the billing catalog and cannot be had on demand:
-https://docs.cloud.google.com/compute/docs/gpus#consumption-models and the filter of
-https://github.com/dstackai/gpuhunt (providers/gcp.py)."""
-
 
 def check(rows: Iterable[Price]) -> list[Price | Unpriced]:
     """Each row of a snapshot, in order: with its flags, or rejected with the reason. Computed flags are made anew."""
@@ -66,10 +61,12 @@ def _without_computed(row: Price) -> Price:
 
 
 def _listed(row: Price) -> Price:
-    """A price that nobody can order at has its own market."""
-    if row.provider == "gcp" and row.market == ON_DEMAND and row.sku.startswith(NOT_ON_DEMAND):
-        return replace(row, market=LIST)
-    return row
+    """A price at which nobody can order has its own market: what the machine catalog says of how a type is sold."""
+    from infra import catalog
+
+    if row.market != ON_DEMAND or row.provider not in catalog.READERS or not catalog.is_machine(row.sku, row.provider):
+        return row
+    return row if ON_DEMAND in catalog.machine(row.sku).usage_classes else replace(row, market=LIST)
 
 
 def _judged(row: Price, others: list[Decimal]) -> Price:
