@@ -1,4 +1,5 @@
-"""Least cost of a plan that knows the whole trace, held to an availability: a lower bound, by linear programming.
+"""Least cost of a plan that knows the whole trace, held to an availability: a lower bound, by linear programming, and
+on request the best plan of whole instances, by integer programming.
 
 An instance is ready once it was held for `boot` seconds without a break, so of a zone at most
 
@@ -23,6 +24,11 @@ Time is cut where a C, limited to N, changes (or a price). Within a piece every 
 e and u by their means over each piece keeps the integrals, breaks no constraint and adds to no rise: the program over
 pieces has the optimum of the one in continuous time. Where prices change, a rise is charged the lowest that a boot
 ending in one of the two pieces beside it costs, which keeps it a lower bound.
+
+`Omniscient.plan` asks for e in whole numbers and for each u to be 0 or 1. Where prices do not change, what it finds is
+a plan that could have been carried out, so the least cost of all lies between the two, and so does the true regret: at
+most the one against the bound, at least the one against the plan. Such a plan may still not be the best of all: it is
+short in whole pieces only, and those are long where nothing changes.
 """
 
 from __future__ import annotations
@@ -46,6 +52,11 @@ Series = tuple[tuple[float, float], ...]
 Numbers = NDArray[np.float64]
 _SNAP: Final = 1e-6
 """Seconds: cuts nearer than this are one, the sums of floats differ by less."""
+
+
+GAP: Final = 1.1e-4
+"""Of the cost: HiGHS ends a search at a ten thousandth (mip_rel_gap)."""
+PLAN_SECONDS: Final = 60.0
 
 
 class _Silent(highspy.Highs):
@@ -75,6 +86,21 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """Of whole instances, with the availability or more. usd: what it costs. proved: what no such plan costs less than;
+    the same but for a ten thousandth where the search came to its end."""
+
+    availability: float
+    usd: float
+    proved: float
+
+    @property
+    def best(self) -> bool:
+        """Whether the search came to its end."""
+        return self.usd - self.proved <= GAP * max(1.0, abs(self.usd))
+
+
+@dataclass(frozen=True, slots=True)
 class _Supply:
     """One zone's spot, or on demand in one zone, over the pieces. price: USD per instance and second.
 
@@ -94,6 +120,8 @@ class Omniscient:
             raise ValueError(f"the zones of the trace are {trace.zones}, those of the setting are others")
         self._found: dict[float, Bound] = {}
         self._solver: _Silent | None = None
+        self._whole: _Silent | None = None
+        self._model: highspy.HighsLp | None = None
         self._begin, self._end, target = min(setting.boot, trace.end), trace.end, setting.target
         if self._begin >= self._end:
             return
@@ -125,6 +153,33 @@ class Omniscient:
         if availability not in self._found:
             self._found[availability] = self._solve(availability)
         return self._found[availability]
+
+    def plan(self, availability: float, seconds: float = PLAN_SECONDS) -> Plan | None:
+        """The best plan of whole instances; after so many seconds the best one that was found, None where none was."""
+        if not 0 <= availability <= 1:
+            raise ValueError(f"an availability of {availability:g} is not within 0 to 1")
+        if self._model is None:
+            return Plan(availability, 0.0, 0.0)
+        if self._whole is None:
+            self._whole = _Silent()
+            self._whole.passModel(self._model)
+            pieces, columns, _ = self._size
+            count = (columns // pieces - 1) // 2
+            whole = [*range(count * pieces), *range(2 * count * pieces, columns)]  # e and u; the rises follow
+            kind = np.full(len(whole), int(highspy.HighsVarType.kInteger), dtype=np.uint8)
+            self._whole.changeColsIntegrality(len(whole), np.array(whole, dtype=np.int32), kind)
+        solver = self._whole
+        solver.changeRowBounds(self._row, availability, highspy.kHighsInf)
+        solver.setOptionValue("time_limit", solver.getRunTime() + seconds)  # which counts all runs of a solver
+        solver.run()
+        status, info = solver.getModelStatus(), solver.getInfo()
+        if status == highspy.HighsModelStatus.kOptimal:
+            return Plan(availability, info.objective_function_value, info.mip_dual_bound)
+        if status != highspy.HighsModelStatus.kTimeLimit:
+            raise RuntimeError(f"HiGHS ended with {solver.modelStatusToString(status)}")
+        if info.primal_solution_status != 2:  # kSolutionStatusFeasible
+            return None
+        return Plan(availability, info.objective_function_value, info.mip_dual_bound)
 
     def _supply(self, most: Numbers, prices: Series, boot: float) -> _Supply:
         price = np.array([_at(prices, (a + b) / 2) for a, b in pairwise(self._cuts)]) / HOUR
@@ -182,6 +237,7 @@ class Omniscient:
         model.a_matrix_.value_ = value[order]
         model.row_lower_ = np.zeros(rows)
         model.row_upper_ = np.full(rows, highspy.kHighsInf)
+        self._model = model
         self._solver = _Silent()
         self._solver.passModel(model)
         self._size = (pieces, columns, rows)

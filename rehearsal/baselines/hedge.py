@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from rehearsal.model import Decision, Launch, Setting, View
@@ -37,7 +38,7 @@ class SpotHedge:
         on_demand = [one for one in view.instances if one.market == "on-demand"]
         wanted = view.target + self.extra
         ready = sum(one.ready for one in spot)
-        backup = min(max(0, wanted - ready), view.target)
+        backup = self.backup(view, ready, wanted)
         held = Counter(one.zone for one in spot)
         planned = held.copy() if len(spot) <= wanted else Counter[str]()
         for _ in range(wanted - planned.total()):
@@ -56,6 +57,10 @@ class SpotHedge:
         end += [(one.id, "spot is ready again") for one in spare]
         return Decision(launch, end, wake=view.now + self.tick if placed else None)
 
+    def backup(self, view: View, ready: int, wanted: int) -> int:
+        """On-demand instances for `ready` spot of those that are wanted."""
+        return min(max(0, wanted - ready), view.target)
+
     def _learn(self, view: View) -> None:
         for loss in view.losses:
             self.active.discard(loss.zone)
@@ -72,6 +77,54 @@ class SpotHedge:
     def place(self, held: Mapping[str, int], prices: Mapping[str, float]) -> str:
         good = [zone for zone in self.zones if zone in self.active] or list(self.zones)
         return self.random.choice([zone for zone in good if not held.get(zone)] or good)
+
+
+class Guarded(SpotHedge):
+    """The variant that is in the simulator and in no figure: once the target was ready for no more than 99 % of the
+    time so far, the whole target is held on demand too, until all spot was ready again for as long as a boot takes."""
+
+    LEAST: Final = 0.99
+
+    def __init__(self, setting: Setting, extra: int, seed: int) -> None:
+        super().__init__(setting, extra, seed)
+        self.boot = setting.boot
+        self.kept = self.passed = self._last = 0.0
+        """Seconds from the first boot on: with the target ready, and all; until the last look."""
+        self._ready = 0
+        self.guarding = False
+        self._full: float | None = None
+        """Since when all spot is ready, while guarding."""
+
+    @property
+    def low(self) -> bool:
+        return self.passed > 0 and self.kept <= self.LEAST * self.passed
+
+    def decide(self, view: View) -> Decision:
+        begin = max(self._last, self.boot)
+        if view.now > begin:
+            self.passed += view.now - begin
+            self.kept += view.now - begin if self._ready >= view.target else 0.0
+        self._last = view.now
+        decision = super().decide(view)
+        gone = {number for number, _ in decision.end}
+        self._ready = sum(one.ready and one.id not in gone for one in view.instances)
+        wishes = [decision.wake] if decision.wake is not None else []
+        if self._ready < view.target:
+            wishes.append(view.now + self.tick)
+        elif self.low:
+            wishes.append(view.now + (self.LEAST * self.passed - self.kept) / (1 - self.LEAST) + self.tick)
+        elif self._full is not None:
+            wishes.append(self._full + self.boot)
+        return replace(decision, wake=min(wishes, default=None))
+
+    def backup(self, view: View, ready: int, wanted: int) -> int:
+        if self.low:
+            self.guarding, self._full = True, None
+        elif self.guarding:
+            self._full = (view.now if self._full is None else self._full) if ready >= wanted else None
+            self.guarding = self._full is None or view.now < self._full + self.boot
+            self._full = self._full if self.guarding else None
+        return view.target if self.guarding else super().backup(view, ready, wanted)
 
 
 class CheapestFirst(SpotHedge):

@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal import data, prices
 from rehearsal.baselines import BASELINES, RANDOM
-from rehearsal.baselines.hedge import CheapestFirst, SpotHedge
+from rehearsal.baselines.hedge import CheapestFirst, Guarded, SpotHedge
 from rehearsal.baselines.spread import EvenSpread, RoundRobin
 from rehearsal.model import Decision, Held, Loss, Outcome, Policy, Setting, View
 from rehearsal.world import play
@@ -118,6 +118,28 @@ def test_more_spot_than_is_wanted_is_placed_anew() -> None:
     assert kept.total() == 3
     assert max(kept.values()) == 1, "the plan of three places each in a zone of its own"
     assert 0 not in dict(decision.end) or "a" not in kept, "the oldest of a zone is the one that stays"
+
+
+def test_the_guarded_variant_holds_the_target_on_demand_from_99_percent_down_until_a_boot_after_spot_is_back() -> None:
+    policy = Guarded(task(), 0, 1)
+    full = [held(index, ZONES[index]) for index in range(3)]
+    policy.decide(shown(0.0, []))
+    policy.decide(shown(120.0, full))
+    two = policy.decide(shown(10_000.0, full[:2], losses=(Loss(10_000.0, 2, "c", 1.0, False),)))
+    assert launched(two, "on-demand") == {"a": 1}
+    assert two.wake == 10_030.0, "while the target is not ready it looks every tick"
+    forced = policy.decide(shown(10_120.0, full[:2]))
+    assert policy.low
+    assert launched(forced, "on-demand") == {"a": 3}
+    backed = [*full, *(held(3 + index, "a", "on-demand") for index in range(3))]
+    still = policy.decide(shown(10_150.0, backed))
+    assert not still.end, "spot is back, and the share is not"
+    assert still.wake
+    above = policy.decide(shown(still.wake, backed))
+    assert not policy.low
+    assert not above.end
+    assert above.wake == still.wake + 120.0
+    assert sorted(number for number, _ in policy.decide(shown(above.wake, backed)).end) == [3, 4, 5]
 
 
 def test_cheapest_first_takes_the_cheapest_zone_that_holds_none_then_the_cheapest() -> None:

@@ -69,6 +69,58 @@ def test_no_plan_over_zones_and_instances_costs_less(
     assert bound.at(1.0).usd == pytest.approx(best[1.0])
 
 
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, 1), min_size=4, max_size=4), st.floats(0.2, 3.5), st.sampled_from((0.0, 10.0)))
+def test_a_plan_of_whole_instances_is_one_that_there_is(row: list[int], spot: float, boot: float) -> None:
+    trace = traced({"a": row}, step=STEP)
+    task = setting(trace, boot=boot, tick=STEP, spot=spot)
+    bound, best = Omniscient(trace, task), every_plan(trace, task)
+    for availability in best:
+        plan = bound.plan(availability)
+        assert plan
+        assert plan.best
+        assert plan.usd >= min(usd for reached, usd in best.items() if reached >= availability - SPARE) - SPARE
+        assert bound.at(availability).usd <= plan.usd + SPARE, "the bound is still the bound"
+    whole = bound.plan(1.0)
+    assert whole
+    assert whole.usd == pytest.approx(best[1.0])
+
+
+def test_where_something_changes_in_every_round_the_plan_is_the_best_of_all() -> None:
+    trace = traced({"a": [1, 2, 1, 0]}, step=STEP)
+    task = setting(trace, target=2, boot=0.0, tick=STEP, spot=0.5)
+    bound, best = Omniscient(trace, task), every_plan(trace, task)
+    assert len(best) == 5
+    for availability in best:
+        plan = bound.plan(availability)
+        assert plan
+        assert plan.usd == pytest.approx(min(usd for share, usd in best.items() if share >= availability - SPARE))
+
+
+def test_the_plan_on_the_recorded_half_is_a_little_above_the_bound() -> None:
+    whole = data.trace("gcp-h100-2025-10")
+    trace = whole.only([zone for zone in whole.zones if zone.startswith("us-central1")])
+    bound = Omniscient(trace, Setting(3, 600.0, 60.0, bound_zones(trace)))
+    plan, least = bound.plan(0.995), bound.at(0.995)
+    assert plan
+    assert plan.best
+    assert least.usd < plan.usd < 1.01 * least.usd
+    assert Omniscient(trace, Setting(3, trace.end, 60.0, bound_zones(trace))).plan(1.0), "nothing can be ready"
+    with pytest.raises(ValueError, match="availability of 2"):
+        bound.plan(2.0)
+
+
+def test_a_search_that_is_broken_off_tells_what_it_has() -> None:
+    trace = data.trace("gcp-h100-2025-10")
+    bound = Omniscient(trace, Setting(3, 600.0, 60.0, bound_zones(trace)))
+    found = bound.plan(0.995, seconds=0.0)
+    assert found is None or (not found.best and found.usd >= bound.at(0.995).usd >= 0.99 * found.proved)
+
+
+def bound_zones(trace: Trace) -> tuple[Zone, ...]:
+    return prices.priced(trace.zones, data.price_list("gcp-h100-2025-10-23"))
+
+
 @st.composite
 def tasks(draw: st.DrawFn) -> tuple[Trace, Setting]:
     """Uneven rounds, boots that are no multiple of them, and prices that change."""
