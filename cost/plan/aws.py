@@ -61,7 +61,7 @@ def group(resource: Resource, context: Context) -> Found:
         found += _volumes(template, count)
         if template.get("monitoring", "enabled") is True:
             found.append(Charge(
-                "detailed monitoring", "cloudwatch.metric", count.times(DETAILED_METRICS),
+                "detailed monitoring", "ec2.detailed-monitoring", count.times(DETAILED_METRICS),
                 quantity=f"{DETAILED_METRICS} metrics for each node",
             ))  # fmt: skip
     return found
@@ -179,26 +179,29 @@ def endpoint(resource: Resource, context: Context) -> Found:
         return Free("https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html: no additional charge")
     subnets = resource.get("subnetIds")
     count = len(subnets) if isinstance(subnets, list) else 1
-    return [hourly("VPC endpoint", "vpce.interface.hour", count), Use("VPC endpoint, data", "vpce.data", "endpointGb")]
+    return [
+        hourly("VPC endpoint", "endpoint.interface.hour", count),
+        Use("VPC endpoint, data", "endpoint.interface.data", "endpointGb"),
+    ]
 
 
 def check(resource: Resource, context: Context) -> Found:
     """A Route 53 health check of an address outside of AWS's own, and its extras; calculated ones have no extras."""
     kind = resource.get("type")
     if kind in ("CALCULATED", "RECOVERY_CONTROL"):
-        return [monthly("health check", "route53.check.aws", provider="aws", region="*")]
+        return [monthly("calculated health check", "route53.check.calculated", region="*")]
     extras: list[str] = []
     if isinstance(kind, str) and kind.startswith("HTTPS"):
         extras.append("https")
     if resource.get("requestInterval") == 10:
         extras.append("fast")
     if isinstance(kind, str) and kind.endswith("STR_MATCH"):
-        extras.append("string")
+        extras.append("string-match")
     if resource.get("measureLatency") is True:
         extras.append("latency")
     found: list[Charged] = [monthly("health check", "route53.check.other", region="*")]
     for extra in extras:
-        found.append(monthly(f"health check, {extra}", f"route53.check.other.{extra}", region="*"))
+        found.append(monthly(f"health check, {extra}", f"route53.check.{extra}.other", region="*"))
     return found
 
 

@@ -110,9 +110,9 @@ def balancer(resource: Resource, context: Context) -> Found:
     count = len(rules) if isinstance(rules, list) else 0
     found: list[Charged] = []
     if count:
-        found.append(hourly("load balancer, up to five rules", "lb.standard.rules"))
+        found.append(hourly("load balancer, up to five rules", "lb.standard.rule"))
     if count > LB_RULES:
-        found.append(hourly("load balancer, more rules", "lb.standard.rule-more", count - LB_RULES))
+        found.append(hourly("load balancer, more rules", "lb.standard.rule-additional", count - LB_RULES))
     return [*found, Use("load balancer, traffic", "lb.standard.data", "balancerGb")]
 
 
@@ -131,8 +131,8 @@ def alert(resource: Resource, context: Context) -> Found:
 
 def account(resource: Resource, context: Context) -> Found:
     kind = resource.get("sku", "name")
-    redundancy = str(kind).rpartition("_")[2].lower()
-    return [Use("blobs", f"blob.hot.{redundancy}", "modelGib"), Use("reads of blobs", "blob.read", "modelReads")]
+    redundancy = {"Standard_LRS": ""}.get(str(kind), f"-{str(kind).rpartition('_')[2].lower()}")
+    return [Use("blobs", f"blob.hot.storage{redundancy}", "modelGib"), Use("reads of blobs", "blob.read", "modelReads")]
 
 
 def plan(resource: Resource, context: Context) -> Found:
@@ -184,7 +184,9 @@ RULES: Final[Mapping[str, Rule]] = {
     "azure-native:storage:BlobServiceProperties": _STORAGE,
     "azure-native:storage:ManagementPolicy": _STORAGE,
     "azure-native:monitor:MetricAlert": alert,
-    "azure-native:monitor:ActionGroup": always(Use("mails", "monitor.email", "messages")),
+    "azure-native:monitor:ActionGroup": free(
+        "https://azure.microsoft.com/pricing/details/monitor/: 1,000 mails a month are not charged"
+    ),
     "azure-native:monitor:DataCollectionEndpoint": _MONITOR,
     "azure-native:monitor:DataCollectionRule": _MONITOR,
     "azure-native:operationalinsights:Workspace": always(

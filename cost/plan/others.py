@@ -70,11 +70,6 @@ def group(resource: Resource, context: Context) -> Found:
     return found
 
 
-def gap(what: str, why: str) -> Rule:
-    return always(Gap(what, why))
-
-
-_UNKNOWN = "no public price: Tencent Cloud's API tells it to an account (`spillway cost refresh tencent`)"
 RULES: Final[Mapping[str, Rule]] = {
     "cloudflare:index/loadBalancer:LoadBalancer": always(
         Use("DNS queries", "lb.queries", "dnsQueries", provider="cloudflare", region="*")
@@ -83,6 +78,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "cloudflare:index/loadBalancerMonitor:LoadBalancerMonitor": free(
         "https://developers.cloudflare.com/load-balancing/monitors/: in the price of Load Balancing"
     ),
+    "cloudflare:index/zoneSetting:ZoneSetting": free("https://www.cloudflare.com/plans/: in the zone's plan"),
     "cloudflare:index/zone:Zone": free("https://www.cloudflare.com/plans/: the plan is the account's own choice"),
     "cloudflare:index/dnsRecord:DnsRecord": free("https://www.cloudflare.com/plans/: in the zone's plan"),
     GROUP: group,
@@ -92,12 +88,14 @@ RULES: Final[Mapping[str, Rule]] = {
     "tencentcloud:Cam/role:Role": _CAM,
     "tencentcloud:Cam/rolePolicyAttachment:RolePolicyAttachment": _CAM,
     "tencentcloud:Clb/instance:Instance": always(
-        hourly("load balancer", "clb.hour"), Use("load balancer, traffic", "clb.data", "balancerGb")
+        hourly("load balancer", "clb.hour"), Use("load balancer, traffic", "clb.lcu", "balancerGb")
     ),
     "tencentcloud:Clb/listener:Listener": _CHARGED,
     "tencentcloud:Cos/bucket:Bucket": always(Use("objects", "cos.standard.storage", "modelGib")),
     "tencentcloud:Eip/instance:Instance": always(Use("public address, traffic out", "egress.internet", "egressGb")),
-    "tencentcloud:Nat/gateway:Gateway": always(hourly("NAT gateway", "nat.hour")),
+    "tencentcloud:Nat/gateway:Gateway": always(
+        hourly("NAT gateway", "nat.hour"), Use("NAT gateway, data", "nat.data", "natGb")
+    ),
     "tencentcloud:Route/table:Table": _VPC,
     "tencentcloud:Route/tableEntry:TableEntry": _VPC,
     "tencentcloud:Security/group:Group": _VPC,

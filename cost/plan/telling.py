@@ -178,35 +178,36 @@ def _budget(plan: PlanCost) -> str:
 
 
 def _lines(plan: PlanCost) -> Iterable[str]:
-    rows = [row for row in plan.rows if _counts(row)]
-    if not rows:
-        return
-    yield f"| | resource | what | quantity | price | {CURRENCY} a month | change |"
-    yield "|---|---|---|--:|--:|--:|--:|"
-    for row in rows:
-        sign = OP_SIGNS[row.op]
-        was = {line.what: line for line in row.before}
-        for line in row.after or row.before:
-            if line.amounts is None:
-                continue
-            now = line.amounts if row.after else Amounts()
-            old = was[line.what].amounts if line.what in was else None
-            delta = (now - (old or Amounts())).steady
-            if not now.steady and not delta and not line.gap:
-                continue
-            price = "" if line.unit_price is None else f"{_text(line.unit_price)} / {line.unit}"
-            told = "no price" if line.gap else money(now.steady)
-            yield (
-                f"| {sign} | {row.name} | {line.what} | {line.note} | {price} | {told} | {money(delta, signed=True)} |"
-            )
-        for name in was.keys() - {line.what for line in row.after} if row.after else ():
-            amounts = was[name].amounts or Amounts()
-            yield f"| {sign} | {row.name} | {name} | | | 0 | {money(-amounts.steady, signed=True)} |"
-    yield ""
+    """What changes, then what stays as it is, folded."""
+    changed: list[str] = []
+    same: list[str] = []
+    for row in plan.rows:
+        still = row.op == "same" or (row.op == "update" and row.delta == Amounts())
+        (same if still else changed).extend(_row_lines(row))
+    head = (f"| | resource | what | quantity | price | {CURRENCY} a month | change |", "|---|---|---|--:|--:|--:|--:|")
+    if changed:
+        yield from (*head, *changed, "")
+    if same:
+        yield from (f"<details><summary>As it is: {len(same)} lines</summary>", "", *head, *same, "", "</details>", "")
 
 
-def _counts(row: Row) -> bool:
-    return any(line.amounts is not None for line in (*row.before, *row.after))
+def _row_lines(row: Row) -> Iterable[str]:
+    sign = OP_SIGNS[row.op]
+    was = {line.what: line for line in row.before}
+    for line in row.after or row.before:
+        if line.amounts is None:
+            continue
+        now = line.amounts if row.after else Amounts()
+        old = was[line.what].amounts if line.what in was else None
+        delta = (now - (old or Amounts())).steady
+        if not now.steady and not delta and not line.gap:
+            continue
+        price = "" if line.unit_price is None else f"{_text(line.unit_price)} / {line.unit}"
+        told = "no price" if line.gap else money(now.steady)
+        yield f"| {sign} | {row.name} | {line.what} | {line.note} | {price} | {told} | {money(delta, signed=True)} |"
+    for name in sorted(was.keys() - {line.what for line in row.after}) if row.after else ():
+        amounts = was[name].amounts or Amounts()
+        yield f"| {sign} | {row.name} | {name} | | | 0 | {money(-amounts.steady, signed=True)} |"
 
 
 def _by_use(plan: PlanCost) -> Iterable[str]:
