@@ -102,7 +102,9 @@ class Summary:
     """All plays of a policy. Costs are shares of all on demand; *_low, *_high: 95 % intervals, None with too few parts.
 
     missing: instance-hours a day below the target. bound: least cost of a plan that knew the trace, at the availability
-    of each play. regret: (cost - bound) / bound, at least the true one. *_day: instances. seconds: of CPU, a play.
+    of each play. regret: (cost - bound) / bound, at least the true one. plan: of the best plan of whole instances that
+    was found, regret_least: against it, at most the true one; None where none was asked for or found. *_day: instances.
+    seconds: of CPU, a play.
     """
 
     policy: str
@@ -128,14 +130,19 @@ class Summary:
     regret_low: float | None
     regret_high: float | None
     seconds: float
+    plan: float | None = None
+    regret_least: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
-def summed(runs: Sequence[Run], bounds: dict[tuple[float, float], Omniscient]) -> Summary:
-    """runs: of one policy. bounds: by window. Intervals are over windows, and over days where there is one window."""
+def summed(runs: Sequence[Run], bounds: dict[tuple[float, float], Omniscient], exact: float = 0.0) -> Summary:
+    """runs: of one policy. bounds: by window. exact: seconds for which the best plan of whole instances is looked for,
+    a play; 0: it is not. Intervals are over windows, and over days where there is one window."""
     least = [bounds[one.window].at(min(1.0, one.availability)).usd for one in runs]
+    plans = [bounds[one.window].plan(min(1.0, one.availability), exact) for one in runs] if exact else []
+    planned = sum(plan.usd for plan in plans if plan) if plans and all(plans) else None
     base = sum(one.all_on_demand for one in runs)
     days = sum(one.length for one in runs) / DAY
     counted = sum(one.counted for one in runs)
@@ -180,4 +187,6 @@ def summed(runs: Sequence[Run], bounds: dict[tuple[float, float], Omniscient]) -
         regret_low=regret[0] if regret else None,
         regret_high=regret[1] if regret else None,
         seconds=fmean(one.seconds for one in runs),
+        plan=None if planned is None else planned / base,
+        regret_least=(usd - planned) / planned if planned else None,
     )
