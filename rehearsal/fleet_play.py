@@ -22,6 +22,7 @@ from rehearsal.load import LoadPlay
 from rehearsal.model import Setting, Zone
 from rehearsal.omniscient import Omniscient
 from rehearsal.regions import Clock, Order, RegionLevel, RegionPlay, RegionPlayed
+from rehearsal.regions.follow import follow
 from rehearsal.result import Incident, Kind, Money, RegionResult, Regret, Source, Variant
 from rehearsal.scenario import DAY, Scenario
 from rehearsal.supply import Series, Supply
@@ -80,6 +81,7 @@ class FleetPlay:
         world = self.fleet.world
         self.members: dict[str, Member] = {one.name: one for one in world.members} if world else {}
         self._down: dict[str, bool] = {}
+        self.warnings: list[str] = []
         self.dns = DnsPlay(clock, world, seed=seed) if world else None
         self.load = self._load()
         self._join()
@@ -187,6 +189,8 @@ class FleetPlay:
         play.on_level.append(later)
         if load is not None:
             load.on_change.append(later)
+            if not play.load_followed and (why := follow(play, load.signals[name])):
+                self.warnings.append(why)
         clock.at(SETTLED, Order.DNS, tell)
 
     def _take_down(self, name: str, yes: bool) -> None:

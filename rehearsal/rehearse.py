@@ -82,7 +82,7 @@ class Task:
         kind: Literal["deployed", "keeper", "change"]
         kind = "deployed" if change is None else "keeper" if keeper else "change"
         told = play.variant(piece.name, kind, "" if change is None else change.words, held, regret=regret)
-        return Done(told, held, (*given.sources, *play.sources), tuple(given.warnings))
+        return Done(told, held, (*given.sources, *play.sources), (*given.warnings, *play.warnings))
 
 
 def rehearse(

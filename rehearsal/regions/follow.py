@@ -8,24 +8,17 @@ still on one side of every mark and what the alarms would do is nothing: no poli
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from rehearsal.fleet import AlarmFallback, NoFallback
-from rehearsal.fleet.alarms import Alarm, SimplePolicy, StepPolicy
+from rehearsal.fleet.alarms import Alarm, SimplePolicy
 from rehearsal.regions.clock import Order
 from rehearsal.regions.control import MINUTE, FunctionControl, Load
 from rehearsal.regions.groups import GroupPlay
 from rehearsal.regions.play import RegionPlay
-from spillway.errors import SpillwayError
+from rehearsal.regions.watches import Watch, group_of
 
-_COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "GreaterThanOrEqualToThreshold": lambda value, mark: value >= mark,
-    "GreaterThanThreshold": lambda value, mark: value > mark,
-    "LessThanThreshold": lambda value, mark: value < mark,
-    "LessThanOrEqualToThreshold": lambda value, mark: value <= mark,
-}
 _SLACK: Final = 1e-9
 
 
@@ -51,64 +44,6 @@ def follow(play: RegionPlay, load: Load) -> str:
     return ""
 
 
-@dataclass(slots=True)
-class _Watch:
-    """An alarm and the group that its policy moves. busy: when a scaling activity of the policy was last under way."""
-
-    alarm: Alarm
-    group: GroupPlay
-    busy: float = -math.inf
-    under_way: bool = False
-
-    @property
-    def minutes(self) -> int:
-        """Of samples that it looks at."""
-        return self.alarm.periods * max(1, self.alarm.period_seconds // 60)
-
-    def breaches(self, samples: Sequence[float | None]) -> bool:
-        """Whether the alarm is in ALARM, by the newest of these minutes."""
-        alarm, width = self.alarm, max(1, self.alarm.period_seconds // 60)
-        compare = _COMPARE[alarm.comparison]
-        found = 0
-        for number in range(alarm.periods):
-            part = [one for one in samples[number * width : (number + 1) * width] if one is not None]
-            if part:
-                found += compare(sum(part) / len(part), alarm.threshold)
-            else:
-                found += alarm.missing == "breaching"
-        return found >= alarm.datapoints
-
-    def wanted(self, value: float | None, now: float) -> int:
-        """The group's size as the policy would have it now, within the group's limits."""
-        policy, group = self.alarm.policy, self.group
-        if isinstance(policy, SimplePolicy):
-            size = _adjusted(group.desired, policy.adjustment_type, policy.adjustment)
-        else:
-            size = self._stepped(policy, self.alarm.threshold if value is None else value, now)
-        return min(max(size, group.pool.minimum), group.pool.maximum)
-
-    def _stepped(self, policy: StepPolicy, value: float, now: float) -> int:
-        """What still warms up does not count as current, and no step down overlaps a step up
-        (docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html)."""
-        group, over = self.group, value - self.alarm.threshold
-        fits = [
-            step
-            for step in policy.steps
-            if (step.lower is None or over >= float(step.lower)) and (step.upper is None or over < float(step.upper))
-        ]
-        if not fits:
-            return group.desired
-        warming = sum(
-            node.phase == "booting"
-            or (node.phase == "in service" and now - (node.in_service or 0.0) < policy.warmup_seconds)
-            for node in group.own
-        )
-        size = _adjusted(group.desired - warming, policy.adjustment_type, fits[0].adjustment)
-        if size > group.desired - warming:
-            return max(size, group.desired)
-        return group.desired if group.scaling_out(now, policy.warmup_seconds) else min(size, group.desired)
-
-
 class LoadAlarms:
     """The alarms of one region. Simple policies as documented: one step at a time, the next one `cooldown_seconds`
     after what the last one launched has come, and none while a node is in its launch hook
@@ -118,7 +53,7 @@ class LoadAlarms:
         self.play, self.load, self.clock = play, load, play.clock
         self.lag = play.pace.lag_seconds // 60
         self.stepped = play.control is not None and play.control.stepped
-        self.watches = [_Watch(alarm, _group(play, alarm)) for alarm in alarms if alarm.enabled]
+        self.watches = [Watch(alarm, _group(play, alarm)) for alarm in alarms if alarm.enabled]
         self.count = 0
         """Minutes that were looked at."""
         self._last = -1
@@ -147,7 +82,7 @@ class LoadAlarms:
         if not rests:
             self._plan(minute + 1)
 
-    def _look(self, watch: _Watch) -> bool:
+    def _look(self, watch: Watch) -> bool:
         """Look at one alarm. Returns whether the minutes to come may be left out."""
         now, group = self.clock.now, watch.group
         booting = group.count("booting") > 0
@@ -175,28 +110,5 @@ class LoadAlarms:
 
 
 def _group(play: RegionPlay, alarm: Alarm) -> GroupPlay:
-    stack, policy = play.region.stack, alarm.policy
-    if alarm.comparison not in _COMPARE:
-        raise SpillwayError(f"{stack}: alarm {alarm.key}: comparison = {alarm.comparison}: not played")
-    if alarm.period_seconds % 60:
-        raise SpillwayError(
-            f"{stack}: alarm {alarm.key}: a period of {alarm.period_seconds} s: only whole minutes are played"
-        )
-    if policy.adjustment_type not in ("ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"):
-        raise SpillwayError(f"{stack}: alarm {alarm.key}: adjustment type {policy.adjustment_type}: not played")
-    for group in (play.spot, play.on_demand):
-        if group is not None and group.pool.name == policy.pool:
-            return group
-    raise SpillwayError(f"{stack}: alarm {alarm.key}: its policy moves {policy.pool}, which is no group of the region")
-
-
-def _adjusted(size: int, kind: str, by: int) -> int:
-    """PercentChangeInCapacity: rounded away from nothing below one node, towards nothing above, as documented
-    (docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html)."""
-    if kind == "ExactCapacity":
-        return by
-    if kind == "ChangeInCapacity":
-        return size + by
-    change = size * by / 100
-    whole = math.copysign(1, change) if 0 < abs(change) < 1 else math.trunc(change)
-    return size + int(whole)
+    groups = {group.pool.name: group for group in (play.spot, play.on_demand) if group is not None}
+    return group_of(play.region.stack, alarm, groups)

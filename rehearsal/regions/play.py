@@ -18,6 +18,7 @@ from rehearsal.regions.control import AlarmControl, Control, FunctionControl
 from rehearsal.regions.groups import GroupPlay, series_of
 from rehearsal.regions.nodes import Node, Nodes, Place, Prices, RegionLevel, Times
 from rehearsal.regions.pace import PACES, Pace
+from rehearsal.regions.registered import RegisteredControl
 from rehearsal.regions.rollout import Rollout
 from rehearsal.trace import Trace
 from rehearsal.world import Played, bill
@@ -250,7 +251,7 @@ class RegionPlay:
         nodes.horizon()
         names = dict.fromkeys(zone for pool in self.region.pools for _, zone in self.region.launches(pool))
         zones = tuple(Zone(name, self.region.region, self.region.cloud, ((0.0, 0.0),), ((0.0, 0.0),)) for name in names)
-        groups = [group for group in (self.spot, self.on_demand) if group]
+        groups = self.groups
         return RegionPlayed(
             setting=Setting(self.region.target, self.boot, 60.0, zones),
             begin=min(self.begin + self.boot, end),
@@ -269,6 +270,11 @@ class RegionPlay:
     @property
     def log(self) -> list[Entry]:
         return self.nodes.log
+
+    @property
+    def groups(self) -> tuple[GroupPlay, ...]:
+        """Spot first."""
+        return tuple(group for group in (self.spot, self.on_demand) if group is not None)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -303,8 +309,12 @@ class RegionPlay:
             return None
         if isinstance(told, FunctionFallback):
             return FunctionControl(self.clock, self.spot, self.on_demand, self.region, told, stepped)
-        if isinstance(told, AlarmFallback) and rule is not None:
-            return AlarmControl(self.clock, self.spot, self.on_demand, rule, stepped, told.dry_run)
+        if isinstance(told, AlarmFallback):
+            if rule is not None:
+                return AlarmControl(self.clock, self.spot, self.on_demand, rule, stepped, told.dry_run)
+            groups = {group.pool.name: group for group in self.groups}
+            stack = self.region.stack
+            return RegisteredControl(self.clock, self.spot, self.on_demand, stack, groups, told.alarms, stepped)
         return None
 
     def _start(self) -> None:
@@ -338,11 +348,6 @@ class RegionPlay:
 def _check(region: Region, clock: Clock) -> None:
     if region.cloud not in PACES:
         raise SpillwayError(f"{region.stack}: cloud = {region.cloud}: not played; expected {', '.join(PACES)}")
-    if isinstance(region.fallback, AlarmFallback) and region.rule is None and region.spot:
-        raise SpillwayError(
-            f"{region.stack}: the registered alarms are not those that infra.fallback.aws_alarms writes for any rule;"
-            " alarms registered differently are not played yet"
-        )
     if region.blocks:
         raise SpillwayError(f"{region.stack}: {region.blocks[0].name}: capacity blocks are not played yet")
     if clock.now % 60:

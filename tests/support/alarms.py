@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
-from tests.support.metric_math import MetricMathError, Series, evaluate, names
+from rehearsal.regions.metric_math import MetricMathError, Series, evaluate, names
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 POLICY = "aws:autoscaling/policy:Policy"

@@ -19,7 +19,7 @@ from tests.support.alarms import (
     StepPolicy,
     read_region,
 )
-from tests.support.metric_math import MetricMathError, evaluate
+from rehearsal.regions.metric_math import MetricMathError, evaluate
 
 NO_BOUND = float("inf")
 

@@ -32,7 +32,7 @@ from infra.fallback import (
     spare,
     surplus,
 )
-from tests.support.metric_math import evaluate
+from rehearsal.regions.metric_math import evaluate
 from tests.support.two_pools import ByRule, Minute, World, run
 
 RULE = Rule(floor=0, out_minutes=2, in_minutes=12, boot_minutes=20, max_on_demand=6)
