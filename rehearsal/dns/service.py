@@ -62,7 +62,8 @@ class ServicePlay:
     @property
     def ramps(self) -> tuple[float, ...]:
         """Seconds for which clients go on to follow an answer that changes now."""
-        return tuple(seconds for _, seconds in self.caches if seconds > 0)
+        kept = {seconds for _, seconds in self.caches} | ({self.ttl} if self.kinds else set())
+        return tuple(sorted(seconds for seconds in kept if seconds > 0))
 
     def knot(self, at: float) -> None:
         """Note where clients go at this very moment."""

@@ -120,6 +120,10 @@ class Tree:
     def _weighed(self, rank: int, fit: Iterable[Place], health: Mapping[str, float], *, near: bool = False) -> Shares:
         """By weight. A weight of 0 counts only while no other one is healthy
         (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy-weighted.html)."""
+        if near and self.world.provider == "cloudflare":
+            # Pools are put in order by distance, and the first that is healthy gets it all; of equally near ones the
+            # first in the load balancer's list, which a World does not keep: by name.
+            return {min(place.member for place in fit): 1.0}
         if not self._by_address(rank):
             return spread({place.member: place.weight for place in fit})
         # Addresses are the ones that are chosen, so a member has less with each one that is down. By distance each
