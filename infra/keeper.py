@@ -90,6 +90,7 @@ class Keeper:
             for group, part in zip(groups, share, strict=True)
             if part < 1 and rules.levers.spread
         )
+        self.limited = bool(self.limits) or any(place.most is not None for place in places)
 
     def step(self, memory: Memory, seen: Observed) -> Step:
         """What to do now, and what to remember."""
@@ -127,7 +128,7 @@ class _Look:
         first = min(open_ones, key=lambda zone: (known[zone], zone), default=None)
         # One zone's on-demand is as good as another's, unless no more may lie in one.
         self.open = (
-            sorted(open_ones, key=lambda zone: (known[zone], zone)) if keeper.limits else [first] if first else []
+            sorted(open_ones, key=lambda zone: (known[zone], zone)) if keeper.limited else [first] if first else []
         )
         for zone in sorted({zone for zone, market in self.have if market == "on-demand"} | set(self.open)):
             key: Key = (zone, "on-demand")

@@ -24,9 +24,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from infra.keeper import Held, Keeper, Memory, Observed, Order, Place, Plan, Result, Rules, Step
-from infra.keeper_words import Error, Levers, Market
+from infra.keeper_words import Error, Key, Levers, Market
 
 VERSION: Final = 1
+BOOTING_FIRST: Final = frozenset({"gcp"})
+"""Clouds whose groups end what does not serve yet before what serves, when their size is lowered; elsewhere it may be
+any node. https://docs.cloud.google.com/compute/docs/instance-groups/working-with-managed-instances"""
 LATE_BOOTS: Final = 2
 """A node that is gone without having been ready is a loss up to so many boots after its launch, then a failed boot
 (as `infra.fallback.Rule.late_minutes` has it: a boot may fail and be repeated)."""
@@ -36,13 +39,15 @@ LATE_BOOTS: Final = 2
 class RegionStack:
     """What does not change of a region stack.
 
-    fleet: those that stand in for each other have the same. target, floor: of the stack file; the floor stays on
-    demand. most: nodes of both pools together. boot: seconds from launch to ready.
+    fleet: those that stand in for each other have the same. zones: where its spot group may launch, at least one; of
+    which of them, the group decides. target, floor: of the stack file; the floor stays on demand. most: nodes of both
+    pools together. boot: seconds from launch to ready.
     """
 
     stack: str
     cloud: str
     region: str
+    zones: tuple[str, ...]
     fleet: str
     target: int
     floor: int
@@ -56,6 +61,7 @@ class Machine:
 
     id: str
     market: Market
+    zone: str
     ready: bool
     leaving: bool = False
 
@@ -97,17 +103,20 @@ class Known:
     """A machine at the last look. first: when it was seen first."""
 
     market: Market
+    zone: str
     first: float
     ready: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RegionMemory:
-    """A region at the last look that could read it. missing: nodes that its groups lacked then, by market."""
+    """A region at the last look that could read it. missing: nodes that its groups lacked then, by market. asked: by
+    zone, spot nodes that were wanted there then."""
 
     machines: Mapping[str, Known] = field(default_factory=dict)
     prices: Mapping[Market, float] = field(default_factory=dict)
     missing: Mapping[Market, int] = field(default_factory=dict)
+    asked: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +130,10 @@ class FleetMemory:
         """A value for json.dumps that `from_json` turns back into the same memory."""
         regions = {
             name: {
-                "machines": {id: [one.market, one.first, one.ready] for id, one in region.machines.items()},
+                "machines": {id: [one.market, one.zone, one.first, one.ready] for id, one in region.machines.items()},
                 "prices": dict(region.prices),
                 "missing": dict(region.missing),
+                "asked": dict(region.asked),
             }
             for name, region in self.regions.items()
         }
@@ -141,12 +151,10 @@ class FleetMemory:
                 raise ValueError(f"version = {body['version']!r}: must be {VERSION}")
             regions = {
                 str(name): RegionMemory(
-                    {
-                        str(id): Known(_market(one[0]), float(one[1]), bool(one[2]))
-                        for id, one in row["machines"].items()
-                    },
+                    {str(id): _known(one) for id, one in row["machines"].items()},
                     {_market(market): float(price) for market, price in row["prices"].items()},
                     {_market(market): int(count) for market, count in row["missing"].items()},
+                    {str(zone): int(count) for zone, count in row["asked"].items()},
                 )
                 for name, row in body["regions"].items()
             }
@@ -154,6 +162,11 @@ class FleetMemory:
             return cls(fleets, regions)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"is no memory of the fleet's keeper: {error}") from None
+
+
+def _known(row: Any) -> Known:
+    market, zone, first, ready = row
+    return Known(_market(market), str(zone), float(first), bool(ready))
 
 
 def _market(word: Any) -> Market:
@@ -233,12 +246,12 @@ def look(
     regions: dict[str, RegionMemory] = {}
     wakes: list[float] = []
     for name in sorted(fleets):
-        one = _Fleet(name, fleets[name], states, memory, rules, now, gone)
-        step = one.step()
-        plans.append(one.told(step))
-        edits += one.edits(step)
+        fleet = _Fleet(name, fleets[name], states, memory, rules, now, gone)
+        step = fleet.step()
+        plans.append(fleet.told(step))
+        edits += fleet.edits(step)
         kept[name] = memory.fleets.get(name, Memory()) if step is None else step.memory
-        regions |= one.regions()
+        regions |= fleet.regions()
         wakes += [] if step is None else [step.look]
     edits.sort(key=lambda edit: (not edit.raises, edit.stack))
     return FleetStep(tuple(edits), tuple(plans), FleetMemory(kept, regions), min(wakes, default=math.inf))
@@ -286,7 +299,9 @@ class _Fleet:
         aside = sum(self.every[stack].target for stack in self.left_out)
         self.floors = sum(one.floor for one in self.stacks.values())
         self.target = max(0, whole - aside - self.floors)
-        self.ids: list[tuple[str, Market]] = []
+        self.ids: list[Key] = []
+        self.asked: dict[str, Counter[str]] = {stack: Counter() for stack in self.every}
+        self.stack_of: dict[str, tuple[str, str]] = {}
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -299,7 +314,7 @@ class _Fleet:
         for one in state.machines:
             if not one.leaving:
                 last = before.machines.get(one.id)
-                known[one.id] = Known(one.market, last.first if last else self.now, one.ready)
+                known[one.id] = Known(one.market, one.zone, last.first if last else self.now, one.ready)
         return known
 
     def _count(self, stack: str) -> _Counted:
@@ -310,7 +325,7 @@ class _Fleet:
                 (one for one in machines.values() if one.market == market), key=lambda one: (not one.ready, one.first)
             )
             creating = state.creating.get(market, 0) if state else 0
-            own[market] += [Known(market, self.now, False)] * creating
+            own[market] += [Known(market, self._likely(stack), self.now, False)] * creating
         floor = min(self.every[stack].floor, len(own["on-demand"]))
         beside: dict[Market, int] = {"spot": 0, "on-demand": floor}
         own["on-demand"] = own["on-demand"][floor:]
@@ -329,40 +344,69 @@ class _Fleet:
         there = sum(one.market == market and not one.leaving for one in state.machines)
         return max(0, size - there - state.creating.get(market, 0))
 
+    def _likely(self, stack: str) -> str:
+        """The zone that a node which has none yet is taken to be in."""
+        asked = self.before[stack].asked
+        return max(asked, key=lambda zone: (asked[zone], zone), default=self.every[stack].zones[0])
+
     # --- what happened since ------------------------------------------------------------------------------------------
 
-    def _since(self, stack: str) -> tuple[list[Result], int]:
-        """Results of launches, and how many spot nodes were lost."""
+    def _since(self, stack: str) -> tuple[list[Result], list[str]]:
+        """Results of launches, and the zones of spot nodes that were lost."""
         state, before = self.states.get(stack), self.before[stack]
         if state is None:
-            return [], 0
-        results, now = [], self._known(stack)
-        gone = [one for id, one in before.machines.items() if one.market == "spot" and id not in now]
-        had = sum(one.market == "spot" for one in before.machines.values())
+            return [], []
+        one, now = self.every[stack], self._known(stack)
+        results: list[Result] = []
+        gone = sorted(
+            (known for id, known in before.machines.items() if known.market == "spot" and id not in now),
+            key=lambda known: known.first,
+        )
+        had = sum(known.market == "spot" for known in before.machines.values())
         # What went because somebody lowered the size is not lost; Azure lowers it itself with what it takes.
-        lost = max(0, len(gone) - max(0, had - max(state.spot, state.spot_size)))
-        late = self.every[stack].boot * LATE_BOOTS
-        failed = min(lost, sum(not one.ready and self.now - one.first > late for one in gone))
+        ended = max(0, had - max(state.spot, state.spot_size))
+        lost = gone[ended:]
+        late = one.boot * LATE_BOOTS
+        failed = [known for known in lost if not known.ready and self.now - known.first > late]
         for market in _MARKETS:
-            given = sum(one.market == market and id not in before.machines for id, one in now.items())
+            new = Counter(known.zone for id, known in now.items() if known.market == market and id not in before.machines)
             lacking, error = self._lacks(stack, market), state.refused.get(market)
-            if error is None and before.missing.get(market, 0) and not given:
+            if error is None and before.missing.get(market, 0) and not new:
                 error = "capacity"  # it lacked them a look ago, and nobody says why
-            if lacking and error is not None:
-                results.append(Result(stack, market, given + lacking, given, error))
-            elif given:
-                results.append(Result(stack, market, given, given))
-        if failed:
-            results.append(Result(stack, "spot", failed, 0, "failed"))
-        return results, lost - failed
+            if market == "on-demand":
+                count = sum(new.values())
+                if lacking and error is not None:
+                    results.append(Result(self._bought(stack), market, count + lacking, count, error))
+                elif count:
+                    results.append(Result(self._bought(stack), market, count, count))
+                continue
+            for zone in one.zones:
+                if lacking and error is not None:  # the group has tried them all
+                    results.append(Result(_place(stack, zone), market, new[zone] + 1, new[zone], error))
+                elif new[zone]:
+                    results.append(Result(_place(stack, zone), market, new[zone], new[zone]))
+                elif before.asked.get(zone, 0) and new:  # the group found another one better, or this one empty
+                    results.append(Result(_place(stack, zone), market, before.asked[zone], 0, "capacity"))
+        results += [Result(_place(stack, zone), "spot", 1, 0, "failed") for zone in {known.zone for known in failed}]
+        return results, [known.zone for known in lost if known not in failed]
+
+    def _bought(self, stack: str) -> str:
+        """The place that stands for a stack's on-demand, in whichever zone it is: one is as good as the other."""
+        return _place(stack, self.every[stack].zones[0])
 
     def step(self) -> Step | None:
         """The keeper's, None where nothing is to decide."""
         if self.target < 1 or not self.stacks:
             return None
         rules = self.rules
+        places = [
+            Place(_place(one.stack, zone), one.region, one.cloud, max(0, one.most - one.floor), one.stack)
+            for one in self.stacks.values()
+            for zone in one.zones
+        ]
+        self.stack_of = {_place(one.stack, zone): (one.stack, zone) for one in self.stacks.values() for zone in one.zones}
         keeper = Keeper(
-            [Place(one.stack, one.region, one.cloud, max(0, one.most - one.floor)) for one in self.stacks.values()],
+            places,
             Rules(
                 self.target,
                 max(one.boot for one in self.stacks.values()),
@@ -379,11 +423,14 @@ class _Fleet:
         for stack, counted in self.counted.items():
             for market in _MARKETS:
                 for one in counted.own[market]:
-                    held.append(Held(len(self.ids), stack, market, one.first, one.ready))
+                    known = one.zone in self.every[stack].zones
+                    spot = _place(stack, one.zone if known else self.every[stack].zones[0])
+                    place = spot if market == "spot" else self._bought(stack)
+                    held.append(Held(len(self.ids), place, market, one.first, one.ready))
                     self.ids.append((stack, market))
             told, gone = self._since(stack)
             results += told
-            lost += [stack] * gone
+            lost += [_place(stack, zone) for zone in gone]
         # Without a price no part in the plan: what is gone takes no orders.
         usable = [stack for stack in self.stacks if stack in self.states or stack not in self.gone]
         seen = Observed(
@@ -391,8 +438,8 @@ class _Fleet:
             tuple(held),
             tuple(results),
             tuple(lost),
-            {stack: self.prices[stack]["spot"] for stack in usable},
-            {stack: self.prices[stack]["on-demand"] for stack in usable},
+            {_place(stack, zone): self.prices[stack]["spot"] for stack in usable for zone in self.every[stack].zones},
+            {self._bought(stack): self.prices[stack]["on-demand"] for stack in usable},
         )
         return keeper.step(self.memory, seen)
 
@@ -401,16 +448,19 @@ class _Fleet:
     def edits(self, step: Step | None) -> list[Edit]:
         if step is None:
             return []
-        launches: Counter[tuple[str, Market]] = Counter()
+        launches: Counter[Key] = Counter()
         reasons: dict[str, list[str]] = {}
         for order in step.launch:
-            launches[order.zone, order.market] += order.count
-            reasons.setdefault(order.zone, []).append(_said(order))
-        ends: Counter[tuple[str, Market]] = Counter()
-        whys: dict[tuple[str, Market, str], int] = Counter()
-        for number, why in step.end:
-            ends[self.ids[number]] += 1
-            whys[*self.ids[number], why] += 1
+            stack, zone = self.stack_of[order.zone]
+            launches[stack, order.market] += order.count
+            reasons.setdefault(stack, []).append(_said(order))
+            if order.market == "spot":
+                self.asked[stack][zone] += order.count
+        ends: Counter[Key] = Counter()
+        whys: Counter[tuple[str, Market, str]] = Counter()
+        for key, count, why in self._ends(step):
+            ends[key] += count
+            whys[*key, why] += count
         for (stack, market, why), count in whys.items():
             reasons.setdefault(stack, []).append(f"{count} {market} less: {why}")
         found = []
@@ -428,12 +478,32 @@ class _Fleet:
             found.append(Edit(stack, before, after, "; ".join(told), self._usd(one, before, after)))
         return found
 
+    def _ends(self, step: Step) -> list[tuple[Key, int, str]]:
+        """What the keeper gives up, as far as enough serve whichever nodes the groups then end."""
+        asked: dict[tuple[Key, str], int] = Counter((self.ids[number], why) for number, why in step.end)
+        serving = sum(one.ready for counted in self.counted.values() for own in counted.own.values() for one in own)
+        ready = {
+            (stack, market): sum(one.ready for one in counted.own[market])
+            for stack, counted in self.counted.items()
+            for market in _MARKETS
+        }
+        booting = {key: len(self.counted[key[0]].own[key[1]]) - ready[key] for key in ready}
+        found = []
+        for (key, why), count in asked.items():
+            given = min(count, ready[key], max(0, serving - self.target))
+            if given < 1:
+                continue
+            serving -= given
+            ready[key] -= given
+            found.append((key, given, why))
+        return found
+
     def _sizes(
         self,
         stack: str,
         state: RegionState,
-        launches: Mapping[tuple[str, Market], int],
-        ends: Mapping[tuple[str, Market], int],
+        launches: Mapping[Key, int],
+        ends: Mapping[Key, int],
         plan: Plan,
     ) -> tuple[tuple[int, int], str]:
         """(spot, on-demand minimum) of a region after the step, and why where no order says so."""
@@ -444,7 +514,7 @@ class _Fleet:
             return len(counted.own[market]) + launches.get(key, 0) - ends.get(key, 0)
 
         spot, bought = left("spot"), left("on-demand")
-        planned = min(bought, plan.wanted.get((stack, "on-demand"), 0))
+        planned = min(bought, plan.wanted.get((self._bought(stack), "on-demand"), 0))
         stands_in = min(bought - planned, max(0, state.spot - spot))
         why = ""
         if spot + stands_in < state.spot:
@@ -483,14 +553,18 @@ class _Fleet:
         for stack in self.every:
             before, state = self.before[stack], self.states.get(stack)
             if state is None:
-                found[stack] = RegionMemory(self._known(stack), before.prices, before.missing)
+                found[stack] = RegionMemory(self._known(stack), before.prices, before.missing, before.asked)
                 continue
             missing = {market: lacks for market in _MARKETS if (lacks := self._lacks(stack, market))}
-            found[stack] = RegionMemory(self._known(stack), self.prices[stack], missing)
+            found[stack] = RegionMemory(self._known(stack), self.prices[stack], missing, dict(self.asked[stack]))
         return found
 
 
 _MARKETS: Final[tuple[Market, ...]] = ("spot", "on-demand")
+
+
+def _place(stack: str, zone: str) -> str:
+    return f"{stack}/{zone}"
 
 
 def _said(order: Order) -> str:

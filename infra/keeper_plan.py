@@ -76,6 +76,11 @@ def _short(items: Iterable[tuple[str, int, float]], spare: int) -> float:
     return max(0.0, 1.0 - sum(chances))
 
 
+def _together(place: Place) -> tuple[bool, str]:
+    """Whose `most` a place goes by."""
+    return (False, place.name) if place.shared is None else (True, place.shared)
+
+
 class Search:
     """Over plans for one look. limits: (the place's group of places, most in it) that no plan exceeds.
 
@@ -107,8 +112,9 @@ class Search:
         self._held = [held.get(key, 0) for key in self.keys]
         self._kept = [price * keep for price in self._price]
         self._groups: list[tuple[list[bool], int]] = []
-        for place in {place.name: place for place in own if place.most is not None}.values():
-            self._groups.append(([other.name == place.name for other in own], place.most or 0))
+        for together in {_together(place): place for place in own if place.most is not None}.values():
+            members = [_together(other) == _together(together) for other in own]
+            self._groups.append((members, together.most or 0))
         for group, most in limits:
             for name in sorted({group(place) for place in own}):
                 self._groups.append(([group(other) == name for other in own], most))

@@ -17,12 +17,14 @@ HOUR: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A zone that may be used. most: instances of both markets together; None: as many as it gives."""
+    """A zone that may be used. most: instances of both markets together, of all zones that share it (`shared`), or of
+    this one alone; None: as many as it gives."""
 
     name: str
     region: str
     cloud: str
     most: int | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

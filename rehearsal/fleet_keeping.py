@@ -42,6 +42,7 @@ def region_stacks(fleet: Fleet) -> tuple[list[RegionStack], dict[str, str]]:
                 stack=region.stack,
                 cloud=region.cloud,
                 region=region.region,
+                zones=tuple(dict.fromkeys(zone for _, zone in region.launches(region.spot))),
                 fleet=f"{region.node.model}{where}",
                 target=region.target,
                 floor=region.floor,
@@ -124,7 +125,7 @@ def state_of(play: RegionPlay) -> RegionState | None:
     for market, group in groups:
         for node in group.own:
             leaving = node.phase == "leaving" or node.noticed is not None
-            machines.append(Machine(str(node.id), market, node.serves, leaving))
+            machines.append(Machine(str(node.id), market, node.zone, node.serves, leaving))
         short = group.short or len(group.failed)
         if short:
             refused[market] = "capacity"
