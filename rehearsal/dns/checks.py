@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from infra.dns.checkers import CheckSettings, Failure, Places, detector, places, probe_seconds
@@ -94,14 +95,20 @@ class AddressCheck:
     ) -> None:
         self.clock, self.settings, self.changed = clock, settings, changed
         self.answering = 1.0
-        self.failure: Failure = "error"
         self.silent = False
-        self._chance = chance
-        self._up = up_threshold(settings)
+        self._draw = chance.random
+        self._up, self._down = up_threshold(settings), settings.threshold
         self._vote = Vote(places(settings))
         # How checkers of a well address are spread over their rhythm is the budget's figure as well.
         rhythm = detector(settings, "error").spread
         self.checkers = [Checker(clock.now + chance.random() * rhythm, rhythm) for _ in range(self._vote.voters)]
+        self._probes = [partial(self._probe, number, checker) for number, checker in enumerate(self.checkers)]
+        self._well = self._ill = self._timed("error")
+
+    def _timed(self, failure: Failure) -> tuple[float, float]:
+        """Seconds that a probe which fails so takes, and from its start to the next one's. An error is an answer."""
+        seconds = probe_seconds(self.settings, failure)
+        return seconds, gap(self.settings, seconds)
 
     @property
     def healthy(self) -> bool:
@@ -116,7 +123,8 @@ class AddressCheck:
 
     def show(self, answering: float, failure: Failure, silent: bool) -> None:
         """From now on a probe is answered with this probability, or fails in this way. silent: no checker reports."""
-        self.answering, self.failure, self.silent = answering, failure, silent
+        self.answering, self.silent = answering, silent
+        self._ill = self._timed(failure)
         now = self.clock.now
         for number, checker in enumerate(self.checkers):
             if not checker.asleep or self._content(checker):
@@ -124,7 +132,7 @@ class AddressCheck:
             if checker.start < now:
                 checker.start += math.ceil((now - checker.start) / checker.rhythm) * checker.rhythm
             checker.asleep = False
-            self._next(number, checker)
+            self.clock.at(checker.start, Order.DNS, self._probes[number])
 
     def _content(self, checker: Checker) -> bool:
         """Whether no probe can change anything."""
@@ -132,23 +140,19 @@ class AddressCheck:
             return True
         return checker.count == 0 and self.answering == (1.0 if checker.healthy else 0.0)
 
-    def _next(self, number: int, checker: Checker) -> None:
-        self.clock.at(checker.start, Order.DNS, lambda: self._probe(number, checker))
-
     def _probe(self, number: int, checker: Checker) -> None:
-        settings = self.settings
-        ok = self.answering >= 1.0 or (self.answering > 0.0 and self._chance.random() < self.answering)
-        seconds = settings.answer_seconds if ok else probe_seconds(settings, self.failure)
-        checker.rhythm = gap(settings, seconds)
+        ok = self.answering >= 1.0 or (self.answering > 0.0 and self._draw() < self.answering)
+        seconds, checker.rhythm = self._well if ok else self._ill
         if not self.silent:
             checker.count = 0 if ok == checker.healthy else checker.count + 1
-            if checker.count >= (self._up if ok else settings.threshold):
+            if checker.count and checker.count >= (self._up if ok else self._down):
                 checker.healthy, checker.count = ok, 0
-                self.clock.at(checker.start + seconds, Order.DNS, lambda: self._report(number, ok))
+                self.clock.at(checker.start + seconds, Order.DNS, partial(self._report, number, ok))
         checker.start += checker.rhythm
-        checker.asleep = self._content(checker)
-        if not checker.asleep:
-            self._next(number, checker)
+        if self._content(checker):
+            checker.asleep = True
+        else:
+            self.clock.at(checker.start, Order.DNS, self._probes[number])
 
     def _report(self, number: int, healthy: bool) -> None:
         if self._vote.tell(number, down=not healthy):
