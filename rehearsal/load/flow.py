@@ -216,9 +216,10 @@ class Flow:
         then, _ = _slope(one, after, load)
         error = abs(then - slope * math.exp(min(z, 50.0))) * seconds / (1 + abs(z)) / (1 + after)
         answered = one.at(one.departures, middle) * seconds
-        admitted = min(max(after - before + answered, 0.0), load * seconds)
-        turned = 1 - admitted / (load * seconds) if load > 1e-12 else one.at(one.refused, before)
-        return after, turned, error
+        ends = sorted((one.at(one.refused, before), one.at(one.refused, after)))
+        turned = 1 - (after - before + answered) / (load * seconds) if load > 1e-12 else ends[0]
+        # It is a mean of what lies between both ends; anything else is the error of `answered`.
+        return after, min(max(turned, ends[0]), ends[1]), error
 
     def _take(
         self, full: Sequence[float], numbers: Sequence[float], tries: Sequence[float], counts: list[_Count],

@@ -81,7 +81,7 @@ def from_record(
     (None: as much), with the reason; `machine`: what it is then. name: of the record's file, for the source. Raises
     SpillwayError for a series that is not there.
     """
-    series = _series(record, model, name)
+    series = series_of(record, model, name)
     rows = _rows(series, isl, name)
     for key, value in (("factor", factor), ("prefill factor", prefill_factor)):
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -136,7 +136,8 @@ def newest(folder: Path = FOLDER) -> Path:
     return found[-1]
 
 
-def _series(record: ThroughputRecord, model: str | None, name: str) -> Series:
+def series_of(record: ThroughputRecord, model: str | None, name: str) -> Series:
+    """The one series that these words name; None: the only one. Raises SpillwayError."""
     names = [series.model for series in record.series]
     found = [one for one in record.series if model is None or model.lower() in one.model.lower()]
     if len(found) == 1:
