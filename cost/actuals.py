@@ -257,8 +257,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
                 column_types=dict.fromkeys(names, arrow.string()),
                 null_values=[""],
                 strings_can_be_null=True,
-                quoted_null_values=[""],
-                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
             )
             table = csv.read_csv(path, convert_options=texts)
     except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
