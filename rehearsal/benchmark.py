@@ -247,7 +247,7 @@ def as_json(task: Task, told: dict[str, Any], compared: Compared) -> dict[str, A
 
 
 COLUMNS: Final = (
-    ("policy", 20), ("availability %", 22), ("none %", 7), ("below", 7), ("none", 7), ("missing", 8),
+    ("policy", 20), ("availability %", 22), ("none %", 7), ("below", 9), ("none", 8), ("missing", 8),
     ("cost", 20), ("spot", 7), ("demand", 8), ("launch", 8), ("lost", 6), ("bound", 6), ("regret", 9), ("s", 7),
 )  # fmt: skip
 

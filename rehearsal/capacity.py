@@ -18,11 +18,13 @@ from typing import Any, Final
 
 from rehearsal import capacity_page, data, policies, prices
 from rehearsal.benchmark import LEGEND, Compared, Task, Window, as_json, chosen_zones, concluded, one_run, table
+from rehearsal.capacity_windows import COUNT, Sample, front, sample
+from rehearsal.capacity_windows import told as told_windows
 from rehearsal.measures import Run
 from rehearsal.model import Setting
 from rehearsal.monte import over
 from rehearsal.progress import Bar
-from spillway.errors import SpillwayError
+from spillway.errors import SpillwayError, WrongUsage
 
 TRACE: Final = "gcp-h100-2025-10"
 PRICES: Final = "gcp-h100-2025-10-23"
@@ -39,8 +41,11 @@ TICK: Final = 60.0
 OBJECTIVES: Final = ("keeper@0.98", "keeper@0.99", "keeper", "keeper@0.998", "keeper@0.999")
 """What the curve of the keeper is drawn through; without a number it is 0.995."""
 LEVERS: Final = tuple(f"keeper-{lever.replace('_', '-')}" for lever in policies.LEVERS)
-ABLATED: Final = ("all-13", 3, 600.0)
-"""The setting in which each lever is taken away."""
+ABLATED: Final = (3, 600.0)
+"""Size and boot at which each lever is taken away and windows are drawn, for every set of zones."""
+EXACT: Final = 20.0
+"""Seconds for which the best plan of whole instances is looked for, at the keeper's availability and the size of
+`ABLATED`; larger ones take hours."""
 OUT: Final = Path("docs/benchmarks")
 
 
@@ -52,15 +57,26 @@ class Case:
     n: int
     boot: float
 
-    def task(self, tick: float, seeds: int, keeper: bool) -> Task:
-        """keeper: whether it takes part, with its curve and, in one setting, without each lever."""
+    def task(self, tick: float, seeds: int, keeper: bool, exact: float = 0.0) -> Task:
+        """keeper: whether it takes part, with its curve and, at one size and boot, without each lever."""
         whole = data.trace(TRACE)
         trace = whole.only(chosen_zones(whole, ZONE_SETS[self.zones]))
         setting = Setting(self.n, self.boot, tick, prices.priced(trace.zones, data.price_list(PRICES)))
         names = [name for name in policies.DEFAULT if not policies.is_keeper(name)]
         if keeper:
-            names += [*OBJECTIVES, *(LEVERS if (self.zones, self.n, self.boot) == ABLATED else ())]
-        return Task(trace, setting, tuple(names), seeds=seeds)
+            names += [*OBJECTIVES, *(LEVERS if self.ablated else ())]
+        exact = exact if keeper and self.n == ABLATED[0] else 0.0
+        return Task(trace, setting, tuple(names), seeds=seeds, exact=exact, exact_names=(policies.KEEPER,))
+
+    @property
+    def ablated(self) -> bool:
+        return (self.n, self.boot) == ABLATED
+
+    def sample(self, tick: float, keeper: bool, count: int) -> Sample:
+        """The same over windows: published policies, the keeper, and it without each lever."""
+        task = self.task(tick, 1, keeper)
+        names = [name for name in task.names if "@" not in name]
+        return sample(self.zones, self.n, self.boot, task, names, count)
 
     def __str__(self) -> str:
         return f"{self.zones}, N = {self.n}, boot {self.boot:g} s"
@@ -91,9 +107,12 @@ def _play(tasks: Sequence[Task], work: tuple[int, tuple[str, int, Window]]) -> t
     return index, one_run(tasks[index], job)
 
 
-def everything(cases: Sequence[Case], tick: float, seeds: int, keeper: bool, jobs: int) -> list[dict[str, Any]]:
-    """Figures of each case, printed as soon as it is done. The result does not depend on the number of processes."""
-    tasks = [case.task(tick, seeds, keeper) for case in cases]
+def everything(
+    cases: Sequence[Case], tick: float, seeds: int, keeper: bool, jobs: int, exact: float = 0.0
+) -> list[dict[str, Any]]:
+    """Figures of each case, printed as soon as it is done. The result does not depend on the number of processes, but
+    for plans whose search was broken off."""
+    tasks = [case.task(tick, seeds, keeper, exact) for case in cases]
     work = [(index, job) for index, task in enumerate(tasks) for job in task.jobs]
     left = [len(task.jobs) for task in tasks]
     runs: list[list[Run]] = [[] for _ in tasks]
@@ -111,15 +130,36 @@ def everything(cases: Sequence[Case], tick: float, seeds: int, keeper: bool, job
     return found
 
 
+def windowed(cases: Sequence[Case], tick: float, keeper: bool, jobs: int, count: int) -> list[dict[str, Any]]:
+    """The cases of one size and boot over windows drawn at random; nothing where none of them is asked for."""
+    samples = [case.sample(tick, keeper, count) for case in cases if case.ablated and count]
+    tasks = [one.task for one in samples]
+    work = [(index, job) for index, task in enumerate(tasks) for job in task.jobs]
+    runs: list[list[Run]] = [[] for _ in tasks]
+    with Bar("windows", len(work)) as bar:
+        for index, one in over(partial(_play, tasks), work, jobs):
+            runs[index].append(one)
+            bar.step(f"{samples[index].zones}: {one.policy}")
+    found = []
+    for one_sample, mine in zip(samples, runs, strict=True):
+        compared = concluded(one_sample.task, mine)
+        found.append(told_windows(one_sample, mine, compared))
+        _print([f"# {one_sample.zones}: {count} windows of a day", *table(compared), ""])
+    return found
+
+
 def _told(case: Case, task: Task, compared: Compared) -> dict[str, Any]:
     told = as_json(task, {}, compared)
-    found = {"zones": case.zones, "n": case.n, "boot": case.boot, "policies": told["policies"], "bound": told["bound"]}
+    found = {"zones": case.zones, "n": case.n, "boot": case.boot, "policies": told["policies"],
+             "bound": told["bound"], "front": front(told["policies"])}  # fmt: skip
     by_name = {one["policy"]: one for one in found["policies"]}
     return found | ({"keeper": verdict(by_name)} if policies.KEEPER in by_name else {})
 
 
-def document(cases: Sequence[dict[str, Any]], tick: float, seeds: int) -> dict[str, Any]:
-    """The whole file: what it was measured on, then the cases."""
+def document(
+    cases: Sequence[dict[str, Any]], tick: float, seeds: int, windows: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """The whole file: what it was measured on, then the cases, then what was played over windows."""
     trace, listed, known = data.trace(TRACE), data.price_list(PRICES), data.manifest()["traces"][TRACE]
     return {
         "trace": {"name": TRACE, "sha256": trace.sha256, "source": known.source, "recorded": known.date,
@@ -131,6 +171,7 @@ def document(cases: Sequence[dict[str, Any]], tick: float, seeds: int) -> dict[s
         "settings": len(ZONE_SETS) * len(SIZES) * len(BOOTS),
         "legend": " ".join(LEGEND),
         "cases": list(cases),
+        "windows": list(windows),
     }  # fmt: skip
 
 
@@ -167,18 +208,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--boot", type=float, nargs="+", choices=BOOTS, default=BOOTS)
     made.add_argument("--zones", nargs="+", choices=tuple(ZONE_SETS), default=tuple(ZONE_SETS))
     made.add_argument("--seeds", type=int, default=5, help="plays of policies by chance (default: 5)")
+    made.add_argument("--windows", type=int, default=COUNT, help=f"of a day, for intervals; 0: none (default: {COUNT})")
+    made.add_argument(
+        "--exact", type=float, default=EXACT, metavar="SECONDS",
+        help=f"for the best plan of whole instances, each; 0: none (default: {EXACT:g})",
+    )  # fmt: skip
     made.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all processors)")
     made.add_argument("--without-keeper", action="store_true", help="the published policies alone")
     made.add_argument("--from", type=Path, dest="source", metavar="FILE", help="only write the page, from its JSON")
     made.add_argument("--out", type=Path, default=OUT, help=f"folder of capacity.json and .html (default: {OUT})")
     options = made.parse_args(arguments)
     try:
+        for name, most in (("seeds", 1_000), ("windows", 1_000), ("exact", 3_600)):
+            value = getattr(options, name)
+            if not (name == "seeds") <= value <= most:
+                raise WrongUsage(f"--{name} {value:g}: expected {int(name == 'seeds')} to {most:,}")
         if options.source:
             whole, page = _read(options.source)
         else:
             cases = [Case(zones, n, boot) for zones in options.zones for n in options.n for boot in options.boot]
-            found = everything(cases, TICK, max(1, options.seeds), not options.without_keeper, max(1, options.jobs))
-            whole = document(found, TICK, options.seeds)
+            keeper, jobs = not options.without_keeper, max(1, options.jobs)
+            found = everything(cases, TICK, options.seeds, keeper, jobs, options.exact)
+            sampled = windowed(cases, TICK, keeper, jobs, options.windows)
+            whole = document(found, TICK, options.seeds, sampled)
             page = capacity_page.page(whole)
         _write(options.out, json.dumps(whole, indent=1) + "\n", page)
     except SpillwayError as error:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from rehearsal import capacity_sections as sections
+
 WIDTH, HEIGHT = 430, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 38
 NINES: Final = (0.5, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
@@ -17,6 +19,7 @@ FAMILIES: Final = {
     "even-spread": ("EvenSpread", "#9467bd", "triangle"),
     "round-robin": ("RoundRobin +0, +1", "#b8860b", "triangle"),
     "spothedge": ("SpotHedge +0, +1, +2", "#1f77b4", "circle"),
+    "spothedge+1-guarded": ("SpotHedge +1, guarded", "#17becf", "square"),
     "cheapest-first": ("cheapest first +0, +1", "#2ca02c", "diamond"),
     "keeper": ("keeper, by objective", "#d62728", "circle"),
 }
@@ -36,6 +39,8 @@ section{break-inside:avoid;margin:.8rem 0}
 figcaption{font-weight:600;font-size:.9rem}.scroll{overflow-x:auto}svg{max-width:100%;height:auto}
 svg text{font:11px system-ui,sans-serif;fill:var(--ink)}svg .grid{stroke:var(--line)}svg .bound{fill:none;
 stroke:var(--ink);stroke-dasharray:4 3}
+svg .front{fill:none;stroke:var(--soft);stroke-width:1.5}.legend{max-width:none;font-size:.9rem}
+.legend span{margin-right:1.1rem;white-space:nowrap}.legend svg{vertical-align:-4px}
 @media print{body{max-width:none}details{display:block}}
 """.strip()
 
@@ -58,7 +63,7 @@ def page(whole: Mapping[str, Any]) -> str:
         f"{len(cases)} of {whole['settings']} settings are on this page.</p>",
         f"<p class=soft><strong>Not shown by it:</strong> {escape(trace['shows_not'])}</p>",
         f"<p class=soft>{escape(whole['legend'])}.</p>",
-        f"<nav>{links}</nav>{_overview(cases)}{_legend()}",
+        f"<nav>{links}{sections.links(whole)}</nav>{_overview(cases)}{_legend()}",
     ]
     for name in sets:
         zones = ", ".join(whole["zone_sets"].get(name, ()))
@@ -69,6 +74,7 @@ def page(whole: Mapping[str, Any]) -> str:
             figures = "".join(f"<figure><figcaption>{_link(case)}</figcaption>{plot(case)}</figure>" for case in sized)
             parts.append(f'<div class="plots">{figures}</div>')
         parts += [_case(case) for case in mine]
+    parts += [sections.intervals(whole.get("windows", ())), sections.ablation(cases, whole.get("windows", ()))]
     return "\n".join([*parts, "</body></html>\n"])
 
 
@@ -95,7 +101,7 @@ def _overview(cases: Sequence[Mapping[str, Any]]) -> str:
             f"{100 * keeper['availability']:.2f}",
             f"{keeper['cost']:.3f}",
             f"{keeper['bound']:.3f}",
-            f"{100 * keeper['regret']:.0f}",
+            sections.regret(keeper),
             escape(best["policy"]) if best else "none",
             f"{100 * best['availability']:.2f}" if best else "",
             f"{best['cost']:.3f}" if best else "",
@@ -126,7 +132,8 @@ def _case(case: Mapping[str, Any]) -> str:
 
 
 def plot(case: Mapping[str, Any]) -> str:
-    """Cost to the right, availability upwards; the dashed line is the bound, the full one the keeper's."""
+    """Cost to the right, availability upwards; the dashed line is the bound, the full one the keeper's, that of steps
+    the best of what is published."""
     label = f"{case['zones']}, N = {case['n']}, boot {case['boot']:g} s: availability by cost"
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
     parts = [f'<svg {size} role="img" aria-label="{escape(label)}">']
@@ -144,6 +151,12 @@ def plot(case: Mapping[str, Any]) -> str:
     parts.append(
         f'<polyline class="bound" points="{points}"><title>least cost of a plan that knows the trace</title></polyline>'
     )
+    named = {one["policy"]: one for one in case["policies"]}
+    if len(best := [named[name] for name in case.get("front", ()) if name in named]) > 1:
+        steps = f"M{_x(best[0]['cost'])},{_y(best[0]['availability'])}"
+        steps += "".join(f"H{_x(one['cost'])}V{_y(one['availability'])}" for one in best[1:])
+        told = f"published policies that no other dominates: {', '.join(one['policy'] for one in best)}"
+        parts.append(f'<path class="front" d="{steps}"><title>{escape(told)}</title></path>')
     curve = [one for one in case["policies"] if _curve(one["policy"])]
     if len(curve) > 1:
         ordered = sorted(curve, key=lambda one: _objective(one["policy"]))
@@ -158,7 +171,7 @@ def _mark(one: Mapping[str, Any]) -> str:
     _, colour, shape = FAMILIES[_family(name)]
     x, y = _x(one["cost"]), _y(one["availability"])
     told = f"{name}: {100 * one['availability']:.3f} % at {one['cost']:.3f}, regret {100 * one['regret']:.0f} %"
-    extra = name.rpartition("+")[2] if "+" in name else ""
+    extra = name.rpartition("+")[2].partition("-")[0] if "+" in name else ""
     text = f'<text x="{x + 6}" y="{y - 4}">+{extra}</text>' if extra else ""
     return f"<g><title>{escape(told)}</title>{_shape(shape, x, y, colour)}{text}</g>"
 
@@ -177,12 +190,11 @@ def _shape(shape: str, x: float, y: float, colour: str) -> str:
 
 def _legend() -> str:
     marks = []
-    for index, (label, colour, shape) in enumerate(FAMILIES.values()):
-        x = 10 + 160 * index
-        marks.append(f'{_shape(shape, x, 10, colour)}<text x="{x + 9}" y="14">{escape(label)}</text>')
-    width = 160 * len(FAMILIES)
-    size = f'viewBox="0 0 {width} 20" width="{width}" height="20"'
-    return f'<p><svg {size} role="img" aria-label="legend">{"".join(marks)}</svg></p>'
+    for label, colour, shape in FAMILIES.values():
+        size = 'viewBox="0 0 20 20" width="20" height="20"'
+        drawn = f'<svg {size} role="presentation">{_shape(shape, 10, 11, colour)}</svg>'
+        marks.append(f"<span>{drawn}{escape(label)}</span>")
+    return f'<p class="legend">{"".join(marks)}</p>'
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -207,7 +219,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{one['launches_day']:.1f}",
             f"{one['losses_day']:.1f}",
             f"{one['bound']:.3f}",
-            f"{100 * one['regret']:.0f}",
+            sections.regret(one),
             f"{one['seconds']:.2f}",
         )
         kind = ' class="mine"' if one["policy"] == "keeper" else ""

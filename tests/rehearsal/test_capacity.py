@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 
-from rehearsal import capacity, capacity_page, data
-from rehearsal.benchmark import chosen_zones
+from rehearsal import capacity, capacity_page, capacity_sections, capacity_windows, data
+from rehearsal.benchmark import Compared, chosen_zones
 from rehearsal.capacity import Case, conclusion, verdict
+from rehearsal.measures import Run, summed
+from rehearsal.omniscient import Omniscient
+from rehearsal.windows import Windows
+from tests.rehearsal.support import setting, traced
 
-PART = ["--n", "1", "--boot", "600", "--zones", "us-central1", "--seeds", "1", "--jobs", "1", "--without-keeper"]
+PART = ["--n", "3", "--boot", "600", "--zones", "us-central1", "--seeds", "1", "--jobs", "1", "--without-keeper"]
+PART += ["--windows", "3"]
 
 
 def figures(policy: str, availability: float, cost: float) -> dict[str, Any]:
@@ -57,10 +62,16 @@ def test_a_part_is_printed_and_written_and_its_page_can_be_made_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert capacity.main([*PART, "--out", str(tmp_path / "out")]) == 0
-    assert "# us-central1, N = 1, boot 600 s" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "# us-central1, N = 3, boot 600 s" in out
+    assert "# us-central1: 3 windows of a day" in out
     whole = json.loads((tmp_path / "out" / "capacity.json").read_text())
     (case,) = whole["cases"]
-    assert (case["zones"], case["n"], case["boot"], whole["settings"]) == ("us-central1", 1, 600.0, 48)
+    assert (case["zones"], case["n"], case["boot"], whole["settings"]) == ("us-central1", 3, 600.0, 48)
+    (sampled,) = whole["windows"]
+    assert (sampled["windows"], sampled["hours"], sampled["differences"]) == (3, 24.0, {})
+    assert "on-demand" in case["front"]
+    assert "even-spread" not in case["front"][1:], "what costs more is there for what it adds"
     assert {one["policy"] for one in case["policies"]} >= {"on-demand", "spothedge+2", "cheapest-first"}
     assert whole["prices"]["observed"] == ["2025-10-23"]
     page = (tmp_path / "out" / "capacity.html").read_text()
@@ -126,7 +137,7 @@ def test_the_conclusion_counts_the_settings_and_names_those_that_miss() -> None:
 def test_the_keepers_curve_and_its_levers_take_part_where_they_are_asked_for() -> None:
     names = Case("all-13", 3, 600.0).task(60.0, 5, True).names
     assert set(capacity.OBJECTIVES) | set(capacity.LEVERS) < set(names)
-    assert not set(capacity.LEVERS) & set(Case("us-8", 3, 600.0).task(60.0, 5, True).names)
+    assert not set(capacity.LEVERS) & set(Case("us-8", 3, 120.0).task(60.0, 5, True).names)
     assert not [name for name in Case("all-13", 3, 600.0).task(60.0, 5, False).names if name.startswith("keeper")]
 
 
@@ -143,3 +154,91 @@ def test_figures_that_cannot_be_read_are_one_line(
     assert len(shown.err.splitlines()) == 1
     assert str(path) in shown.err
     assert not (tmp_path / "capacity.html").exists()
+
+
+# --- windows, the front, the ablation ---------------------------------------------------------------------------------
+
+
+def test_the_front_is_what_no_published_policy_dominates_by_cost() -> None:
+    rows = [
+        figures("dear", 0.99, 0.5),
+        figures("cheap", 0.9, 0.2),
+        figures("worse", 0.89, 0.3),
+        figures("as-dear", 0.98, 0.5),
+        figures("best", 1.0, 1.0),
+        figures("keeper", 1.0, 0.1),
+    ]
+    assert capacity_windows.front(rows) == ["cheap", "dear", "best"]
+
+
+def run_of(policy: str, day: int, availability: float, usd: float) -> Run:
+    window = (86_400.0 * day, 86_400.0 * (day + 1))
+    return Run(
+        policy, day, window, availability, 0.0, 0.0, 0.0, 0.0, usd, usd, 0.0, 100.0, 3, 0, 0, 86_400.0, 86_400.0, 0.0,
+        (),
+    )  # fmt: skip
+
+
+def test_differences_are_taken_window_by_window_from_the_keeper() -> None:
+    case = Case("us-central1", 3, 600.0)
+    task = case.task(60.0, 1, True)
+    sample = capacity_windows.sample("us-central1", 3, 600.0, task, ["on-demand", "keeper", "keeper-moves"], 4)
+    assert sample.task.windows == Windows(4, 86_400.0)
+    runs = [run_of("on-demand", day, 1.0, 100.0 + day) for day in range(4)]
+    runs += [run_of("keeper", day, 0.99, 30.0 + day) for day in reversed(range(4))]
+    runs += [run_of("keeper-moves", day, 0.99 + 0.01 * (day % 2), 40.0 + day) for day in range(4)]
+    rows = [
+        summed([run for run in runs if run.policy == name], {run.window: free() for run in runs})
+        for name in sample.task.names
+    ]
+    told = capacity_windows.told(sample, runs, Compared(tuple(rows), ()))
+    assert told["windows"] == 4
+    against = told["differences"]["on-demand"]
+    assert against["availability"] == {"mean": -0.01, "low": -0.01, "high": -0.01, "sure": True}
+    assert against["cost"]["mean"] == against["cost"]["low"] == -0.7, "window by window they differ alike"
+    assert not told["differences"]["keeper-moves"]["availability"]["sure"]
+
+
+def free() -> Omniscient:
+    """A bound of nothing: there is no time in which anything could be ready."""
+    trace = traced({"a": [1, 1]})
+    return Omniscient(trace, setting(trace, boot=trace.end))
+
+
+def test_the_page_tells_of_windows_and_levers_and_keeps_plots_within_their_frame() -> None:
+    names = ["on-demand", "spothedge+1-guarded", "keeper", *capacity.LEVERS]
+    policies = [figures(name, 0.99 + 0.001 * index, 0.2 + 0.1 * index) for index, name in enumerate(names)]
+    policies[2]["regret"], policies[2]["regret_least"] = 0.304, 0.285
+    case = {"zones": "hard-3", "n": 3, "boot": 600.0, "policies": policies, "bound": [[0.9, 0.1], [1.0, 0.2]]}
+    case |= {"front": ["spothedge+1-guarded", "on-demand"], "keeper": verdict({one["policy"]: one for one in policies})}
+    wide = {"mean": -0.2, "low": -0.5, "high": 0.1, "sure": False}
+    sure = {"mean": 0.003, "low": 0.001, "high": 0.004, "sure": True}
+    differences = {name: {"availability": sure, "cost": wide} for name in names if name != "keeper"}
+    sample = {"zones": "hard-3", "n": 3, "boot": 600.0, "windows": 40, "hours": 24.0, "policies": policies}
+    sample |= {"front": case["front"], "differences": differences}
+    page = capacity_page.page(capacity.document([case], 60.0, 5, [sample]))
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    links = {attrs["href"] for tag, attrs in checker.seen if tag == "a"}
+    assert {"#windows", "#ablation"} <= links
+    assert "28–30" in page, "regret from against a plan to against the bound"
+    assert "<strong>+0.30 (0.10 to 0.40)</strong>; -0.200 (-0.500 to 0.100)" in page
+    assert "published policies that no other dominates: spothedge+1-guarded, on-demand" in page
+    plot = capacity_sections.forest(sample)
+    assert plot.count("<circle") == 4, "two figures of two published policies"
+    for x in re.findall(r'(?:cx|x1|x2)="([\d.]+)"', plot):
+        assert capacity_sections.LEFT <= float(x) <= capacity_sections.WIDTH
+    old = capacity.document([case], 60.0, 5)
+    del old["windows"]
+    assert "#windows" not in capacity_page.page(old)
+
+
+def test_levers_are_told_in_words() -> None:
+    assert set(capacity_sections.LEVERS) == set(capacity.LEVERS)
+
+
+@pytest.mark.parametrize("option", [["--seeds", "0"], ["--windows", "-1"], ["--exact", "4000"]])
+def test_numbers_of_the_command_are_within_limits(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert capacity.main([*PART, *option]) == 2
+    assert f"{option[0]} {option[1]}: expected " in capsys.readouterr().err
