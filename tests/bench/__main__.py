@@ -72,7 +72,9 @@ BENCHES = {
     "dns": Bench("failover budget and resolver", lambda _: budget.measure() | resolver.measure()),
     "gate": Bench("latency of the readiness gate beside a busy engine; drain to 503", _gate),
     "staging": Bench("the copy of weights against dd of the same disk", _staging, weights_store.lacks),
-    "rehearsal": Bench("plays of 14 days of 13 zones by policy, and the bound", capacity.measure),
+    "rehearsal": Bench(
+        "plays of 14 days of 13 zones by policy, the bound, and many runs over all processors", capacity.measure
+    ),
     "container": Bench(
         "boot to ready as a container, notice to 503", _boots("nspawn"), lambda: needs.lacks("nspawn") or None
     ),
