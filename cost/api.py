@@ -96,14 +96,14 @@ def source() -> str:
 
 def providers() -> list[str]:
     """The ids of all providers that have prices."""
-    return sorted(provider.id for provider in _data().providers)
+    return sorted(provider.id for provider in data().providers)
 
 
 def models(provider: str) -> list[str]:
     """The ids of a provider's models. Raises SpillwayError for an unknown one."""
     from infra.faults import did_you_mean
 
-    for one in _data().providers:
+    for one in data().providers:
         if one.id == provider:
             return sorted(model.id for model in one.models)
     raise SpillwayError(f"API provider {provider}: {PACKAGE} has no such provider{did_you_mean(provider, providers())}")
@@ -174,7 +174,7 @@ def _tiers(model: str, provider: str, at: datetime) -> tuple[bool, tuple[int, ..
     """Whether cache reads have a price, and where tiers of input begin."""
     from genai_prices.types import TieredPrices
 
-    _, info = _data().find_provider_model(model, None, provider, None)
+    _, info = data().find_provider_model(model, None, provider, None)
     price = info.get_prices(at.astimezone(UTC))
     steps: set[int] = set()
     for name in ("input_mtok", "cache_read_mtok", "output_mtok"):
@@ -196,7 +196,8 @@ def _unknown(model: str, provider: str) -> SpillwayError:
     )
 
 
-def _data() -> DataSnapshot:
+def data() -> DataSnapshot:
+    """The package's own data."""
     from genai_prices.data_snapshot import get_snapshot
 
     return get_snapshot()

@@ -198,6 +198,11 @@ class Snapshot:
             raise SpillwayError(f"{folder}: no snapshot of {name}; there is {', '.join(there) or 'none'}")
         return _load(folder / name)
 
+    @staticmethod
+    def forget() -> None:
+        """Snapshots are kept in memory once read; a new one in the same place has to be read anew."""
+        _load.cache_clear()
+
     def find(
         self, *, provider: str, region: str, sku: str, market: str = ON_DEMAND, zone: str | None = None
     ) -> Price | Unpriced:

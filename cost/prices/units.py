@@ -47,5 +47,6 @@ _ALL: Final = (
     Unit("GiB-second", "GiB-seconds"),
     Unit("vCPU-second", "vCPU-seconds"),
     Unit("MiB", "MiB"),
+    Unit("1M tokens", "tokens", Decimal(1_000_000)),
 )
 UNITS: Final = {unit.name: unit for unit in _ALL}
