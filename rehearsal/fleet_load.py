@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from infra.faults import did_you_mean, listed
-from rehearsal.fleet import Fleet, Region, Service
-from rehearsal.load import FLAT, OFFICE, Arrivals, LoadPlay, Retry, ServiceRate, from_record, newest, read
+from rehearsal.fleet import Fleet, Region, Service, World
+from rehearsal.load import FLAT, OFFICE, Arrivals, LoadPlay, Retry, ServiceRate
+from rehearsal.load.machines import node_rate
 from rehearsal.regions import Clock, RegionLevel
 from rehearsal.scenario_load import Load
 from spillway.errors import SpillwayError
@@ -36,10 +37,10 @@ def requests(
     # A member whose region is not played has no node, and so needs no rate.
     shares = _shares(load, fleet.world.services)
     profile = PROFILES[load.profile] if load.weights is None else load.weights
-    whole = _per_second(load, fleet, rates, profile)
+    world = fleet.world
     arrivals = {
-        name: Arrivals(
-            whole * share,
+        service.name: Arrivals(
+            _per_second(load, service, world, fleet, rates, profile) * shares[service.name],
             begin,
             profile,
             load.weekend,
@@ -47,7 +48,8 @@ def requests(
             load.isl,
             load.osl,
         )
-        for name, share in shares.items()
+        for service in world.services
+        if service.name in shares
     }
     retry = load.retry
     return LoadPlay(
@@ -63,21 +65,14 @@ def requests(
 
 
 def _rate(load: Load, region: Region) -> ServiceRate:
-    path = Path(load.record) if load.record else newest()
-    factor = load.factors.get(region.stack, load.factor)
-    machine = region.on_demand.types[0] if region.spot is None else region.spot.types[0]
-    return from_record(
-        read(path),
-        model=load.model,
+    return node_rate(
+        region,
         isl=load.isl,
         osl=load.osl,
-        concurrency=region.node.concurrency,
-        queue=region.node.queue,
-        ttft_limit=region.node.ttft_p50_ms / 1000,
-        factor=factor,
-        why_factor=load.why or "",
-        machine=machine,
-        name=path.name,
+        record=Path(load.record) if load.record else None,
+        model=load.model,
+        factor=load.factors.get(region.stack, load.factor),
+        why=load.why or "",
     )
 
 
@@ -95,10 +90,20 @@ def _shares(load: Load, services: tuple[Service, ...]) -> dict[str, float]:
     return {name: weight / total for name, weight in load.shares.items()}
 
 
-def _per_second(load: Load, fleet: Fleet, rates: Mapping[str, ServiceRate], profile: tuple[float, ...]) -> float:
-    """Mean of a working day: as given, or so that the busiest hour takes this share of what the targets can answer."""
+def _per_second(
+    load: Load, service: Service, world: World, fleet: Fleet, rates: Mapping[str, ServiceRate], profile: Sequence[float]
+) -> float:
+    """Mean of a working day: as given, or so that the busiest hour takes this share of what the members that are sent
+    clients first can answer at their targets; of all regions where the first tier has none that is played."""
     if load.per_second is not None:
         return load.per_second
-    most = sum(region.target * rates[region.stack].capacity for region in fleet.regions)
+    stacks = {member.name: member.stack for member in world.members}
+    targets = {region.stack: region.target for region in fleet.regions}
+    for tier in service.tiers:
+        if first := {stack for place in tier.places if (stack := stacks[place.member]) in targets}:
+            break
+    else:
+        first = set(targets)
+    most = sum(targets[stack] * rates[stack].capacity for stack in first if stack is not None)
     busiest = max(profile) * len(profile) / sum(profile) * max(1.0, load.weekend)
     return most * load.utilisation / busiest

@@ -15,18 +15,20 @@ from infra.keeper_fleet import FleetRules
 from rehearsal import events, measured
 from rehearsal.dns import DnsPlay
 from rehearsal.events import Timed
-from rehearsal.fleet import Fleet, Member
+from rehearsal.fleet import Fleet, Member, Region
 from rehearsal.fleet_keeping import FleetKeeping, region_stacks
 from rehearsal.fleet_load import requests
 from rehearsal.load import LoadPlay
 from rehearsal.model import Setting, Zone
 from rehearsal.omniscient import Omniscient
-from rehearsal.regions import Clock, Order, RegionLevel, RegionPlay, RegionPlayed
+from rehearsal.regions import Block, Clock, Order, RegionLevel, RegionPlay, RegionPlayed
+from rehearsal.regions.blocks import CLOSES
 from rehearsal.regions.follow import follow
 from rehearsal.result import Incident, Kind, Money, RegionResult, Regret, Source, Variant
-from rehearsal.scenario import DAY, Scenario
+from rehearsal.scenario import DAY, Scenario, second_of
 from rehearsal.supply import Series, Supply
 from rehearsal.world import bill
+from spillway.errors import SpillwayError
 
 SETTLED: Final = 60.0
 """Seconds after which a region that has no node yet is told to DNS: a fleet that runs already is up before."""
@@ -66,6 +68,7 @@ class FleetPlay:
         self.fleet = replace(fleet, regions=kept)
         self.begin = supplied.begin
         self.clock = clock = Clock()
+        self.warnings: list[str] = []
         self.plays: dict[str, RegionPlay] = {}
         self.capacities: dict[str, dict[str, Series]] = {}
         for stack in (one.stack for one in kept):
@@ -74,14 +77,19 @@ class FleetPlay:
             minutes = scenario.boot.per_stack.get(stack, scenario.boot.minutes)
             boot = (given.region.node.boot_minutes if minutes is None else minutes) * 60.0 * boot_factor
             play = RegionPlay(
-                clock, given.region, self.capacities[stack], events.prices(given, happens), boot=boot, running=True
+                clock,
+                given.region,
+                self.capacities[stack],
+                events.prices(given, happens),
+                boot=boot,
+                running=True,
+                blocks=self._blocks(given.region),
             )
             events.schedule(clock, play, happens)
             self.plays[stack] = play
         world = self.fleet.world
         self.members: dict[str, Member] = {one.name: one for one in world.members} if world else {}
         self._down: dict[str, bool] = {}
-        self.warnings: list[str] = []
         self.dns = DnsPlay(clock, world, seed=seed) if world else None
         self.load = self._load()
         self._join()
@@ -95,6 +103,25 @@ class FleetPlay:
             self.clock.run(at)
             if progress:
                 progress(at)
+
+    def _blocks(self, region: Region) -> list[Block]:
+        """The region's capacity blocks, as far as the scenario says what they hold."""
+        found = []
+        for pool in region.blocks:
+            told = self.scenario.capacity_blocks.get(pool.reservation or "")
+            if told is None:
+                why = "the scenario says nothing of it in capacityBlocks, so it holds no node"
+                self.warnings.append(f"{region.stack}: capacity block {pool.reservation}: {why}")
+                continue
+            begins = 0.0 if told.begins is None else second_of(told.begins, self.begin)
+            ends = self.seconds + CLOSES if told.ends is None else second_of(told.ends, self.begin)
+            if ends - begins <= CLOSES:
+                over = f"its group goes to zero {CLOSES / 60:g} min before its end"
+                raise SpillwayError(f"capacityBlocks.{pool.reservation}.ends = {told.ends}: {over}: that is too early")
+            if told.usd is None:
+                self.warnings.append(f"{region.stack}: capacity block {pool.reservation} has no price: not in the USD")
+            found.append(Block(pool, told.machine, told.zone, told.count, begins, ends, told.usd))
+        return found
 
     # --- DNS, clients, the keeper -----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from pydantic import Field
 from infra import stackfile
 from infra.dns.sections import StackName
 from infra.faults import ConfigError, Fault, did_you_mean, listed
-from infra.sections import HostName, Listed, MachineName, Section, Word, text
+from infra.sections import HostName, Listed, MachineName, ReservationId, Section, Word, text
 from infra.validation import validate
 from rehearsal.scenario_load import Load
 
@@ -104,6 +104,23 @@ class Boot(Section):
     """In every region."""
     per_stack: dict[StackName, Annotated[float, Field(ge=0, le=1440)]] = Field(default_factory=dict, max_length=100)
     """Minutes by region stack."""
+
+
+class CapacityBlock(Section):
+    """What was bought with a capacity block of a stack, which no stack file says."""
+
+    machine: MachineName = Field(examples=["p5.48xlarge"])
+    """Its machine type."""
+    zone: Pattern
+    """Where."""
+    count: int = Field(ge=1, le=1000)
+    """Nodes."""
+    begins: Moment | None = None
+    """When they come; left out: they are there when the rehearsal begins."""
+    ends: Moment | None = None
+    """When the block ends, 45 minutes after its group went to zero; left out: after the rehearsal."""
+    usd: float | None = Field(default=None, ge=0, le=100_000_000)
+    """Paid in advance for the time within the rehearsal; left out: not in the figures, which is told."""
 
 
 class KeeperSettings(Section):
@@ -202,6 +219,8 @@ class Scenario(Section):
     """Stack, its zone -> zone or region of the trace that stands for it; stacks left out go by the fixed rule."""
     machine: MachineScale = Field(default_factory=MachineScale.model_construct)
     """How the recorded machine stands for the stacks' own."""
+    capacity_blocks: dict[ReservationId, CapacityBlock] = Field(default_factory=dict, max_length=100)
+    """By reservation; blocks of a stack that are left out hold nothing, which is told."""
     target: int | None = Field(default=None, ge=1, le=10_000)
     """Replicas that the fleet has to have ready; left out: the regions' targets together."""
     stacks: Listed[StackName] | None = None

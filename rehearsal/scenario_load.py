@@ -32,7 +32,8 @@ class Load(Section):
     per_second: float | None = Field(default=None, ge=0, le=1_000_000, examples=[4])
     """Requests per second, mean of a working day; left out: by `utilisation`."""
     utilisation: float = Field(default=0.6, gt=0, le=10)
-    """Of what the target can answer at most: the busiest hour's requests. Only where `perSecond` is left out."""
+    """Busiest hour's requests, of what the targets of the service's first choice can answer at most. Only where
+    `perSecond` is left out."""
     shares: dict[HostName, Weight] = Field(default_factory=dict, max_length=100)
     """Service -> weight of its requests; left out: all call the first service that is bound to no residency."""
     profile: Literal["office", "flat"] = "office"
@@ -54,9 +55,9 @@ class Load(Section):
     record: Words | None = None
     """A throughput record: its path; left out: the newest of cost/data/throughput."""
     model: Words | None = None
-    """Words of the record's series; left out: its only one."""
-    factor: float = Field(default=1.0, gt=0, le=10_000)
-    """How much faster a node is than what was measured."""
+    """Words of the record's series; left out: the nearest in size to the region's model."""
+    factor: float | None = Field(default=None, gt=0, le=10_000)
+    """How much faster a node is than what was measured; left out: by bandwidth and FLOP/s of both machines."""
     why: Words | None = None
     """Why `factor` holds."""
     factors: dict[StackName, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict, max_length=100)

@@ -9,6 +9,7 @@ clock.run(trace.end)
 played = play.played()                          # instances with bills, levels, log, availability, cost
 """
 
+from rehearsal.regions.blocks import Block
 from rehearsal.regions.clock import Clock, Order
 from rehearsal.regions.control import Look
 from rehearsal.regions.nodes import Node, Place, Prices, RegionLevel
@@ -16,6 +17,6 @@ from rehearsal.regions.pace import PACES, Ground, Pace
 from rehearsal.regions.play import RegionPlay, RegionPlayed, capacity_of
 
 __all__ = [
-    "PACES", "Clock", "Ground", "Look", "Node", "Order", "Pace", "Place", "Prices", "RegionLevel", "RegionPlay",
-    "RegionPlayed", "capacity_of",
+    "PACES", "Block", "Clock", "Ground", "Look", "Node", "Order", "Pace", "Place", "Prices", "RegionLevel",
+    "RegionPlay", "RegionPlayed", "capacity_of",
 ]  # fmt: skip

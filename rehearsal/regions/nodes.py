@@ -87,6 +87,8 @@ class Nodes:
         self.dark_zones: set[str] = set()
         self.on_demand_limit: int | None = None
         self.spot_limit: int | None = None
+        self.reserved: dict[str, int] = {}
+        """Nodes by machine that were paid in advance: nobody else gets them, and no scarcity concerns them."""
         self.on_demand_held = 0
         self.all: list[Node] = []
         self.owners: dict[int, Owner] = {}
@@ -110,6 +112,8 @@ class Nodes:
         """How many more are to be had; None: without limit."""
         if self.dark or zone in self.dark_zones:
             return 0
+        if machine in self.reserved:
+            return max(0, self.reserved[machine] - sum(node.machine == machine for node in self.alive.values()))
         if market == "on-demand":
             return None if self.on_demand_limit is None else max(0, self.on_demand_limit - self.on_demand_held)
         place = self.place(machine, zone)
@@ -143,7 +147,7 @@ class Nodes:
             assert place is not None
             node.held = place
             self.held[place].append(node)
-        else:
+        elif machine not in self.reserved:
             self.on_demand_held += 1
         times = self.times
         limit = times.grace if self.hangs else max(times.grace, times.extended)
@@ -239,7 +243,7 @@ class Nodes:
 
     def _release(self, node: Node) -> None:
         if node.market == "on-demand":
-            self.on_demand_held -= 1
+            self.on_demand_held -= node.machine not in self.reserved
         elif node in self.held[node.held]:
             self.held[node.held].remove(node)
 

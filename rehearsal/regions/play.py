@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from rehearsal.fleet import AlarmFallback, FunctionFallback, Pool, Region
 from rehearsal.model import Entry, Market, Setting, Zone
+from rehearsal.regions.blocks import Block, block_group, prices_of
 from rehearsal.regions.clock import Clock, Order
 from rehearsal.regions.control import AlarmControl, Control, FunctionControl
 from rehearsal.regions.groups import GroupPlay, series_of
@@ -79,7 +80,8 @@ class RegionPlay:
     capacity: by zone (of all the pool's types together) or by (machine type, zone); places that it leaves out give
     nothing. A region whose pools are told no zone is one zone of its own name. boot: seconds from launch to ready;
     None: as the stack counts on. notice: seconds before a spot node ends; None: as the cloud gives. running: what is
-    launched in the first second is ready and sent requests at once, as in a region that runs already. stepped: look at
+    launched in the first second is ready and sent requests at once, as in a region that runs already. blocks: of its
+    capacity blocks, those that are there; alarms that count on others see them empty. stepped: look at
     every minute, for tests. Raises SpillwayError, one line, for what cannot be played.
     """
 
@@ -95,9 +97,11 @@ class RegionPlay:
         pace: Pace | None = None,
         stepped: bool = False,
         running: bool = False,
+        blocks: Sequence[Block] = (),
     ) -> None:
         _check(region, clock)
-        self.clock, self.region, self.prices = clock, region, prices
+        self.clock, self.region = clock, region
+        self.prices: Prices = {**prices, **prices_of(blocks)}
         self.begin = clock.now
         self.pace = pace or PACES[region.cloud]
         self.boot = region.node.boot_minutes * 60.0 if boot is None else boot
@@ -117,6 +121,7 @@ class RegionPlay:
                 clock.at(self.begin + at, Order.CAPACITY, lambda place=place, count=count: self._give(place, count))  # type: ignore[misc]
         self.on_demand = self._group(region.on_demand)
         self.spot = self._group(region.spot) if region.spot else None
+        self.blocks = [block_group(self.nodes, block, self.pace, region.region) for block in blocks]
         self.control = self._control(stepped)
         clock.at(self.begin, Order.LAUNCH, self._start)
         if running:
@@ -274,7 +279,7 @@ class RegionPlay:
     @property
     def groups(self) -> tuple[GroupPlay, ...]:
         """Spot first."""
-        return tuple(group for group in (self.spot, self.on_demand) if group is not None)
+        return tuple(group for group in (self.spot, self.on_demand, *self.blocks) if group is not None)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -312,7 +317,7 @@ class RegionPlay:
         if isinstance(told, AlarmFallback):
             if rule is not None:
                 return AlarmControl(self.clock, self.spot, self.on_demand, rule, stepped, told.dry_run)
-            groups = {group.pool.name: group for group in self.groups}
+            groups = {each.pool.name: each for each in self.groups}
             stack = self.region.stack
             return RegisteredControl(self.clock, self.spot, self.on_demand, stack, groups, told.alarms, stepped)
         return None
@@ -336,9 +341,8 @@ class RegionPlay:
             self.spot.room()
 
     def _room(self) -> None:
-        for group in (self.spot, self.on_demand):
-            if group:
-                group.room()
+        for group in self.groups:
+            group.room()
 
     def _changed(self) -> None:
         if self.control is not None:
@@ -348,8 +352,6 @@ class RegionPlay:
 def _check(region: Region, clock: Clock) -> None:
     if region.cloud not in PACES:
         raise SpillwayError(f"{region.stack}: cloud = {region.cloud}: not played; expected {', '.join(PACES)}")
-    if region.blocks:
-        raise SpillwayError(f"{region.stack}: {region.blocks[0].name}: capacity blocks are not played yet")
     if clock.now % 60:
         raise SpillwayError(f"{region.stack}: begins at {clock.now:g} s: has to be a whole minute")
 
