@@ -90,7 +90,7 @@ _STRIPES: Final[dict[str, tuple[float, float, float]]] = {
     "back": (3.6, -3.6, 0.22),
     "rows": (0.0, 4.0, 0.28),
     "columns": (4.0, 0.0, 0.28),
-    "wide": (6.5, 6.5, 0.45),
+    "wide": (6.0, 6.0, 0.33),
     "light": (2.2, -2.2, 0.55),
     "bars": (0.0, 8.0, 0.45),
 }

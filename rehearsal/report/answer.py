@@ -54,25 +54,27 @@ def sentences(known: Told) -> list[str]:
 
 
 def basis(known: Told) -> list[str]:
-    """What of it was not recorded for what it stands for."""
+    """What of it was not recorded for what it stands for, and what has no price."""
     found = []
     if known.synthetic:
         found.append(f"Synthetic, not recorded: {_named(known.synthetic)}.")
     if known.mapped:
-        found.append(f"Recorded for another machine or place (mapped): {_named(known.mapped)}.")
+        found.append(f"Mapped, recorded for another machine, zone or cloud: {_named(known.mapped)}.")
     if known.rehearsal.sources and not found:
         found.append("Everything was recorded for the machines and places that it stands for here.")
     unpriced = [one.stack for one in known.base.regions if one.on_demand_price is None]
     if unpriced:
-        found.append(
-            f"No price is known for {words.listed(unpriced)}: every sum of money lacks it, none of it is free."
-        )
-    found += known.rehearsal.warnings
+        found.append(f"No price is known for {words.listed(unpriced)}: no sum of money has it in.")
     return found
 
 
 def _named(sources: tuple[Source, ...]) -> str:
-    return words.listed([f"{one.what} ({one.name})" for one in sources], 4)
+    """What they are used for, by what they are."""
+    uses: dict[str, list[str]] = {}
+    for one in sources:
+        uses.setdefault(one.name, []).append(one.what)
+    found = [f"{words.listed(list(dict.fromkeys(what)), 3)} ({name})" for name, what in uses.items()]
+    return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
 
 
 def _a_month(known: Told, variant: Variant) -> str:
@@ -94,7 +96,9 @@ def first(known: Told) -> list[str]:
     """Sentences, cards, a plot of all variants and their table."""
     said = sentences(known)
     warned = "".join(f"<p>{escape(one)}</p>" for one in basis(known))
-    note = Html(f'<div class="note" role="note">{warned} {page.link("What it rests on", "#sources")}</div>')
+    notes = known.rehearsal.warnings
+    more = f"What it rests on, and {words.count(len(notes), 'note')}" if notes else "What it rests on"
+    note = Html(f'<div class="note" role="note">{warned}<p>{page.link(more, "#sources")}</p></div>')
     parts = ['<h2 id="answer">What the stack files buy</h2>']
     parts += [f'<p class="lead">{escape(one)}</p>' for one in said]
     parts.append(_cards(known))

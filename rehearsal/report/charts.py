@@ -63,7 +63,7 @@ class Charts:
     def fleet(self, variant: Variant, *, height: int = 120, labels: bool = True) -> str:
         """All regions together, without prices."""
         rows = self.told.fleet(variant)
-        top = max((axis_top(self.told.fleet(one)) for one in self.told.shown), default=1)
+        top = axis_top(rows)
         name = f"{self.ident}-fleet-{page.slug(variant.name)}"
         title = f"Fleet, {variant.name}: nodes, {self.span}"
         return self._nodes(rows, variant.serving.target, top, name, title, height, labels, ())

@@ -1,4 +1,6 @@
-"""report.json: the headline figures of each variant, flat, and the whole rehearsal with every series as it was played.
+"""report.json: the headline figures of each variant, flat, and the rehearsal with every series as it was played.
+
+Series, incidents and the log are there of the fleet as deployed and with the keeper; of a change its figures are.
 
 Its schema is report.schema.json beside this file (`python -m rehearsal.report` writes it). `version` rises when a key
 changes its meaning or goes; keys may come without that. `read` gives the rehearsal back.
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from rehearsal.changes import MONTH
 from rehearsal.report import words
 from rehearsal.report.told import Told
-from rehearsal.result import Kind, Rehearsal
+from rehearsal.result import Kind, Rehearsal, Variant
 from spillway.errors import SpillwayError
 
 VERSION: Final = 1
@@ -70,7 +72,20 @@ _DOCUMENT: Final = TypeAdapter(Document)
 
 def document(rehearsal: Rehearsal) -> Document:
     """What the file holds."""
-    return Document("spillway.rehearsal", VERSION, MONTH, tuple(figures(Told(rehearsal))), rehearsal)
+    known = Told(rehearsal)
+    variants = tuple(
+        one if any(one is drawn for drawn in known.shown) else _in_figures(one) for one in rehearsal.variants
+    )
+    slim = replace(rehearsal, variants=variants)
+    return Document("spillway.rehearsal", VERSION, MONTH, tuple(figures(known)), slim)
+
+
+def _in_figures(one: Variant) -> Variant:
+    """Without what was when. A dozen changes would make the file ten times as long, and nothing draws them."""
+    regions = tuple(replace(region, nodes=(), prices=(), targets=()) for region in one.regions)
+    services = tuple(replace(service, answers=(), clients=(), switches=()) for service in one.services)
+    load = tuple(replace(load, traffic=()) for load in one.load)
+    return replace(one, regions=regions, services=services, load=load, incidents=(), log=())
 
 
 def figures(known: Told) -> Iterator[Figures]:

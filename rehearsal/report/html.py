@@ -7,7 +7,7 @@ from datetime import timedelta
 from html import escape
 from typing import Final
 
-from rehearsal.report import answer, charts, words, zoom
+from rehearsal.report import answer, charts, names, words, zoom
 from rehearsal.report.charts import Charts
 from rehearsal.report.told import Told
 from rehearsal.result import Rehearsal, Source, Variant
@@ -17,8 +17,6 @@ from spillway.looks import SERIES
 from spillway.page import Html
 
 LOOKS: Final = (*charts.LOOKS, *SERIES)
-SWITCHES: Final = 40
-"""In the table, at most."""
 STYLE: Final = """
 .part{border-top:1px solid var(--line);margin-top:1.6rem;padding-top:.2rem}.part h3{margin-top:.6rem}
 .plot+.plot{margin-top:.15rem}.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));
@@ -34,7 +32,7 @@ def page_of(rehearsal: Rehearsal) -> str:
         *_head(known),
         *answer.first(known),
         *_overview(known),
-        *_names(known),
+        *names.section(known),
         *_requests(known),
         *_incidents(known),
         *_parts(known),
@@ -55,7 +53,7 @@ def _head(known: Told) -> list[str]:
     return [
         f"<header><p class='soft small'>Rehearsal · {escape(one.scenario)}</p><h1>{escape(one.title)}</h1>",
         f'<p class="lead">{escape(one.shows)}</p>',
-        f'<p class="soft small">{words.count(len(one.fleet), "region")} as in {escape(one.source)}: '
+        f'<p class="soft small">{words.count(len(one.fleet), "region")} as in {escape(known.source)}: '
         f"{escape(', '.join(one.fleet))} · {words.date(one.begin)} {one.begin:%H:%M} to {words.date(end)} {end:%H:%M} "
         f"UTC, {words.duration(one.seconds)} · seed {one.seed}</p>",
         f"<nav>{''.join(page.link(*pair) for pair in links)}</nav></header>",
@@ -114,39 +112,6 @@ def _regions(known: Told, drawn: Charts, variant: Variant, kind: str = "") -> li
 def variant_time(availability: float, seconds: float) -> float:
     """Seconds below the target."""
     return max(0.0, 1 - availability) * seconds
-
-
-def _names(known: Told) -> list[str]:
-    if not known.base.services:
-        return []
-    drawn = Charts(known, 0.0, known.end, "dns", href=lambda at: f"#{known.section_at(at + 1).ident}")
-    parts = [
-        '<h2 id="dns">Who answers, and where clients go</h2>',
-        "<p>Answers are what the provider tells a client without a cache; clients follow as caches run out.</p>",
-        charts.members_legend(known),
-    ]
-    for one in known.base.services:
-        said = f"{one.policy}; {percent(one.reached)} of the clients' time sent to a member that answers"
-        parts.append(page.figure(Html(f"{escape(one.name)} <span>{escape(said)}</span>"), drawn.service(one)))
-    rows = []
-    for one in known.base.services:
-        for switch in one.switches:
-            when = page.link(words.stamp(known.rehearsal.begin, switch.at), f"#{known.section_at(switch.at).ident}")
-            spans = (
-                words.NONE if at is None else words.duration(at - switch.at)
-                for at in (switch.decided, switch.half, switch.most)
-            )
-            rows.append((when, one.name, switch.member, "leaves" if switch.away else "comes back", *spans))
-    if rows:
-        heads = ("UTC", "name", "member", "", "answers follow after", "50 % of clients", "95 % of clients")
-        caption = "Switches: time from the change of the member itself; – where it never came to that"
-        shown = page.table(heads, rows[:SWITCHES], caption=caption, words=4)
-        if len(rows) > SWITCHES:
-            parts.append(
-                f'<p class="soft small">The first {SWITCHES} of {len(rows)} switches; report.json has all.</p>'
-            )
-        parts.append(shown)
-    return parts
 
 
 def _requests(known: Told) -> list[str]:
@@ -289,7 +254,7 @@ def _sources(known: Told) -> list[str]:
         rows = list(one.left_out.items())
         parts.append("<h3>Left out</h3>" + page.table(("stack", "why"), rows, words=2))
     if one.warnings:
-        parts.append("<h3>Warnings</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in one.warnings) + "</ul>")
+        parts.append("<h3>Notes</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in one.warnings) + "</ul>")
     parts.append(
         "<h3>How to read it</h3><p>Target ready: share of the time in which at least as many nodes are ready, by their "
         "own gates, as the stack files want. A month is 730 h. Money is what clouds bill for nodes from launch to end; "

@@ -21,7 +21,7 @@ def text_of(rehearsal: Rehearsal) -> str:
         f"# Rehearsal: {_plain(one.title)}",
         _plain(one.shows),
         f"Scenario `{one.scenario}`, {words.duration(one.seconds)} from {words.date(one.begin)} {one.begin:%H:%M} UTC, "
-        f"seed {one.seed}. Regions as in {_plain(one.source)}: {_plain(', '.join(one.fleet))}.",
+        f"seed {one.seed}. Regions as in {_plain(known.source)}: {_plain(', '.join(one.fleet))}.",
         "\n".join(f"- {_plain(line)}" for line in answer.sentences(known)),
     ]
     if rests := answer.basis(known):
@@ -152,6 +152,9 @@ def _rests(known: Told) -> Iterable[str]:
     if one.left_out:
         yield "Left out:"
         yield "\n".join(f"- {_plain(stack)}: {_plain(why)}" for stack, why in one.left_out.items())
+    if one.warnings:
+        yield "Notes:"
+        yield "\n".join(f"- {_plain(line)}" for line in one.warnings)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words_: int = 1) -> str:

@@ -150,6 +150,13 @@ class Told:
         return next((one for one in self.rehearsal.repeated if one.variant == name), None)
 
     @property
+    def source(self) -> str:
+        """What the regions are as in."""
+        return {"stack-files": "the stack files", "sandbox": "the sandbox", "plan": "the plan"}.get(
+            self.rehearsal.source, self.rehearsal.source
+        )
+
+    @property
     def synthetic(self) -> tuple[Source, ...]:
         return tuple(one for one in self.rehearsal.sources if one.synthetic)
 
@@ -170,10 +177,10 @@ class Told:
     def looks(self) -> dict[str, Look]:
         """Of members, the same in all charts."""
         found: dict[str, None] = {}
-        for variant in self.rehearsal.variants:
+        for variant in self.shown:
             for service in variant.services:
                 for _, shares in (*service.answers, *service.clients):
-                    found |= dict.fromkeys(shares)
+                    found |= {member: None for member, share in shares.items() if share > 0}
         return {member: look(index) for index, member in enumerate(sorted(found))}
 
     @cached_property

@@ -49,7 +49,7 @@ def share(value: float | None) -> str:
     """`41 %`: of money and requests; availabilities have `spillway.axes.percent`."""
     if value is None or not math.isfinite(value):
         return NONE
-    if value == 0 or abs(value) >= 0.1:
+    if value == 0 or value >= 1 or 0.1 <= abs(value) < 0.995:
         return f"{100 * value:.0f} %"
     return percent(value)
 
