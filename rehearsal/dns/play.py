@@ -15,6 +15,7 @@ from math import isinf
 from typing import Final
 
 from infra.dns.checkers import FAILURES, CheckSettings, Failure, detector
+from infra.dns.limits import NAMES
 from infra.faults import did_you_mean, listed
 from rehearsal.dns.checks import MemberCheck
 from rehearsal.dns.clients import Clients
@@ -79,6 +80,8 @@ class DnsPlay:
 
     def __init__(self, clock: Clock, world: World, *, seed: int = 0, clients: Clients | None = None) -> None:
         self.clock, self.world = clock, world
+        self.provider = NAMES[world.provider]
+        """As people call it."""
         self.begin = self._since = clock.now
         self.on_change: list[Callable[[], None]] = []
         self.log: list[tuple[float, str, str, str]] = []
@@ -125,7 +128,7 @@ class DnsPlay:
         does what it does then. silent: checkers report nothing at all; what they said last stays."""
         if (yes, yes and silent) != (self._blind, self._silent):
             self._blind, self._silent = yes, yes and silent
-            self._tell(self.world.provider, "checkers are blind" if yes else "checkers see again", why)
+            self._tell(self.provider, "checkers are blind" if yes else "checkers see again", why)
             for one in self._members.values():
                 self._show(one)
 
@@ -133,7 +136,7 @@ class DnsPlay:
         """No name server answers: clients go by what they keep, and those that keep nothing any more fail."""
         if yes != self._down:
             self._down = yes
-            self._tell(self.world.provider, "name servers do not answer" if yes else "name servers answer again")
+            self._tell(self.provider, "name servers do not answer" if yes else "name servers answer again")
             self._later()
 
     # --- what others ask --------------------------------------------------------------------------------------------
@@ -185,7 +188,8 @@ class DnsPlay:
                     kind.breaks(name, 1 - one.truth / before)
         if one.truth == 0 < before:
             for service in self._services.values():
-                service.switches.fails(now, name, service.share.get(name, 0.0))
+                if service.steered.get(name, 0.0) > 0:  # otherwise its last clients are leaving anyhow
+                    service.switches.fails(now, name, service.share.get(name, 0.0))
         elif before == 0 < one.truth:
             for service in self._services.values():
                 service.switches.recovers(now, name)
@@ -245,7 +249,7 @@ class DnsPlay:
             was = self._health.get(name, 1.0)
             if (share > 0) != (was > 0):
                 word = "healthy" if share > 0 else "unhealthy"
-                self._tell(name, f"taken for {word}", f"{self.world.provider}'s checks")
+                self._tell(name, f"taken for {word}", f"{self.provider}'s checks")
             if (share > 0) != (was > 0) or retried[name] != self._retried.get(name, 0.0):
                 moved.add(name)
         self._health, self._retried = health, retried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from rehearsal.dns.clients import NOBODY, Clients, Connections, Told, add
 from rehearsal.dns.switches import Switches
@@ -10,8 +11,9 @@ from rehearsal.dns.tree import Shares, Tree
 from rehearsal.fleet.model import Service
 from rehearsal.result import ServiceResult
 
-STEPS = 10
-"""In which clients follow a changed answer while their caches end; each has the mean of its time."""
+STEPS: Final = 5
+"""In which clients follow a changed answer while their caches end; each has the mean of its time. Whoever counts
+requests does so anew at each."""
 _NAMED: Shares = {NOBODY: 1.0}
 
 

@@ -31,7 +31,7 @@ def test_blind_checkers_leave_the_first_tier_to_answer(name: str) -> None:
     assert not play.healthy(FIRST)
     assert play.answers(LLM) == {FIRST: 1.0}
     assert play.answers(US)[FIRST] == pytest.approx(0.8)
-    assert (WELL, world(name).provider, "checkers are blind", "a fault of the checkers") in play.log
+    assert (WELL, play.provider, "checkers are blind", "a fault of the checkers") in play.log
     play.set_member(FIRST, 0.0)  # nobody sees it now
     clock.run(WELL + 1200)
     assert play.clients(LLM) == {FIRST: 1.0}
