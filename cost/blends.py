@@ -1,8 +1,8 @@
 """What Spillway's pools would hold of spot and of on-demand, from the rehearsal (rehearsal/blend.py).
 
-A blend takes minutes of processor time, so those of the shipped scenarios lie in data/blends.json, by everything that
-they depend on; any other is played when it is asked for. Prices are none of it: the pools' rule does not look at them,
-so a new price changes no share. `python -m cost.blends` plays the shipped ones again.
+A blend of 60 months takes minutes, so those of the shipped scenarios lie in data/blends.json, by everything that they
+depend on; any other is played over 12 months when it is asked for. Prices are none of it: the pools' rule does not look
+at them, so a new price changes no share. `python -m cost.blends` plays the shipped ones again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SHIPPED: Final = DATA / "blends.json"
 TRACE: Final = "gcp-h100-2025-10"
 RUNS: Final = 60
+RUNS_NOW: Final = 12
+"""Months of a blend that is not shipped: somebody waits for it."""
 SEED: Final = 7
 PLACES: Final = 6
 """Digits after the point that are kept of a share."""
@@ -79,12 +81,14 @@ def key(spec: CloudOption, target: int) -> str:
 def mix(spec: CloudOption, target: int, spot: Decimal, on_demand: Decimal) -> Mix:
     """The shares of a pool of `target` nodes and what it served, at these prices. Raises SpillwayError."""
     name = key(spec, target)
-    told = _shipped().get(name) or _play(spec, target)
+    told = _shipped().get(name) or _play(spec, target, RUNS_NOW)
     return _of(told, spot, on_demand)
 
 
 @lru_cache(maxsize=64)
-def _played(provider: str, region: str, machine: str, target: int, floor: int, boot: float, trace: str) -> str:
+def _played(
+    provider: str, region: str, machine: str, target: int, floor: int, boot: float, trace: str, runs: int
+) -> str:
     from typing import cast
 
     from rehearsal import data
@@ -96,14 +100,14 @@ def _played(provider: str, region: str, machine: str, target: int, floor: int, b
     pool = PoolSpec(cast(Cloud, provider), region, machine, target, floor)
     # Any prices do: all zones cost alike, so that the shares that are read from it do not depend on them.
     prices = PoolPrices(1.0, 3.0, Source("prices", "none", "", "", ""))
-    found = blend(pool, data.trace(trace), prices, boot=boot * SECONDS_PER_MINUTE, runs=RUNS, seed=SEED, workers=None)
+    found = blend(pool, data.trace(trace), prices, boot=boot * SECONDS_PER_MINUTE, runs=runs, seed=SEED, workers=None)
     return json.dumps(_json(found, trace))
 
 
-def _play(spec: CloudOption, target: int) -> dict[str, Any]:
+def _play(spec: CloudOption, target: int, runs: int) -> dict[str, Any]:
     floor = min(spec.floor_nodes, target)
     played = _played(
-        spec.provider, spec.region, spec.machine, target, floor, spec.boot_minutes, spec.trace or TRACE
+        spec.provider, spec.region, spec.machine, target, floor, spec.boot_minutes, spec.trace or TRACE, runs
     )  # fmt: skip
     found: dict[str, Any] = json.loads(played)
     return found
@@ -146,6 +150,10 @@ def _of(told: dict[str, Any], spot: Decimal, dear: Decimal) -> Mix:
         told["runs"], told["seed"], told["trace"], tuple(told["mapped"]), told["synthetic"],
     )  # fmt: skip
     warnings = [f"mapped: {one}" for one in told["mapped"]]
+    warnings.append(
+        f"of {told['target']} nodes wanted, one or more were missing for {service.below_hours_month:.0f} h a month in the "
+        f"rehearsal; {service.share_nothing:.1%} of all node-hours"
+    )
     return Mix(by_spot, by_demand, service, tuple(warnings))
 
 
@@ -164,7 +172,7 @@ def shipped_text() -> str:
         for model in build(one, snapshot, snapshot.date):
             if isinstance(model, CloudModel) and model.mix is not None:
                 target = int(model.nodes(EXACT, one.inputs, one.inputs["workload.tokensPerDay"]))
-                found[key(model.spec, target)] = _play(model.spec, target)
+                found[key(model.spec, target)] = _play(model.spec, target, RUNS)
     return json.dumps(found, indent=1) + "\n"
 
 
