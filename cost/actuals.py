@@ -220,9 +220,25 @@ def read(path: Path, column: Column = "EffectiveCost") -> Bill:
 
 def _place(row: Mapping[str, Any]) -> tuple[Group, Item]:
     provider = next((str(row[name]) for name in PROVIDER if row.get(name)), "")
-    group = Group(provider, str(row["ServiceCategory"] or ""), str(row["PricingUnit"] or ""))
+    group = Group(provider, str(row["ServiceCategory"] or ""), _unit(str(row["PricingUnit"] or "")))
     what = _machine(row.get("SkuPriceDetails")) or str(row.get("ServiceName") or row.get("ChargeDescription") or "")
     return group, Item(str(row.get("RegionId") or ""), what, str(row.get("PricingCategory") or ""))
+
+
+def _unit(text: str) -> str:
+    """One spelling of a unit: bills say Hrs, GB-Mo and GB where they mean hours, GiB-months and GiB
+    (https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volumes.html: sizes are GiB, billed as GB-months)."""
+    found = text.strip().lower().replace("gib", "gb").replace("mib", "mb")
+    for long, short in (
+        ("hours", "hour"),
+        ("hrs", "hour"),
+        ("months", "month"),
+        ("mo", "month"),
+        ("seconds", "second"),
+    ):
+        if found == long or found.endswith(f"-{long}"):
+            return found[: len(found) - len(long)] + short
+    return found
 
 
 def _machine(details: Any) -> str:

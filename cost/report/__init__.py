@@ -1,0 +1,1 @@
+"""Reports of a comparison: a page, a workbook, Markdown, CSV, JSON and FOCUS."""
