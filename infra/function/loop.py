@@ -113,7 +113,8 @@ class Memory:
     refused: int | None = None
 
     def to_text(self) -> str:
-        values = asdict(self) | {"rule": self.rule.to_json(), "version": VERSION}
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values |= {"rule": self.rule.to_json(), "version": VERSION}
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod

@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Final, Literal, Protocol
 
 from infra import fallback
@@ -32,6 +33,9 @@ from rehearsal.regions.clock import Clock, Order
 from rehearsal.regions.groups import GroupPlay
 
 MINUTE: Final = 60.0
+_SEEN: Final = attrgetter(*(field.name for field in fields(Observation) if field.name != "minute"))
+_KNOWN: Final = attrgetter(*(field.name for field in fields(State) if field.name != "minute"))
+"""All but the minute."""
 _SLACK: Final = 1e-9
 
 
@@ -187,8 +191,8 @@ class AlarmControl(Control):
             self.on_demand.resize(wanted, decision.text)
         if self.looks is not None:
             self.looks.append(Look(seen, size, self.on_demand.desired, decision.reason.value, decision.state))
-        same = all(replace(one, minute=minute) == replace(seen, minute=minute) for one in self._samples)
-        self._fixed = replace(self.state, minute=before.minute) == before
+        same = all(_SEEN(one) == _SEEN(seen) for one in self._samples)
+        self._fixed = _KNOWN(self.state) == _KNOWN(before)
         return None if same and not acts and (self.quiet(seen) or self._fixed) else minute + 1
 
     def _resume(self, minute: int) -> None:
@@ -293,7 +297,7 @@ class FunctionControl(Control):
             decision = fallback.decide(self.rule, state, replace(seen, minute=minute))
             if decision.on_demand_desired != seen.on_demand_desired:
                 return minute
-            if replace(decision.state, minute=state.minute) == state:
+            if _KNOWN(decision.state) == _KNOWN(state):
                 return None
             state = decision.state
             self._ahead.append(state)
