@@ -351,5 +351,6 @@ def dates(begin: float | None, start: str, first: datetime) -> datetime:
 
 if __name__ == "__main__":
     from infra.schema import text as schema_text
+    from rehearsal import scenario  # whose classes know their module's name, by which their docstrings are found
 
-    sys.stdout.write(schema_text(json_schema()))
+    sys.stdout.write(schema_text(scenario.json_schema()))
