@@ -11,6 +11,7 @@ from spillway.cli import Lazy, LazyGroup
 
 COMMANDS: Final[Mapping[str, Lazy]] = {
     "actuals": Lazy("spillway.cost_actuals:actuals", "A cloud's bill against the estimate, and why they differ."),
+    "audit": Lazy("spillway.cost_audit:command", "Published claims about cost, recomputed with today's prices."),
     "plan": Lazy("spillway.cost_plan:plan", "What a plan of `pulumi preview` costs, before anything is deployed."),
     "prices": Lazy("spillway.cost_prices:prices", "Prices of machines and of everything else, side by side."),
     "refresh": Lazy("spillway.cost_refresh:app", "A new snapshot of prices, from a cloud's own price list."),

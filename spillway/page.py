@@ -5,12 +5,15 @@ What comes as `Html` is written as it is, every other text is escaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, Literal
 
 from spillway import looks
 from spillway.looks import SERIES, Look
+
+_TAG: Final = re.compile(r"<[^>]*>")
 
 
 class Html(str):
@@ -95,7 +98,7 @@ def table(
     marked = set(mine)
 
     def cell(value: str, column: int) -> str:
-        kind = "n" if column >= words else "w" if len(value) > 24 else ""
+        kind = "n" if column >= words else "w" if len(_TAG.sub("", value)) > 24 else ""
         return f"<td{f' class={kind}' if kind else ''}>{text(value)}</td>"
 
     head = "".join(

@@ -104,7 +104,9 @@ def first(known: Told) -> list[str]:
     parts.append(_cards(known))
     parts += [note] if warned else []
     if len(known.rehearsal.variants) > 1:
-        parts += ["<h3>Which change buys most</h3>", _plot(known), _table(known)]
+        changes = any(one.kind == "change" for one in known.rehearsal.variants)
+        heading = "Which change buys most" if changes else "As deployed, and with the keeper"
+        parts += [f"<h3>{heading}</h3>", _plot(known), _table(known)]
     if known.rehearsal.repeated:
         parts += ["<h3>Over many starts and seeds</h3>", _spreads(known)]
     return parts

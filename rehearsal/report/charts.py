@@ -182,12 +182,16 @@ class Charts:
         rows = [(row.at, row.served, row.late, row.failed, row.arriving, row.ttft) for row in one.traffic]
         cut = axes.thin(axes.window(rows, self.low, self.high), self.low, self.high)
         name = f"{self.ident}-load-{page.slug(one.service)}"
-        y = axes.linear((max(sum(row[1:4]), row[4]) for row in rows), most=3, title="requests per second")
+        # A queue that drains answers many times what arrives for some seconds: that would flatten all else.
+        most = max((row[4] for row in rows), default=0.0)
+        y = axes.linear([1.25 * most], most=3, title="requests per second")
         plot = Plot(self.time, y, height=height, left=LEFT, labels=False, top=0)
         plot.stack(((SERVED, "in time"), (LATE, "late"), (FAILED, "failed")), [row[:4] for row in cut])
         plot.step([(row[0], row[4]) for row in cut], ARRIVING, "arriving")
         means = [axes.mean(rows, self.low, self.high, column) for column in (4, 1, 2, 3)]
         said = "Mean per second: {:.2f} arrive, {:.2f} answered in time, {:.2f} late, {:.2f} failed.".format(*means)
+        if (peak := max((sum(row[1:4]) for row in cut), default=0.0)) > y.high:
+            said += f" As a queue drains, up to {peak:.1f} are answered or dropped; the chart ends at {y.high:g}."
         told = plot.draw(name, f"{one.service}: requests per second, {self.span}", said)
         worst = max((row[5] for row in rows), default=0.0)
         wait = Plot(
@@ -200,10 +204,12 @@ class Charts:
         )
         wait.step([(row[0], row[5]) for row in cut], TTFT, "seconds that queueing adds to the first token")
         if one.limit <= wait.y.high:
-            wait.rule(y=one.limit, style=LIST_PRICE, title=f"limit {one.limit:g} s", label="late beyond")
-        most = max((row[5] for row in cut), default=0.0)
+            wait.rule(
+                y=one.limit, style=LIST_PRICE, title=f"limit {one.limit:g} s", label=f"late beyond {one.limit:g} s"
+            )
+        longest = max((row[5] for row in cut), default=0.0)
         return told + wait.draw(f"{name}-ttft", f"{one.service}: seconds that queueing adds to the first token, "
-                                f"{self.span}", f"At most {most:.2f} s; limit {one.limit:g} s.")  # fmt: skip
+                                f"{self.span}", f"At most {longest:.2f} s; limit {one.limit:g} s.")  # fmt: skip
 
     # --- incidents ----------------------------------------------------------------------------------------------------
 

@@ -231,11 +231,11 @@ def _money(known: Told) -> list[str]:
         )
     for variant in known.shown:
         if regret := variant.regret:
-            more = "" if regret.regret is None else f", {words.share(regret.regret)} less than {variant.name}"
-            bound = "" if regret.exact else ", and no plan could have paid less"
+            least = "" if regret.exact else "at least "
+            paid = "" if regret.regret is None else f"; {variant.name} paid {words.share(regret.regret)} more"
             said.append(
-                f"A plan that knows the future would have paid {words.usd(regret.cost)} for an availability of "
-                f"{percent(regret.availability)}{more}{bound}."
+                f"A plan that knows the future would have paid {least}{words.usd(regret.cost)} for an availability of "
+                f"{percent(regret.availability)}{paid}."
             )
     return [*parts, *(f"<p>{escape(one)}</p>" for one in said)]
 

@@ -69,11 +69,13 @@ def summary(known: Told, low: float, high: float) -> str:
         )
     lost = [(one.service, *lost_requests(one, low, high)) for one in base.load]
     for name, arrived, late, failed in lost:
-        if late + failed >= 0.5:
-            said += (
-                f" {name}: of {words.count(arrived, 'request')} {late:,.0f} late "
-                f"({words.share(late / arrived)}) and {failed:,.0f} failed ({words.share(failed / arrived)})."
-            )
+        counts = [
+            f"{number:,.0f} {word} ({words.share(number / arrived)})"
+            for number, word in ((late, "late"), (failed, "failed"))
+            if number >= 0.5
+        ]
+        if counts:
+            said += f" {name}: of {words.count(arrived, 'request')} {' and '.join(counts)}."
     return f"<p>{escape(said)}</p>"
 
 
