@@ -60,6 +60,8 @@ LOOK: Final = 3600.0
 """Seconds after which it looks again at the latest."""
 GIVES: Final = 0.7
 """Share of launches that a zone grants which is not known to have refused."""
+ENOUGH: Final = 2
+"""Times the target that the zones may hold together which on-demand is taken from: their spot takes part of the room."""
 NEAR: Final = 6
 """Zones that are not in use, beyond the target, that a plan is made of: the rest is dearer and riskier."""
 
@@ -90,7 +92,6 @@ class Keeper:
             for group, part in zip(groups, share, strict=True)
             if part < 1 and rules.levers.spread
         )
-        self.limited = bool(self.limits) or any(place.most is not None for place in places)
 
     def step(self, memory: Memory, seen: Observed) -> Step:
         """What to do now, and what to remember."""
@@ -125,11 +126,14 @@ class _Look:
             if zone in keeper.places:
                 self._spot(zone, seen.spot[zone] if rules.levers.price_cap else mean)
         open_ones = [zone for zone in known if not memory.zone(zone).on_demand.closed(now)]
-        first = min(open_ones, key=lambda zone: (known[zone], zone), default=None)
-        # One zone's on-demand is as good as another's, unless no more may lie in one.
-        self.open = (
-            sorted(open_ones, key=lambda zone: (known[zone], zone)) if keeper.limited else [first] if first else []
-        )
+        # One zone's on-demand is as good as another's, unless no more may lie in one: the cheapest that are enough.
+        self.open: list[str] = []
+        room = 0
+        for zone in sorted(open_ones, key=lambda zone: (known[zone], zone)):
+            if keeper.limits or room < ENOUGH * rules.target:
+                self.open.append(zone)
+                most = keeper.places[zone].most
+                room += MANY if most is None else most
         for zone in sorted({zone for zone, market in self.have if market == "on-demand"} | set(self.open)):
             key: Key = (zone, "on-demand")
             price = known.get(zone, self.cheapest)

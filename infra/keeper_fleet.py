@@ -30,6 +30,10 @@ VERSION: Final = 1
 BOOTING_FIRST: Final = frozenset({"gcp"})
 """Clouds whose groups end what does not serve yet before what serves, when their size is lowered; elsewhere it may be
 any node. https://docs.cloud.google.com/compute/docs/instance-groups/working-with-managed-instances"""
+PATIENCE: Final = 900.0
+"""Seconds for which the keeper has to want less of a region before its target falls, or on-demand that the region bought
+before it becomes part of the minimum. A launch that is refused, a node that gets ready change its mind for a minute;
+what ends then would have to boot again, and every edit restarts a function."""
 LATE_BOOTS: Final = 2
 """A node that is gone without having been ready is a loss up to so many boots after its launch, then a failed boot
 (as `infra.fallback.Rule.late_minutes` has it: a boot may fail and be repeated)."""
@@ -90,7 +94,7 @@ class FleetRules:
     """What is wanted of every fleet, as in `infra.keeper_words.Rules`. look: seconds between two looks. target: nodes
     of each fleet by its name; what is left out has the sum of its stacks'. Shares of the target per region, cloud."""
 
-    look: float = 300.0
+    look: float = 60.0
     availability: float = 0.995
     target: Mapping[str, int] = field(default_factory=dict)
     region_share: float = 1.0
@@ -111,12 +115,14 @@ class Known:
 @dataclass(frozen=True, slots=True)
 class RegionMemory:
     """A region at the last look that could read it. missing: nodes that its groups lacked then, by market. asked: by
-    zone, spot nodes that were wanted there then."""
+    zone, spot nodes that were wanted there then. since: from when on something has been wanted that waits .
+    """
 
     machines: Mapping[str, Known] = field(default_factory=dict)
     prices: Mapping[Market, float] = field(default_factory=dict)
     missing: Mapping[Market, int] = field(default_factory=dict)
     asked: Mapping[str, int] = field(default_factory=dict)
+    since: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ class FleetMemory:
                 "prices": dict(region.prices),
                 "missing": dict(region.missing),
                 "asked": dict(region.asked),
+                "since": dict(region.since),
             }
             for name, region in self.regions.items()
         }
@@ -155,6 +162,7 @@ class FleetMemory:
                     {_market(market): float(price) for market, price in row["prices"].items()},
                     {_market(market): int(count) for market, count in row["missing"].items()},
                     {str(zone): int(count) for zone, count in row["asked"].items()},
+                    {str(wish): float(since) for wish, since in row["since"].items()},
                 )
                 for name, row in body["regions"].items()
             }
@@ -301,6 +309,7 @@ class _Fleet:
         self.target = max(0, whole - aside - self.floors)
         self.ids: list[Key] = []
         self.asked: dict[str, Counter[str]] = {stack: Counter() for stack in self.every}
+        self.since: dict[str, dict[str, float]] = {stack: {} for stack in self.every}
         self.stack_of: dict[str, tuple[str, str]] = {}
 
     # --- what is there ------------------------------------------------------------------------------------------------
@@ -516,13 +525,28 @@ class _Fleet:
         spot, bought = left("spot"), left("on-demand")
         planned = min(bought, plan.wanted.get((self._bought(stack), "on-demand"), 0))
         stands_in = min(bought - planned, max(0, state.spot - spot))
+        minimum = one.floor + bought - stands_in
+        more = state.on_demand + launches.get((stack, "on-demand"), 0)
+        if minimum < state.on_demand and not self._patient(stack, "on-demand less"):
+            minimum = state.on_demand
+        elif minimum > more and not self._patient(stack, "on-demand stays"):
+            minimum = more
+        spot += stands_in
+        given_up = min(ends.get((stack, "spot"), 0), state.spot - spot)
+        if given_up > 0 and not self._patient(stack, "spot less"):
+            spot += given_up
         why = ""
-        if spot + stands_in < state.spot:
-            why = f"{state.spot - spot - stands_in} spot not to be had there"
-        elif bought - stands_in > planned:
-            why = "on-demand stays until others serve"
-        minimum = min(one.floor + bought - stands_in, one.most)
-        return (min(spot + stands_in, one.most - minimum), minimum), why
+        if spot < state.spot:
+            why = f"{state.spot - spot} spot not to be had there"
+        elif minimum > more:
+            why = "on-demand that the region bought stays until others serve"
+        minimum = min(minimum, one.most)
+        return (min(spot, one.most - minimum), minimum), why
+
+    def _patient(self, stack: str, wish: str) -> bool:
+        """Whether this has been wanted for long enough; it is remembered since when."""
+        since = self.since[stack][wish] = self.before[stack].since.get(wish, self.now)
+        return self.now - since >= PATIENCE
 
     def _usd(self, one: RegionStack, before: tuple[int, int], after: tuple[int, int]) -> float:
         price = self.prices[one.stack]
@@ -553,10 +577,11 @@ class _Fleet:
         for stack in self.every:
             before, state = self.before[stack], self.states.get(stack)
             if state is None:
-                found[stack] = RegionMemory(self._known(stack), before.prices, before.missing, before.asked)
+                found[stack] = RegionMemory(self._known(stack), before.prices, before.missing, before.asked, before.since)
                 continue
             missing = {market: lacks for market in _MARKETS if (lacks := self._lacks(stack, market))}
-            found[stack] = RegionMemory(self._known(stack), self.prices[stack], missing, dict(self.asked[stack]))
+            asked, since = dict(self.asked[stack]), self.since[stack]
+            found[stack] = RegionMemory(self._known(stack), self.prices[stack], missing, asked, since)
         return found
 
 

@@ -2,7 +2,7 @@
 on by themselves, as they would where it runs as a scheduled function.
 
 stacks, left_out = region_stacks(fleet)
-keeping = FleetKeeping(clock, {stack: play, ...}, stacks, FleetRules(look=300.0))
+keeping = FleetKeeping(clock, {stack: play, ...}, stacks, FleetRules())
 clock.run(trace.end)
 keeping.edits                                   # (seconds, Edit): what was set, and why; also in each play's log
 """

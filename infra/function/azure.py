@@ -11,10 +11,11 @@ on the container of the state: Storage Blob Data Contributor.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from azure.core import MatchConditions, PipelineClient
 from azure.core.credentials import TokenCredential
@@ -216,25 +217,37 @@ class NoMetric(CloudError):
     """A metric that no node has ever sent: the API answers 400 until its namespace exists."""
 
 
+Phase = Literal["ready", "booting", "creating", "failed", "leaving", "none"]
+"""What a machine is to the rule; none: nothing."""
+
+
+def phase(machine: VirtualMachineScaleSetVM) -> Phase:
+    """Of a scale set's VM, whose instance view has to be expanded."""
+    view, state = machine.instance_view, (machine.provisioning_state or "").lower()
+    codes = {status.code for status in (view.statuses or []) if status.code} if view else set()
+    if state == "deleting":
+        return "leaving"
+    if codes & set(RUNNING):
+        health = view.vm_health.status.code if view and view.vm_health and view.vm_health.status else None
+        return "ready" if health is not None and health.lower() == HEALTHY.lower() else "booting"
+    if state == "failed" or codes & set(STOPPED):
+        kept = machine.protection_policy is not None and machine.protection_policy.protect_from_scale_in
+        return "failed" if machine.instance_id and not kept else "none"
+    return "creating" if state == "creating" else "none"
+
+
 def count(size: int, machines: Iterable[VirtualMachineScaleSetVM], version: str | None) -> Group:
     """A scale set's VMs by what they are to the rule. Their instance views have to be expanded."""
-    in_service = pending = creating = terminating = 0
+    found: Counter[Phase] = Counter()
     failed: list[str] = []
     for machine in machines:
-        view, state = machine.instance_view, (machine.provisioning_state or "").lower()
-        codes = {status.code for status in (view.statuses or []) if status.code} if view else set()
-        health = view.vm_health.status.code if view and view.vm_health and view.vm_health.status else None
-        kept = machine.protection_policy is not None and machine.protection_policy.protect_from_scale_in
-        if state == "deleting":
-            terminating += 1
-        elif codes & set(RUNNING):
-            ready = health is not None and health.lower() == HEALTHY.lower()
-            in_service, pending = in_service + ready, pending + (not ready)
-        elif state == "failed" or codes & set(STOPPED):
-            failed += [machine.instance_id] if machine.instance_id and not kept else []
-        elif state == "creating":
-            creating += 1
-    return Group(size, in_service, pending, creating, terminating, len(failed), tuple(failed), version)
+        now = phase(machine)
+        found[now] += 1
+        if now == "failed" and machine.instance_id:
+            failed.append(machine.instance_id)
+    return Group(
+        size, found["ready"], found["booting"], found["creating"], found["leaving"], len(failed), tuple(failed), version
+    )
 
 
 def _plain(host: str, credential: TokenCredential, scope: str, wire: Mapping[str, Any]) -> PipelineClient[Any, Any]:

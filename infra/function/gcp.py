@@ -10,9 +10,10 @@ bucket. infra/gcp/scaling.py gives them.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import google.auth
 import requests
@@ -195,22 +196,29 @@ class NotThere(CloudError):
     """404: a custom metric that no node has ever sent does not exist."""
 
 
+Phase = Literal["ready", "booting", "creating", "refused", "leaving", "none"]
+"""What an instance is to the rule; none: nothing."""
+
+
+def phase(instance: compute_v1.ManagedInstance) -> Phase:
+    """Of a group's managed instance."""
+    action, status = instance.current_action, instance.instance_status
+    if action in LEAVING:
+        return "leaving"
+    if status in LAUNCHED:
+        states = [health.detailed_health_state for health in instance.instance_health]
+        ready = status == "RUNNING" and action in STEADY and bool(states) and set(states) == {"HEALTHY"}
+        return "ready" if ready else "booting"
+    if instance.last_attempt.errors.errors:
+        return "refused"
+    waits = status == "PROVISIONING" or (not status and action in ("CREATING", "RECREATING"))
+    return "creating" if waits else "none"
+
+
 def count(size: int, instances: Iterable[compute_v1.ManagedInstance]) -> Group:
     """A group's managed instances by what they are to the rule."""
-    in_service = pending = creating = terminating = refused = 0
-    for instance in instances:
-        action, status = instance.current_action, instance.instance_status
-        if action in LEAVING:
-            terminating += 1
-        elif status in LAUNCHED:
-            states = [health.detailed_health_state for health in instance.instance_health]
-            ready = status == "RUNNING" and action in STEADY and bool(states) and set(states) == {"HEALTHY"}
-            in_service, pending = in_service + ready, pending + (not ready)
-        elif instance.last_attempt.errors.errors:
-            refused += 1
-        elif status == "PROVISIONING" or (not status and action in ("CREATING", "RECREATING")):
-            creating += 1
-    return Group(size, in_service, pending, creating, terminating, refused)
+    found = Counter(phase(instance) for instance in instances)
+    return Group(size, found["ready"], found["booting"], found["creating"], found["leaving"], found["refused"])
 
 
 def _judged(what: str, error: GoogleAPICallError) -> Exception:
