@@ -151,8 +151,8 @@ def _of(told: dict[str, Any], spot: Decimal, dear: Decimal) -> Mix:
     )  # fmt: skip
     warnings = [f"mapped: {one}" for one in told["mapped"]]
     warnings.append(
-        f"of {told['target']} nodes wanted, one or more were missing for {service.below_hours_month:.0f} h a month in the "
-        f"rehearsal; {service.share_nothing:.1%} of all node-hours"
+        f"of {told['target']} nodes wanted, one or more were missing for {service.below_hours_month:.0f} h a month in "
+        f"the rehearsal; {service.share_nothing:.1%} of all node-hours"
     )
     return Mix(by_spot, by_demand, service, tuple(warnings))
 

@@ -146,8 +146,9 @@ def _words(names: tuple[str, str], crossings: list[Crossing], always: str, limit
         told = f"{real[0].below} below {real[0].tokens_day:,.0f} tokens/day, {real[0].above} above"
     elif real and real[0].below == real[-1].above:
         told = (
-            f"{real[0].below}, but for traffic between {real[0].tokens_day:,.0f} and {real[-1].tokens_day:,.0f} tokens/day, "
-            f"where {real[0].above} is cheaper" + (f" in places ({len(real)} changes)" if len(real) > 2 else "")
+            f"{real[0].below}, but for traffic between {real[0].tokens_day:,.0f} and {real[-1].tokens_day:,.0f} "
+            f"tokens/day, where {real[0].above} is cheaper"
+            + (f" in places ({len(real)} changes)" if len(real) > 2 else "")
         )
     elif real:
         told = (

@@ -333,6 +333,12 @@ def _together(data: ScenarioFile, options: tuple[AnyOption, ...]) -> Iterator[Fa
                 yield Fault(("options", index, "throughput"), allowed)
             if spec.record is None and (spec.series or spec.concurrency):
                 yield Fault(("options", index, "throughput"), "series and concurrency go with record")
+        if one.KIND == "serverless":
+            yield from _day(("options", index, "observed"), one.observed)  # type: ignore[union-attr]
+    for index, told in enumerate(data.cited):
+        yield from _day(("cited", index, "observed"), told.observed)
+    if data.exchange is not None:
+        yield from _day(("exchange", "observed"), data.exchange.observed)
     try:
         models.shape(data.model.name)
     except NotInCatalog as error:
@@ -360,6 +366,13 @@ def _together(data: ScenarioFile, options: tuple[AnyOption, ...]) -> Iterator[Fa
         elif unsure.factor and unsure.low < 0:
             yield Fault((*at, "low"), "a factor has to be at least 0", unsure.low)
         yield from _within(at, unsure, sums, data, options)
+
+
+def _day(path: tuple[str | int, ...], text_of: str | None) -> Iterator[Fault]:
+    try:
+        date.fromisoformat(text_of or "2000-01-01")
+    except ValueError:
+        yield Fault(path, "is no day of the calendar", text_of)
 
 
 def _within(
