@@ -1,4 +1,5 @@
-"""`make demo`: deploy regions and the global stack with the real engine on stand-in clouds, then lose a region."""
+"""`make demo`: deploy regions and the global stack with the real engine on stand-in clouds, lose a region, and rehearse
+a week of recorded shortages."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import demo_dns
+from sandbox import demo_dns, demo_rehearsal
 from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
 from sandbox.demo_disks import disks
 from sandbox.project import Project, pulumi_command
@@ -102,6 +103,7 @@ def further(console: Console, directory: Path) -> None:
     for command, meaning in (
         (f"{spillway} dns watch llm.example.com --sandbox", "who answers now; in another terminal:"),
         (f"{run} weather down --region us-east-1", "take that region down for real seconds"),
+        (f"{spillway} rehearse --scenario region-dark-at-peak", "weeks of shortages against all of this, as a report"),
         (f"{spillway} dns budget", "how fast clients move, computed, with its sources"),
         (f"{spillway} preflight {REGIONS[0]} --sandbox", "what the account would refuse"),
         (f"{run} run -- pulumi preview --diff --stack {REGIONS[0]}", "nothing to change, says the engine"),
@@ -145,6 +147,8 @@ def main() -> int:
         demo_dns.present(console, world.outputs)
         with errors.status("Taking a region down on a virtual clock"):
             demo_dns.fail_over(console, project.directory, world.outputs)
+        with errors.status("Rehearsing a week of recorded spot capacity"):
+            demo_rehearsal.present(console, project.directory)
         further(console, project.directory)
         console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/dim]")
     except (SpillwayError, RuntimeError) as error:

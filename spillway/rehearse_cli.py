@@ -149,6 +149,18 @@ def variants_table(found: Rehearsal) -> Table:
     return table
 
 
+def short_table(found: Rehearsal) -> Table:
+    """The same in a few columns."""
+    from spillway.tables import add, plain
+
+    table = plain("", "availability", "longest outage", "USD", "of all on demand")
+    for one in ordered(found):
+        share = "-" if one.money.share is None else f"{100 * one.money.share:.0f} %"
+        cells = f"{100 * one.serving.availability:.2f} %", _length(one.serving.longest), f"{one.money.total:,.0f}"
+        add(table, "", _name(one), *cells, share)
+    return table
+
+
 def services_table(found: Rehearsal) -> Table:
     """What clients met, in the variants that are no change."""
     from spillway.tables import add, plain
