@@ -76,9 +76,9 @@ class ApiModel:
         own = inputs[f"{self.key}.priceFactor"] * (1 - inputs[f"{self.key}.discount"])
         for month in range(ledger.months):
             millions = tokens_of(n, inputs, month) * n.of(DAYS_PER_MONTH) / MILLION
-            price = own * trend(n, inputs, "finance.apiPriceTrend", month) * MILLION
+            price = own * trend(n, inputs, "finance.apiPriceTrend", month)
             for charge, share, usd in zip(self._charges, shares, self._usd, strict=True):
-                ledger.running(charge, month, millions * share, n.of(usd) * price)
+                ledger.running(charge, month, millions * share, n.price(usd * MILLION, charge) * price)
 
 
 def _mean(spec: ApiOption, shape: api.RequestShape, day: date, hourly: tuple[Decimal, ...], part: str) -> Decimal:

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from cost.ledger import Charge
 
 Number = Any
 """Decimal, or a numpy array of floats (of draws, or of points of a curve): a formula does not know which."""
@@ -21,6 +24,9 @@ class Arithmetic(Protocol):
 
     def of(self, value: Decimal | int) -> Number:
         """A constant."""
+
+    def price(self, usd: Decimal, charge: Charge) -> Number:
+        """A price of the snapshot, that of a unit of `charge`."""
 
     def ceil(self, value: Number) -> Number:
         """The next whole number that is not less."""
@@ -46,6 +52,9 @@ class Exact:
 
     def of(self, value: Decimal | int) -> Decimal:
         return Decimal(value)
+
+    def price(self, usd: Decimal, charge: Charge) -> Decimal:
+        return usd
 
     def ceil(self, value: Decimal) -> Decimal:
         return value.to_integral_value(rounding="ROUND_CEILING")
@@ -76,6 +85,9 @@ class Arrays:
 
     def of(self, value: Decimal | int) -> float:
         return float(value)
+
+    def price(self, usd: Decimal, charge: Charge) -> float:
+        return float(usd)
 
     def ceil(self, value: Number) -> Number:
         return self._np.ceil(value)

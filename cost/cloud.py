@@ -187,12 +187,12 @@ class CloudModel:
         n = ledger.n
         if self.mix is None:
             (offer,) = self._offers.values()
-            ledger.running(offer.charge, month, hours, n.of(offer.usd) * price)
+            ledger.running(offer.charge, month, hours, n.price(offer.usd, offer.charge) * price)
             return
         shares = self.mix.billed(n, inputs[f"{self.key}.percentile"])
         for share, market in zip(shares, (SPOT, ON_DEMAND), strict=True):
             offer = self._offers[market]
-            ledger.running(offer.charge, month, hours * share, n.of(offer.usd) * price)
+            ledger.running(offer.charge, month, hours * share, n.price(offer.usd, offer.charge) * price)
 
     def _committed(self, inputs: Inputs, ledger: Ledger, days: list[list[tuple[int, Number]]], own: Number) -> None:
         n, market = ledger.n, self.spec.market
@@ -200,19 +200,19 @@ class CloudModel:
         years = TERM_YEARS[market.removesuffix(UPFRONT)]
         needed: list[Number] = []
         for month, day in enumerate(days):
-            free = n.of(dear.usd) * trend(n, inputs, "finance.cloudPriceTrend", month)
-            needed.append(_worth(n, day, n.of(term.usd) * HOURS_A_DAY, free))
+            free = n.price(dear.usd, dear.charge) * trend(n, inputs, "finance.cloudPriceTrend", month)
+            needed.append(_worth(n, day, n.price(term.usd, term.charge) * HOURS_A_DAY, free))
         bought, held = tranches(n, needed, n.of(years * MONTHS))
         for month, day in enumerate(days):
             if market.endswith(UPFRONT):
-                whole = n.of(term.usd * HOURS * MONTHS * years) * own
+                whole = n.price(term.usd, term.charge) * (HOURS * MONTHS * years) * own
                 ledger.ahead(term.charge, month, bought[month], whole, n.of(years * MONTHS))
             else:
-                ledger.running(term.charge, month, held[month] * HOURS, n.of(term.usd) * own)
+                ledger.running(term.charge, month, held[month] * HOURS, n.price(term.usd, term.charge) * own)
             rest: Number = n.of(0)
             for count, nodes in day:
                 rest = rest + count * n.largest(nodes - held[month], n.of(0))
-            price = n.of(dear.usd) * own * trend(n, inputs, "finance.cloudPriceTrend", month)
+            price = n.price(dear.usd, dear.charge) * own * trend(n, inputs, "finance.cloudPriceTrend", month)
             ledger.running(dear.charge, month, rest * HOURS / HOURS_A_DAY, price)
 
 

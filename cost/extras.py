@@ -204,7 +204,7 @@ class Extras:
                 if end is not None:
                     inside = n.smallest(inside, n.of(end - begin))
                 if price:  # a free tier is no charge
-                    ledger.running(charge, month, inside, n.of(price))
+                    ledger.running(charge, month, inside, n.price(price, charge))
 
 
 def _price(row: Row, tiers: tuple[Price, ...], today: date) -> _Priced:

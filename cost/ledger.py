@@ -38,10 +38,9 @@ def annuity_factor(n: Arithmetic, rate: Number, years: Number) -> Number:
 
     1 / n where r is 0, its limit. https://en.wikipedia.org/wiki/Capital_recovery_factor
     """
-    if isinstance(rate, Decimal) and not rate:
-        return 1 / years
-    rate = n.largest(rate, n.of(Decimal("1e-7")))  # of floats the limit within a millionth: 1 - 1 leaves no digits
-    return rate / (1 - 1 / n.power(1 + rate, years))
+    none = n.less(rate, n.of(Decimal("1e-9")))
+    some = n.largest(rate, n.of(Decimal("1e-7")))  # where it counts, and no 1 - 1 where it does not
+    return none / years + (1 - none) * some / (1 - 1 / n.power(1 + some, years))
 
 
 class Ledger(Protocol):
