@@ -95,6 +95,7 @@ def region(play: RegionPlay, played: RegionPlayed, fixed: int | None) -> RegionR
     one, end = play.region, played.end
     # A region that is all on demand has its target as the on-demand minimum.
     target = [(at, float(spot + on_demand)) for at, spot, on_demand in play.targets]
+    wanted = one.target if fixed is None else fixed
     if fixed is not None:
         target = [(0.0, float(fixed))]
     price = first_on_demand(play)
@@ -105,8 +106,8 @@ def region(play: RegionPlay, played: RegionPlayed, fixed: int | None) -> RegionR
         stack=one.stack,
         cloud=one.cloud,
         region=one.region,
-        serving=serving([ready_of(played)], target, played.begin, end, one.target),
-        money=Money(played.cost("spot"), played.cost("on-demand"), one.target * bill(tuple(price), 0.0, end)),
+        serving=serving([ready_of(played)], target, played.begin, end, wanted),
+        money=Money(played.cost("spot"), played.cost("on-demand"), wanted * bill(tuple(price), 0.0, end)),
         nodes=nodes(played),
         prices=cheapest(play, "spot", end),
         on_demand_price=price[0][1],
