@@ -31,7 +31,7 @@ from spillway.errors import SpillwayError
 T = TypeVar("T")
 W = TypeVar("W")
 RUNS_MAX: Final = 100_000
-CHUNKS: Final = 16
+CHUNKS: Final = 64
 """Parts that each worker's share is cut into: few enough to send, many enough that none waits for the last."""
 PERCENTILES: Final = (10, 50, 90)
 

@@ -32,8 +32,9 @@ def changes() -> dict[str, Change]:
 
 
 def edited(folder: Path, change: Change) -> Fleet:
-    """The shipped stack files with the edits of a change written into them."""
-    shutil.copytree(STACKS, folder)
+    """The stack files (the shipped ones where there are none yet) with the edits of a change written into them."""
+    if not folder.exists():
+        shutil.copytree(STACKS, folder)
     for edit in change.edits:
         found = re.fullmatch(r"stacks/(\S+): spillway:region\.(?:\w+\.)*(\w+): (.+) -> (.+)", edit)
         assert found, edit
@@ -61,6 +62,18 @@ def test_a_change_gives_the_fleet_that_its_edits_of_the_stack_files_give(tmp_pat
     for region in made.regions:
         if isinstance(region.fallback, AlarmFallback):
             assert alarm_rule(region.fallback.alarms, region.floor, region.maximum) == region.rule
+
+
+@pytest.mark.parametrize("stack", ["aws-us-east-1", "gcp-us-central1"])
+def test_a_target_at_the_maximum_raises_that_too(tmp_path: Path, stack: str) -> None:
+    folder = tmp_path / "stacks"
+    shutil.copytree(STACKS, folder)
+    file = folder / f"Pulumi.{stack}.yaml"
+    file.write_text(re.sub(r"\n      max: 6\b", "\n      max: 2", file.read_text()))
+    small = load_stack_files(folder)
+    (change,) = (one for one in offered(small, [stack])[0] if one.kind == "target")
+    assert [edit.rpartition(".")[2] for edit in change.edits] == ["target: 2 -> 3", "max: 2 -> 3"]
+    assert change.apply(small) == edited(folder, change)
 
 
 def test_every_figure_that_a_change_sets_says_so_and_the_deployed_fleet_is_as_it_was() -> None:
