@@ -409,7 +409,7 @@ def _no_doubles(folder: Path, rows: Iterable[Price]) -> None:
         key = (row.provider, row.region, row.sku, row.market, row.zone, row.from_quantity)
         if key in seen:
             raise SpillwayError(
-                f"{folder}: {row.provider} {row.region} {row.zone or ''} {row.sku} {row.market}: is there twice"
+                f"{folder}: {row.provider} {row.zone or row.region} {row.sku} {row.market}: is there twice"
             )
         seen.add(key)
 

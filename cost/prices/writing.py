@@ -73,12 +73,14 @@ def write(folder: Path, made: Content) -> Path:
     manifest = _manifest_text(files, {name: made.sources[name] for name in sorted(used)}, made.note)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     try:
+        fresh.mkdir(parents=True)
         for name, raw in (*files.items(), (MANIFEST, manifest)):
             (fresh / name).write_bytes(raw)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
+    except OSError as error:
+        raise SpillwayError(f"{folder}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder

@@ -83,12 +83,15 @@ class Kept:
         return told["answer"] if isinstance(told, dict) and told.get("key") == key else None
 
     def put(self, key: str, answer: Any) -> None:
-        """Keeps it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keeps it. Raises SpillwayError."""
         path = self._path(key)
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.write_text(json.dumps({"key": key, "answer": answer}))
-        fresh.replace(path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps({"key": key, "answer": answer}))
+            fresh.replace(path)
+        except OSError as error:
+            raise SpillwayError(f"{self.folder}: an answer cannot be kept: {error.strerror or error}") from None
 
     def clear(self) -> None:
         """Forgets everything."""
