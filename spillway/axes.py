@@ -6,6 +6,7 @@ Series are steps: (at, value, ...), each row valid until the next. `window` cuts
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -125,8 +126,8 @@ def linear(
     low, high = min(known), max(known)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    if high <= low:
-        high = low + (1.0 if low == 0 else abs(low))
+    if high - low < 1e-300:  # nothing, or what no logarithm can take
+        high = low + (abs(low) if abs(low) > 1e-300 else 1.0)
     step = nice_step(high - low, most)
     if whole:
         step = max(1.0, math.ceil(step))
@@ -241,15 +242,13 @@ def moment(begin: datetime, at: float, step: float = MINUTE) -> str:
 
 def window(rows: Sequence[Row], low: float, high: float) -> list[Row]:
     """What is valid between two times: begins at `low` with what was valid there, or at the first row after it."""
-    found: list[Row] = []
-    for row in rows:
-        if row[0] >= high:
-            break
-        if row[0] <= low:
-            found = [(low, *row[1:])]
-        else:
-            found.append(row)
-    return found
+    first = bisect_right(rows, low, key=_at)
+    found = list(rows[first : bisect_left(rows, high, key=_at)])
+    return [(low, *rows[first - 1][1:]), *found] if first and low < high else found
+
+
+def _at(row: Row) -> float:
+    return row[0]
 
 
 def thin(rows: Sequence[Row], low: float, high: float, columns: int = 1000) -> list[Row]:

@@ -24,6 +24,8 @@ ARRIVING, TTFT = Look("ink", dash="6 3"), Look("k4", width=1.6)
 EVENT = Look("ink", dash="2 2", width=1.2)
 LEFT: Final = 62
 """Pixels for what stands left of every chart: their times stand below each other."""
+COLUMNS: Final = 700
+"""Of a chart's width: what is closer than one is drawn as one."""
 LANES: Final[dict[str, tuple[str, Look]]] = {
     "scenario": ("scenario", Look("ink")),
     "spot": ("spot", Look("k1")),
@@ -97,17 +99,24 @@ class Charts:
         plot = Plot(self.time, y, height=height, left=LEFT, labels=labels)
         cut = axes.thin(axes.window(rows, self.low, self.high), self.low, self.high)
         spells = facts.short(rows, target, self.low, self.high)
-        for spell in spells:
-            took = words.duration(spell.end - spell.begin)
-            said = f"{words.stamp(self.begin, spell.begin)}: below the target for {took}, {spell.least} ready"
-            plot.band(spell.begin, spell.end, SHORT, said, opacity=0.14)
+        for several in self._columns(spells):
+            first, last = several[0], several[-1]
+            took = words.duration(sum(spell.end - spell.begin for spell in several))
+            said = f"{words.stamp(self.begin, first.begin)}: below the target for {took}"
+            if len(several) > 1:
+                said += f" in {len(several)} spells until {words.stamp(self.begin, last.end)}"
+            said += f", {min(spell.nodes for spell in several)} ready at the least"
+            plot.band(first.begin, last.end, SHORT, said, opacity=0.14)
             # Above all that is drawn: a strip that no other surface hides, and that needs no colour.
-            plot.bar(spell.begin, spell.end, y.high * (1 - 6 / height), y.high, SHORT, said, least=True)
+            plot.bar(first.begin, last.end, y.high * (1 - 6 / height), y.high, SHORT, said, least=True)
         plot.stack(((SPOT, "spot ready"), (ON_DEMAND, "on-demand ready"), (BOOTING, "booting")), [r[:4] for r in cut])
         plot.step(axes.window(targets, self.low, self.high) or [(self.low, float(target))], TARGET, "target")
-        for begin, end, most in facts.refusing(rows, self.low, self.high):
-            said = f"{words.stamp(self.begin, begin)}: {most} sent requests without answering, "
-            plot.bar(begin, end, 0, y.high * 5 / height, REFUSING, said + words.duration(end - begin), least=True)
+        for dead in self._columns(facts.refusing(rows, self.low, self.high)):
+            took = words.duration(sum(one.end - one.begin for one in dead))
+            said = f"{words.stamp(self.begin, dead[0].begin)}: {max(one.nodes for one in dead)} sent requests without "
+            plot.bar(
+                dead[0].begin, dead[-1].end, 0, y.high * 5 / height, REFUSING, f"{said}answering, {took}", least=True
+            )
         for one in events:
             for at in (one.at, one.until):
                 if at is not None and self.low <= at < self.high:
@@ -115,6 +124,16 @@ class Charts:
             if self.low <= one.at < self.high:
                 plot.text(one.at, y.high, one.what, anchor=self._side(one.at), dx=4, dy=18)
         return plot.draw(name, title, self._said(rows, target, spells))
+
+    def _columns(self, spells: Iterable[facts.Spell]) -> list[list[facts.Spell]]:
+        """Those that nobody could tell apart at this scale, together."""
+        found: list[list[facts.Spell]] = []
+        for one in spells:
+            if found and one.begin - found[-1][-1].end < (self.high - self.low) / COLUMNS:
+                found[-1].append(one)
+            else:
+                found.append([one])
+        return found
 
     def _said(self, rows: Sequence[Row], target: int, spells: Sequence[facts.Spell]) -> str:
         cut = axes.window(rows, self.low, self.high)

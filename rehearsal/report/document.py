@@ -120,7 +120,7 @@ def figures(known: Told) -> Iterator[Figures]:
 
 def dumped(rehearsal: Rehearsal) -> str:
     """The file's text: same rehearsal, same bytes. What is not a number (nan, infinite) is null."""
-    return "".join(_lines(_DOCUMENT.dump_python(document(rehearsal), mode="json"), 0)) + "\n"
+    return "".join(_lines(json.loads(_DOCUMENT.dump_json(document(rehearsal))), 0)) + "\n"
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:

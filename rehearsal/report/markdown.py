@@ -20,8 +20,9 @@ def text_of(rehearsal: Rehearsal) -> str:
     parts = [
         f"# Rehearsal: {_plain(one.title)}",
         _plain(one.shows),
-        f"Scenario `{one.scenario}`, {words.duration(one.seconds)} from {words.date(one.begin)} {one.begin:%H:%M} UTC, "
-        f"seed {one.seed}. Regions as in {_plain(known.source)}: {_plain(', '.join(one.fleet))}.",
+        f"Scenario {_plain(one.scenario)}, {words.duration(one.seconds)} from {words.date(one.begin)} "
+        f"{one.begin:%H:%M} UTC, seed {one.seed}. Regions as in {_plain(known.source)}: "
+        f"{_plain(', '.join(one.fleet))}.",
         "\n".join(f"- {_plain(line)}" for line in answer.sentences(known)),
     ]
     if rests := answer.basis(known):
@@ -148,7 +149,7 @@ def _rests(known: Told) -> Iterable[str]:
         yield _table(("used for", "kind", "source", "where", "date", "what it does not show"), rows, words_=6)
     if one.assumptions:
         yield "Assumed, since no resource says it:"
-        yield "\n".join(f"- `{place}`: {_plain(why)}" for place, why in one.assumptions)
+        yield "\n".join(f"- {_plain(place)}: {_plain(why)}" for place, why in one.assumptions)
     if one.left_out:
         yield "Left out:"
         yield "\n".join(f"- {_plain(stack)}: {_plain(why)}" for stack, why in one.left_out.items())

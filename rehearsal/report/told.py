@@ -34,11 +34,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """A time below the target. least: fewest ready in it; none: seconds with none."""
+    """A time below the target. nodes: fewest ready in it; none: seconds with none. Of `refusing`: most that refuse."""
 
     begin: float
     end: float
-    least: int
+    nodes: int
     none: float
 
 
@@ -94,24 +94,24 @@ def short(rows: Sequence[Row], target: float, low: float, high: float) -> list[S
         none = until - row[0] if not ready else 0.0
         if found and found[-1].end == row[0]:
             last = found.pop()
-            found.append(Spell(last.begin, until, min(last.least, ready), last.none + none))
+            found.append(Spell(last.begin, until, min(last.nodes, ready), last.none + none))
         else:
             found.append(Spell(row[0], until, ready, none))
     return found
 
 
-def refusing(rows: Sequence[Row], low: float, high: float) -> list[tuple[float, float, int]]:
-    """(begin, end, most) of the times in which requests go to nodes that do not answer."""
+def refusing(rows: Sequence[Row], low: float, high: float) -> list[Spell]:
+    """Times in which requests go to nodes that do not answer."""
     cut = window(rows, low, high)
-    found: list[tuple[float, float, int]] = []
+    found: list[Spell] = []
     for row, until in zip(cut, [*(row[0] for row in cut[1:]), high], strict=True):
         if not row[4]:
             continue
-        if found and found[-1][1] == row[0]:
-            begin, _, most = found.pop()
-            found.append((begin, until, max(most, int(row[4]))))
+        if found and found[-1].end == row[0]:
+            last = found.pop()
+            found.append(Spell(last.begin, until, max(last.nodes, int(row[4])), 0.0))
         else:
-            found.append((row[0], until, int(row[4])))
+            found.append(Spell(row[0], until, int(row[4]), 0.0))
     return found
 
 
@@ -125,6 +125,7 @@ class Told:
         self.end = rehearsal.seconds
         self.base = rehearsal.variants[0]
         self.keeper = next((one for one in rehearsal.variants[1:] if one.kind == "keeper"), None)
+        self._fleets: dict[str, list[Row]] = {}
         self.named = {one.name: one for one in rehearsal.variants}
 
     @property
@@ -166,7 +167,9 @@ class Told:
 
     def fleet(self, variant: Variant) -> list[Row]:
         """`sizes` of all regions together."""
-        return summed(sizes(one.nodes) for one in variant.regions)
+        if variant.name not in self._fleets:
+            self._fleets[variant.name] = summed(sizes(one.nodes) for one in variant.regions)
+        return self._fleets[variant.name]
 
     @cached_property
     def spells(self) -> list[Spell]:
@@ -237,7 +240,7 @@ class Told:
                     spans.append((one.until, one.until, f"{title} (end)", one.place, (one,)))
         worst = sorted(self.spells, key=lambda one: (-one.none, one.begin - one.end, one.begin))[:SPELLS]
         for spell in worst:
-            what = "none ready" if spell.least == 0 else f"{spell.least} of {self.base.serving.target} ready"
+            what = "none ready" if spell.nodes == 0 else f"{spell.nodes} of {self.base.serving.target} ready"
             ends = min(spell.end, spell.begin + LONG)
             spans.append((spell.begin, ends, f"below the target for {words.duration(spell.end - spell.begin)}, {what}",
                           "the fleet", ()))  # fmt: skip

@@ -62,7 +62,7 @@ def summary(known: Told, low: float, high: float) -> str:
     if not spells:
         said = f"All {base.serving.target} ready all the time."
     else:
-        least = min(one.least for one in spells)
+        least = min(one.nodes for one in spells)
         said = (
             f"Target ready {percent(1 - below / (high - low))} of the time: below it for {words.duration(below)} in "
             f"{words.count(len(spells), 'spell')}, {least} of {base.serving.target} ready at the least."
