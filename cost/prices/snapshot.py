@@ -11,9 +11,7 @@ sources with their licences and the SHA-256 of every file. docs/prices.md tells 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,9 +19,10 @@ from datetime import date as Date
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cost.money import HOURS_PER_MONTH, tiered, usd
+from cost.prices.files import contents, read_manifest, table
 from cost.prices.units import UNITS, Unit
 from spillway.errors import SpillwayError
 
@@ -317,7 +316,7 @@ def _load(folder: Path) -> Snapshot:
     gaps: list[Unpriced] = []
     machines: set[str] = set()
     for name, told in manifest["files"].items():
-        raw = _read(folder / name)
+        raw = contents(folder / name)
         if hashlib.sha256(raw).hexdigest() != told["sha256"]:
             raise SpillwayError(
                 f"{folder / name}: is not the file that {MANIFEST} has the sha256 of; "
@@ -367,42 +366,6 @@ def prices_of(path: Path, raw: bytes, sources: dict[str, Source]) -> list[Price]
     return found
 
 
-def table(path: Path, raw: bytes, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
-    """(file and line, values by column) of every line but the first, which has to be `columns`."""
-    try:
-        reader = csv.reader(io.StringIO(raw.decode("utf-8")))
-        lines = [(reader.line_num, line) for line in reader if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SpillwayError(f"{path}: is no CSV in UTF-8: {error}") from None
-    if not lines or tuple(lines[0][1]) != columns:
-        raise SpillwayError(f"{path}: line 1: has to be {','.join(columns)}")
-    for number, line in lines[1:]:
-        if len(line) != len(columns):
-            raise SpillwayError(f"{path}: line {number}: {len(line)} values, there are {len(columns)} columns")
-    return [(f"{path}: line {number}", dict(zip(columns, line, strict=True))) for number, line in lines[1:]]
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        told = yaml.load(_read(path), Loader=loader)
-    except yaml.YAMLError as error:
-        raise SpillwayError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(told, dict) or not {"files", "sources"} <= told.keys():
-        raise SpillwayError(f"{path}: has to have `files` and `sources`")
-    for name, source in told["sources"].items():
-        if not isinstance(source, dict) or not {"title", "url", "licence"} <= source.keys() <= {
-            "title", "url", "licence", "note",
-        }:  # fmt: skip
-            raise SpillwayError(f"{path}: sources.{name}: needs title, url and licence; may have a note")
-    for name, file in told["files"].items():
-        if not isinstance(file, dict) or not isinstance(file.get("sha256"), str):
-            raise SpillwayError(f"{path}: files.{name}: needs sha256")
-    return told
-
-
 def _no_doubles(folder: Path, rows: Iterable[Price]) -> None:
     seen: set[tuple[object, ...]] = set()
     for row in rows:
@@ -412,13 +375,6 @@ def _no_doubles(folder: Path, rows: Iterable[Price]) -> None:
                 f"{folder}: {row.provider} {row.zone or row.region} {row.sku} {row.market}: is there twice"
             )
         seen.add(key)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SpillwayError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _some(names: list[str]) -> str:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from cost.prices.checks import check
+from cost.prices.files import read_manifest, table
 from cost.prices.snapshot import (
     COLUMNS,
     FOLDER,
@@ -31,8 +32,6 @@ from cost.prices.snapshot import (
     dates,
     digest,
     prices_of,
-    read_manifest,
-    table,
 )
 from spillway.errors import SpillwayError
 
