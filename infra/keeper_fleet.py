@@ -1,10 +1,10 @@
 """The keeper over region stacks: what their clouds tell of them in its words, and its steps as edits of their targets.
 Pure: no cloud, no clock.
 
-A place of the keeper is a region stack: in which zone and on which of its types a node comes up is its groups' own
-choice. Nothing is launched or ended from here. An edit is a region's target as its stack would have it: the least size
-of the spot group, and of the on-demand group; groups, alarms and functions of the region do the rest, and go on when
-nobody edits any more.
+Nothing is launched or ended from here. An edit is a region's target as its stack would have it: the least size of the
+spot group, and of the on-demand group; groups, alarms and functions of the region do the rest, and go on when nobody
+edits any more. Risks are the zones', so the keeper's places are the zones of every stack, seen where nodes really are;
+its orders are the stack's, whose group chooses the zone. One that gets none while others do has refused.
 
 What serves in a region is counted without what is not the keeper's: the on-demand floor of the stack file, which stays,
 and what the load has added to the spot group. On-demand that the region bought itself, while spot is missing, is left
@@ -20,214 +20,36 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from infra.keeper import Held, Keeper, Memory, Observed, Order, Place, Plan, Result, Rules, Step
-from infra.keeper_words import Error, Key, Levers, Market
+from infra.keeper_fleet_words import (
+    Edit,
+    FleetMemory,
+    FleetPlan,
+    FleetRules,
+    FleetStep,
+    Known,
+    Machine,
+    RegionMemory,
+    RegionStack,
+    RegionState,
+)
+from infra.keeper_words import Key, Market
 
-VERSION: Final = 1
-BOOTING_FIRST: Final = frozenset({"gcp"})
-"""Clouds whose groups end what does not serve yet before what serves, when their size is lowered; elsewhere it may be
-any node. https://docs.cloud.google.com/compute/docs/instance-groups/working-with-managed-instances"""
+__all__ = [
+    "Edit", "FleetMemory", "FleetPlan", "FleetRules", "FleetStep", "Known", "Machine", "RegionMemory", "RegionStack",
+    "RegionState", "look",
+]  # fmt: skip
+
 PATIENCE: Final = 900.0
-"""Seconds for which the keeper has to want less of a region before its target falls, or on-demand that the region bought
-before it becomes part of the minimum. A launch that is refused, a node that gets ready change its mind for a minute;
-what ends then would have to boot again, and every edit restarts a function."""
+"""Seconds for which the keeper has to want less of a region before its target falls, or on-demand that the region
+bought before it becomes part of the minimum. A launch that is refused, a node that gets ready change its mind for a
+minute; what ends then would have to boot again, and every edit restarts a function."""
 LATE_BOOTS: Final = 2
 """A node that is gone without having been ready is a loss up to so many boots after its launch, then a failed boot
 (as `infra.fallback.Rule.late_minutes` has it: a boot may fail and be repeated)."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegionStack:
-    """What does not change of a region stack.
-
-    fleet: those that stand in for each other have the same. zones: where its spot group may launch, at least one; of
-    which of them, the group decides. target, floor: of the stack file; the floor stays on demand. most: nodes of both
-    pools together. boot: seconds from launch to ready.
-    """
-
-    stack: str
-    cloud: str
-    region: str
-    zones: tuple[str, ...]
-    fleet: str
-    target: int
-    floor: int
-    most: int
-    boot: float
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A node of a group, as its cloud tells. leaving: on its way out, or with a notice of its end."""
-
-    id: str
-    market: Market
-    zone: str
-    ready: bool
-    leaving: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RegionState:
-    """What a cloud tells of a region now.
-
-    spot, on_demand: the targets as they are set. spot_size, on_demand_size: what the groups aim at, with what the load
-    and the fallback have added. creating: asked for, neither launched nor refused, by market. refused: why launches of
-    a market were refused last, where some of its group are missing. prices: USD per node-hour by market, where known.
-    """
-
-    spot: int
-    on_demand: int
-    spot_size: int
-    on_demand_size: int
-    machines: tuple[Machine, ...]
-    creating: Mapping[Market, int] = field(default_factory=dict)
-    refused: Mapping[Market, Error] = field(default_factory=dict)
-    prices: Mapping[Market, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FleetRules:
-    """What is wanted of every fleet, as in `infra.keeper_words.Rules`. look: seconds between two looks. target: nodes
-    of each fleet by its name; what is left out has the sum of its stacks'. Shares of the target per region, cloud."""
-
-    look: float = 60.0
-    availability: float = 0.995
-    target: Mapping[str, int] = field(default_factory=dict)
-    region_share: float = 1.0
-    cloud_share: float = 1.0
-    levers: Levers = field(default_factory=Levers)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A machine at the last look. first: when it was seen first."""
-
-    market: Market
-    zone: str
-    first: float
-    ready: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RegionMemory:
-    """A region at the last look that could read it. missing: nodes that its groups lacked then, by market. asked: by
-    zone, spot nodes that were wanted there then. since: from when on something has been wanted that waits .
-    """
-
-    machines: Mapping[str, Known] = field(default_factory=dict)
-    prices: Mapping[Market, float] = field(default_factory=dict)
-    missing: Mapping[Market, int] = field(default_factory=dict)
-    asked: Mapping[str, int] = field(default_factory=dict)
-    since: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FleetMemory:
-    """All that is remembered from one look to the next: the keeper's memory by fleet, and every region by stack."""
-
-    fleets: Mapping[str, Memory] = field(default_factory=dict)
-    regions: Mapping[str, RegionMemory] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A value for json.dumps that `from_json` turns back into the same memory."""
-        regions = {
-            name: {
-                "machines": {id: [one.market, one.zone, one.first, one.ready] for id, one in region.machines.items()},
-                "prices": dict(region.prices),
-                "missing": dict(region.missing),
-                "asked": dict(region.asked),
-                "since": dict(region.since),
-            }
-            for name, region in self.regions.items()
-        }
-        return {
-            "version": VERSION,
-            "fleets": {name: memory.to_json() for name, memory in self.fleets.items()},
-            "regions": regions,
-        }
-
-    @classmethod
-    def from_json(cls, body: Any) -> FleetMemory:
-        """Raises ValueError, one line, for what `to_json` did not write."""
-        try:
-            if body["version"] != VERSION:
-                raise ValueError(f"version = {body['version']!r}: must be {VERSION}")
-            regions = {
-                str(name): RegionMemory(
-                    {str(id): _known(one) for id, one in row["machines"].items()},
-                    {_market(market): float(price) for market, price in row["prices"].items()},
-                    {_market(market): int(count) for market, count in row["missing"].items()},
-                    {str(zone): int(count) for zone, count in row["asked"].items()},
-                    {str(wish): float(since) for wish, since in row["since"].items()},
-                )
-                for name, row in body["regions"].items()
-            }
-            fleets = {str(name): Memory.from_json(memory) for name, memory in body["fleets"].items()}
-            return cls(fleets, regions)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"is no memory of the fleet's keeper: {error}") from None
-
-
-def _known(row: Any) -> Known:
-    market, zone, first, ready = row
-    return Known(_market(market), str(zone), float(first), bool(ready))
-
-
-def _market(word: Any) -> Market:
-    if word == "spot":
-        return "spot"
-    if word == "on-demand":
-        return "on-demand"
-    raise ValueError(f"market = {word!r}: must be spot or on-demand")
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Another target of a region: (spot, on-demand minimum) before and after. why: the keeper's reasons. usd: per hour,
-    what the region's targets cost more (or less) afterwards."""
-
-    stack: str
-    before: tuple[int, int]
-    after: tuple[int, int]
-    why: str
-    usd: float
-
-    @property
-    def raises(self) -> bool:
-        """Whether neither size falls: such edits can be made before all others without harm."""
-        return self.after[0] >= self.before[0] and self.after[1] >= self.before[1]
-
-
-@dataclass(frozen=True, slots=True)
-class FleetPlan:
-    """One fleet's look. target: nodes wanted, floors included. serving, booting: counted now. usd: per hour of what is
-    held now, floors included; plan: what is aimed at beyond the floors, None where nothing is to decide (`why`).
-    left_out: stack -> why the keeper does not move it."""
-
-    fleet: str
-    stacks: tuple[str, ...]
-    target: int
-    serving: int
-    booting: int
-    usd: float
-    plan: Plan | None
-    why: str = ""
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FleetStep:
-    """What to set now, raises first; what every fleet comes to; what to remember. wake: seconds after which something
-    may be decided otherwise although nothing has changed."""
-
-    edits: tuple[Edit, ...]
-    plans: tuple[FleetPlan, ...]
-    memory: FleetMemory
-    wake: float
 
 
 def look(
@@ -378,7 +200,9 @@ class _Fleet:
         late = one.boot * LATE_BOOTS
         failed = [known for known in lost if not known.ready and self.now - known.first > late]
         for market in _MARKETS:
-            new = Counter(known.zone for id, known in now.items() if known.market == market and id not in before.machines)
+            new = Counter(
+                known.zone for id, known in now.items() if known.market == market and id not in before.machines
+            )
             lacking, error = self._lacks(stack, market), state.refused.get(market)
             if error is None and before.missing.get(market, 0) and not new:
                 error = "capacity"  # it lacked them a look ago, and nobody says why
@@ -413,7 +237,9 @@ class _Fleet:
             for one in self.stacks.values()
             for zone in one.zones
         ]
-        self.stack_of = {_place(one.stack, zone): (one.stack, zone) for one in self.stacks.values() for zone in one.zones}
+        self.stack_of = {
+            _place(one.stack, zone): (one.stack, zone) for one in self.stacks.values() for zone in one.zones
+        }
         keeper = Keeper(
             places,
             Rules(
@@ -458,13 +284,16 @@ class _Fleet:
         if step is None:
             return []
         launches: Counter[Key] = Counter()
+        wants: Counter[tuple[Key, str]] = Counter()
         reasons: dict[str, list[str]] = {}
         for order in step.launch:
             stack, zone = self.stack_of[order.zone]
             launches[stack, order.market] += order.count
-            reasons.setdefault(stack, []).append(_said(order))
+            wants[(stack, order.market), _said(order)] += order.count
             if order.market == "spot":
                 self.asked[stack][zone] += order.count
+        for ((stack, market), why), count in wants.items():
+            reasons.setdefault(stack, []).append(f"{count} {market} more: {why}")
         ends: Counter[Key] = Counter()
         whys: Counter[tuple[str, Market, str]] = Counter()
         for key, count, why in self._ends(step):
@@ -496,7 +325,6 @@ class _Fleet:
             for stack, counted in self.counted.items()
             for market in _MARKETS
         }
-        booting = {key: len(self.counted[key[0]].own[key[1]]) - ready[key] for key in ready}
         found = []
         for (key, why), count in asked.items():
             given = min(count, ready[key], max(0, serving - self.target))
@@ -577,7 +405,9 @@ class _Fleet:
         for stack in self.every:
             before, state = self.before[stack], self.states.get(stack)
             if state is None:
-                found[stack] = RegionMemory(self._known(stack), before.prices, before.missing, before.asked, before.since)
+                found[stack] = RegionMemory(
+                    self._known(stack), before.prices, before.missing, before.asked, before.since
+                )
                 continue
             missing = {market: lacks for market in _MARKETS if (lacks := self._lacks(stack, market))}
             asked, since = dict(self.asked[stack]), self.since[stack]
@@ -593,4 +423,9 @@ def _place(stack: str, zone: str) -> str:
 
 
 def _said(order: Order) -> str:
-    return f"{order.count} {order.market} more: {order.why}"
+    """Why, in words; the figures are the plan's."""
+    part, _, figures = order.why.partition(":")
+    return {
+        "aim": "part of the cheapest plan once what is launched has lasted",
+        "cover": "for as long as others are young or likely to go together",
+    }.get(part if figures else "", order.why)

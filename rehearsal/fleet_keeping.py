@@ -1,5 +1,5 @@
-"""The keeper over the regions of a rehearsal: it looks every few minutes, and sets their targets. Their own fallbacks go
-on by themselves, as they would where it runs as a scheduled function.
+"""The keeper over the regions of a rehearsal: it looks every minute or so, and sets their targets. Their own fallbacks
+go on by themselves, as they do where it runs as a scheduled function.
 
 stacks, left_out = region_stacks(fleet)
 keeping = FleetKeeping(clock, {stack: play, ...}, stacks, FleetRules())

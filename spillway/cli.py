@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "dns": Lazy("spillway.dns_cli:app", "Global DNS: how fast failover is, who answers now, draining a region."),
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
     "image": Lazy("spillway.image_cli:app", "The serving image: render, check, bake, test, measure."),
+    "keeper": Lazy("spillway.keeper.command:app", "The fleet's capacity policy: where to hold GPUs, in which market."),
     "models": Lazy("spillway.models.command:app", "Revisions of weights, in every region's model bucket."),
     "preflight": Lazy("spillway.preflight.command:command", "What an account will refuse, before `pulumi up`."),
     "rehearse": Lazy(

@@ -1,0 +1,1 @@
+"""`spillway keeper`: the fleet's capacity policy over region stacks that are deployed."""
