@@ -7,7 +7,7 @@ from datetime import timedelta
 from html import escape
 from typing import Final
 
-from rehearsal.report import answer, charts, names, words, zoom
+from rehearsal.report import answer, charts, names, traffic, words, zoom
 from rehearsal.report.charts import Charts
 from rehearsal.report.told import Told
 from rehearsal.result import Rehearsal, Source, Variant
@@ -33,7 +33,7 @@ def page_of(rehearsal: Rehearsal) -> str:
         *answer.first(known),
         *_overview(known),
         *names.section(known),
-        *_requests(known),
+        *traffic.section(known),
         *_incidents(known),
         *_parts(known),
         *_money(known),
@@ -112,43 +112,6 @@ def _regions(known: Told, drawn: Charts, variant: Variant, kind: str = "") -> li
 def variant_time(availability: float, seconds: float) -> float:
     """Seconds below the target."""
     return max(0.0, 1 - availability) * seconds
-
-
-def _requests(known: Told) -> list[str]:
-    if not known.base.load:
-        return []
-    drawn = Charts(known, 0.0, known.end, "load", href=lambda at: f"#{known.section_at(at + 1).ident}")
-    parts = [
-        '<h2 id="requests">Requests</h2>',
-        page.legend(
-            (
-                (charts.SERVED, "answered in time", "area"),
-                (charts.LATE, "late", "area"),
-                (charts.FAILED, "failed", "area"),
-                (charts.ARRIVING, "arriving", "line"),
-                (charts.TTFT, "seconds that queueing adds to the first token", "line"),
-            )
-        ),
-    ]
-    parts += [page.figure(one.service, drawn.load(one)) for one in known.base.load]
-    rows = [
-        (
-            one.service,
-            variant.name,
-            f"{one.arrived:,.0f}",
-            words.share(one.served / one.arrived if one.arrived else None),
-            f"{one.late:,.0f}",
-            f"{one.failed:,.0f}",
-            f"{one.retried:,.0f}",
-            *(f"{one.ttft[key]:.2f} s" if key in one.ttft else words.NONE for key in ("p50", "p90", "p99")),
-            f"{one.limit:g} s",
-        )
-        for variant in known.rehearsal.variants
-        for one in variant.load
-    ]
-    heads = ("name", "variant", "arrived", "in time", "late", "failed", "retries", "p50 added", "p90", "p99", "limit")
-    parts.append(page.table(heads, rows, words=2, caption="Each request once; added: by queueing, to the first token"))
-    return parts
 
 
 def _incidents(known: Told) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Final
 from rehearsal.report import charts, words
 from rehearsal.report.charts import Charts
 from rehearsal.report.told import Told
-from rehearsal.result import Switch
-from spillway import page
+from rehearsal.result import ServiceResult, Switch
+from spillway import axes, page
 from spillway.axes import percent
 from spillway.page import Html
 
@@ -32,10 +32,24 @@ def section(known: Told) -> list[str]:
     for one in known.base.services:
         said = f"{one.policy}; {percent(one.reached)} of the clients' time sent to a member that answers"
         parts.append(page.figure(Html(f"{escape(one.name)} <span>{escape(said)}</span>"), drawn.service(one)))
+        parts.append(page.details("By part, as a table", _parts(known, one)))
     switches = [switch for one in known.base.services for switch in one.switches]
     if not switches:
         return [*parts, "<p>No member left a name or came back to one.</p>"]
     return [*parts, _together(switches), page.details("Each switch", _each(known, switches))]
+
+
+def _parts(known: Told, one: ServiceResult) -> Html:
+    """The chart's figures."""
+    members = list(known.looks)
+    rows = [(at, *(shares.get(member, 0.0) for member in members)) for at, shares in one.clients]
+    lines = []
+    for part in known.sections:
+        means = (axes.mean(rows, part.begin, part.end, column) for column in range(1, len(members) + 1))
+        changes = sum(part.begin < at < part.end for at, _ in one.answers)
+        lines.append((page.link(part.title, f"#{part.ident}"), *(words.share(mean) for mean in means), str(changes)))
+    caption = f"{one.name}: clients, mean over the part"
+    return page.table(("part", *members, "changes of the answer"), lines, caption=caption)
 
 
 def _together(switches: Iterable[Switch]) -> Html:
