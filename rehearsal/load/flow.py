@@ -31,8 +31,10 @@ STILL: Final = 1e-3
 """The flow stands still where nothing would change by more than this, of 1 + it, within an hour."""
 LEAST: Final = 1e-3
 """Seconds of the shortest step."""
-FIRST: Final = 1.0
-"""Seconds of the first step after a change."""
+NOBODY: Final = 1e-9
+"""Requests in a node that are none."""
+FIRST: Final = 8.0
+"""Seconds of the first step after a change, at most."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,11 @@ class Spot:
         """Share of tries that come to a node that answers."""
         nodes = self.receiving + self.refusing
         return self.receiving / nodes if nodes else 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in it."""
+        return not any(self.inside)
 
     @property
     def number(self) -> float:
@@ -124,7 +131,7 @@ class Flow:
 
     def changed(self) -> None:
         """Something that is given is another."""
-        self.step, self.still = FIRST, False
+        self.step, self.still = min(self.step, FIRST), False
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
@@ -133,8 +140,10 @@ class Flow:
         slopes = []
         for place, spot in enumerate(self.members):
             if spot.station is not None and spot.receiving:
-                number = spot.number
-                slope, _ = _slope(spot.station, number, self._tries(place) / spot.receiving)
+                number, tries = spot.number, self._tries(place)
+                if not (number or tries):
+                    continue
+                slope, _ = _slope(spot.station, number, tries / spot.receiving)
                 slopes.append(abs(slope) / (1 + number))
         for service, orbit in enumerate(self.orbits):
             inflow, lost = self.arriving[service], self._lost(service, [spot.full for spot in self.members])
@@ -205,7 +214,7 @@ class Flow:
     def _move(self, place: int, tries: float, seconds: float) -> tuple[float, float, float]:
         """A member after a step: mean number in a node, share of tries turned away, error of the step."""
         spot = self.members[place]
-        if spot.station is None or not spot.receiving:
+        if spot.station is None or not spot.receiving or (not tries and spot.number < NOBODY):
             return 0.0, 0.0, 0.0
         one, before = spot.station, spot.number
         load = tries / seconds / spot.receiving
@@ -228,6 +237,8 @@ class Flow:
         """Put the step into the members: who was admitted and who left, by service."""
         for place, spot in enumerate(self.members):
             spot.full, spot.tried = full[place], tries[place] / seconds
+            if not tries[place] and spot.idle:
+                continue
             admitted = [
                 count.tries * self.shares[service][place] * spot.open * (1 - full[place])
                 for service, count in enumerate(counts)

@@ -33,6 +33,10 @@ class Gate:
     guard: Guard = field(init=False)
     _resting: float = math.inf
     _since: float = math.inf
+    _calm: float = 0.0
+    """Requests in a node up to which no limit is near."""
+    _quiet: bool = True
+    """No limit was near at the last look."""
 
     def __post_init__(self) -> None:
         rate = self.spot.rate
@@ -41,6 +45,11 @@ class Gate:
         self.queue = Hysteresis(queue, queue * BAND, _PACE.rise, _PACE.rise)
         self.slow = Hysteresis(slow, slow * BAND, _PACE.rise, _PACE.rise)
         self.guard = Guard(_PACE.guard_longest, _PACE.guard_rest)
+        one = self.spot.station
+        if one is not None and rate is not None:
+            rows = zip(one.number, one.waiting, one.median, strict=True)
+            near = (number for number, waits, first in rows if waits >= self.queue.low or rate.prefill + first >= slow)
+            self._calm = next(near, math.inf)
 
     def look(self, now: float) -> tuple[bool, float]:
         """Judge. Returns whether what is said has changed, and when to look again at the latest."""
@@ -51,6 +60,8 @@ class Gate:
             self.guard.allows(False, now)
             self.ready, self.why = True, ""
             return before != self.ready, math.inf
+        if self._quiet and self.spot.number < self._calm * BAND:
+            return False, math.inf
         waiting = one.at(one.waiting, self.spot.number)
         first = rate.prefill + one.at(one.median, self.spot.number)
         # The queue moves around its mean. It has been at its limit where somebody was turned away.
@@ -78,4 +89,5 @@ class Gate:
                 again = min(again, self._resting)
             else:
                 self._resting = math.inf
+        self._quiet = not (loaded or pending or unready) and again == math.inf
         return before != self.ready, again

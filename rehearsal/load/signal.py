@@ -21,6 +21,7 @@ class Signal:
         self._advance, self._settled = advance, settled
         self._ends: list[float] = []
         self._values: list[float | None] = []
+        self._told: tuple[int, int, list[float | None]] = (-1, 0, [])
         self.on_change: list[Callable[[], None]] = []
         """Called when the load begins to move again: whoever left minutes out has to look."""
 
@@ -35,7 +36,9 @@ class Signal:
     def samples(self, minutes: int) -> list[float | None]:
         """The mean of each of the last whole minutes, oldest first."""
         now = math.floor(self._advance() / MINUTE + 1e-9)
-        return [self._at((minute + 0.5) * MINUTE) for minute in range(now - minutes, now)]
+        if self._told[:2] != (now, minutes):  # asked several times in one minute
+            self._told = now, minutes, [self._at((minute + 0.5) * MINUTE) for minute in range(now - minutes, now)]
+        return list(self._told[2])
 
     def steady(self, minutes: int, low: float, high: float) -> bool:
         """Whether every one of the last minutes was on one side of the two marks, and all to come will be until

@@ -8,9 +8,9 @@ from typing import Final
 from rehearsal.load.flow import Done
 from rehearsal.result import Traffic
 
-APART: Final = 0.005
+APART: Final = 0.02
 """Rates that differ by less than this share of what arrives are one."""
-SECONDS: Final = 0.01
+SECONDS: Final = 0.05
 """Waits that differ by less than this are one."""
 
 
