@@ -70,7 +70,10 @@ def region(stack: Stack, top: Reader) -> Region:
     reader = top.at("", on_demands[0])
     reader.assume("rule", "the registered alarms are those that infra.fallback.aws_alarms writes for it")
     reader.assume("signal", "the metric that the load's alarms look at")
-    rule = alarm_rule(fallback.alarms, on_demand.minimum, on_demand.maximum)
+    # Whoever sets the groups' sizes alone leaves the alarms with the floor of the stack file (infra/keeper_fleet.py).
+    floors = range(on_demand.minimum, -1, -1)
+    rules = (alarm_rule(fallback.alarms, floor, on_demand.maximum) for floor in floors)
+    rule = next((one for one in rules if one is not None), None)
     place = common.endpoint(stack, top.notes)
     return Region(
         stack=stack.name,

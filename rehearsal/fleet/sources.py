@@ -198,7 +198,8 @@ def sandbox(directory: Path) -> list[Stack]:
         for one in stack.resources:
             there = held.get(one.urn)
             if there is not None:
-                one = Resource(one.urn, one.type, there.id, (there.outputs, *one.layers), one.refers, one.inputs)
+                layers = (there.outputs, there.inputs, *one.layers)
+                one = Resource(one.urn, one.type, there.id, layers, one.refers, one.inputs)
             elif one.type.partition(":")[0] in DISTRIBUTIONS and one.id:
                 continue  # deleted behind the engine's back
             present.append(one)
