@@ -232,9 +232,9 @@ class FleetPlay:
         if not stacks:
             return None
         settings, names = self.scenario.keeper, {one.fleet for one in stacks}
-        rules = FleetRules(look=settings.look_minutes * 60.0)
-        if settings.availability is not None:
-            rules = replace(rules, availability=settings.availability)
+        told = {name: getattr(settings, name) for name in ("availability", "region_share", "cloud_share")}
+        own = {name: value for name, value in told.items() if value is not None}
+        rules = replace(FleetRules(look=settings.look_minutes * 60.0), **own)
         if self.scenario.target is not None and len(names) == 1:
             rules = replace(rules, target={next(iter(names)): self.scenario.target})
         boots = [replace(one, boot=self.plays[one.stack].boot) for one in stacks]

@@ -130,6 +130,10 @@ class KeeperSettings(Section):
     """Between two looks."""
     availability: float | None = Field(default=None, gt=0, lt=1)
     """Its objective; left out: its own."""
+    region_share: float | None = Field(default=None, gt=0, le=1)
+    """Most of the target that may lie in one region; left out: the keeper's own."""
+    cloud_share: float | None = Field(default=None, gt=0, le=1)
+    """Most of the target that may lie in one cloud; left out: the keeper's own."""
 
 
 class Event(Section):
