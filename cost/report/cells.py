@@ -1,8 +1,8 @@
 """A third arithmetic: numbers that are formulas of a workbook, with the value that the formula has now.
 
 The formulas of the model run once more (cost/arithmetic.py), and what comes out are texts such as
-`workload.tokensPerDay*POWER(1+workload.growthPerMonth,5)`. What gets long goes to a cell of the sheet of workings and is
-referred to from then on, so that no formula is longer than a person reads, and none is computed twice.
+`workload.tokensPerDay*POWER(1+workload.growthPerMonth,5)`. What gets long goes to a cell of the sheet of workings and
+is referred to from then on, so that no formula is longer than a person reads, and none is computed twice.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Workings:
 
     def inputs(self, inputs: Inputs) -> Inputs:
         """The same inputs as names of cells."""
-        return Inputs({key: Cell(self, defined(key), Decimal(inputs[key])) for key in inputs.keys()})
+        return Inputs({key: Cell(self, defined(key), Decimal(inputs[key])) for key in tuple(inputs.keys())})
 
 
 def defined(key: str) -> str:

@@ -1,0 +1,456 @@
+"""report.xlsx: the model as a workbook whose results follow when a colleague changes an input or a price.
+
+Inputs are named cells, prices cells with their source, and every line of every option a row of formulas by month:
+quantity, unit price, cash, amortised. What a spreadsheet cannot do alone (break-even points, Monte Carlo, tornado) is
+there as values, and says so. Every formula carries the value that the model has for it, so that viewers that do not
+recompute show the figures of the report; tests recompute them with an engine that knows nothing of this program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from cost.ledger import Charge, Ledger, recovery
+from cost.money import HOURS_PER_MONTH
+from cost.options import MILLION, OptionModel, build
+from cost.report.cells import Cell, Entry, Recorder, Workings, defined
+from cost.report.sheets import Styles, col, plain, tables
+from cost.result import Comparison, Option
+from cost.totals import tokens
+
+if TYPE_CHECKING:
+    from cost.prices.snapshot import Snapshot
+    from cost.scenario import Scenario
+
+FIRST: Final = 4
+"""Column of the first month on an option's sheet."""
+TOTAL: Final = 3
+MONTHS_ROW: Final = 4
+"""Row (from 0) with the numbers of the months, on which formulas lean."""
+NAME_MOST: Final = 31
+"""Characters of a sheet's name (https://support.microsoft.com/office/excel-specifications-and-limits)."""
+_ZERO: Final = Decimal(0)
+
+
+@dataclass
+class Made:
+    """Where an option's results are."""
+
+    option: Option
+    sheet: str
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+def write_workbook(scenario: Scenario, snapshot: Snapshot, comparison: Comparison, path: Path) -> Path:
+    """The workbook of a comparison that was made of this scenario and snapshot. Raises OSError."""
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(str(path), {"default_date_format": "yyyy-mm-dd"})
+    try:
+        # The day of the report, so that the same report is the same file.
+        at = datetime(comparison.today.year, comparison.today.month, comparison.today.day)
+        book.set_properties({"title": comparison.title, "subject": f"Scenario {comparison.scenario}", "created": at})
+        _Writer(book, scenario, snapshot, comparison).write()
+    finally:
+        book.close()
+    return path
+
+
+class _Writer:
+    def __init__(self, book: Any, scenario: Scenario, snapshot: Snapshot, comparison: Comparison) -> None:
+        self.book, self.scenario, self.snapshot, self.found = book, scenario, snapshot, comparison
+        self.months = comparison.months
+        self.n = Workings()
+        self.inputs = self.n.inputs(scenario.inputs)
+        self.styles = Styles(book)
+        self.names: set[str] = set()
+
+    def write(self) -> None:
+        # In the order in which somebody reads; filled in the order in which formulas come about.
+        order = ["Summary", "Inputs", "Prices"]
+        sheets = {name: self._sheet(name) for name in order}
+        models = {model.facts.name: model for model in build(self.scenario, self.snapshot, self.found.today)}
+        made = [self._option(option, models[option.name]) for option in self.found.options if option.lines]
+        tables(self._sheet, self.styles, self.found)
+        workings = self._sheet("Workings")
+        self._summary(sheets["Summary"], made)
+        self._inputs(sheets["Inputs"])
+        self._prices(sheets["Prices"])
+        self._workings(workings)
+        sheets["Summary"].activate()
+
+    def _sheet(self, name: str) -> Any:
+        """A sheet with a name of its own, which has no character that Excel refuses."""
+        base = "".join("_" if one in "[]:*?/\\'" else one for one in name)[:NAME_MOST]
+        unique, number = base, 2
+        while unique.lower() in self.names:
+            unique = f"{base[: NAME_MOST - 3]} {number}"
+            number += 1
+        self.names.add(unique.lower())
+        return self.book.add_worksheet(unique)
+
+    # --- an option: quantity, price, cash, amortised, by month --------------------------------------------------------
+
+    def _option(self, option: Option, model: OptionModel) -> Made:
+        self.n.doing = option.name
+        ledger = Recorder(self.n, self.months, self.inputs["finance.discountRate"])
+        model.run(self.inputs, cast(Ledger, ledger))  # its numbers are cells
+        sheet = self._sheet(option.name)
+        made = Made(option, f"'{sheet.get_name()}'")
+        styles = self.styles
+        sheet.write(0, 0, option.title, styles.title)
+        sheet.write(1, 0, f"{option.status}. {option.why}".rstrip(". "), styles.note)
+        sheet.set_column(0, 0, 44)
+        sheet.set_column(1, 1, 14)
+        sheet.set_column(2, 2, 30)
+        sheet.set_column(TOTAL, TOTAL, 16)
+        sheet.set_column(FIRST, FIRST + self.months, 13)
+        sheet.freeze_panes(MONTHS_ROW + 1, FIRST)
+        self._header(sheet)
+        rows = _Rows(self, sheet, list(ledger))
+        rows.write(made)
+        return made
+
+    def _header(self, sheet: Any) -> None:
+        year, month = int(self.found.start[:4]), int(self.found.start[5:7]) - 1
+        for column, text in enumerate(("Line", "Unit", "Source", "Total")):
+            sheet.write(MONTHS_ROW - 1, column, text, self.styles.head)
+        sheet.write(MONTHS_ROW, 0, "Month, from 0", self.styles.note)
+        for at in range(self.months):
+            ahead = year * 12 + month + at
+            sheet.write(MONTHS_ROW - 1, FIRST + at, f"{ahead // 12}-{ahead % 12 + 1:02d}", self.styles.head)
+            sheet.write_number(MONTHS_ROW, FIRST + at, at, self.styles.note)
+
+    def formula(self, sheet: Any, row: int, column: int, text: str, value: Decimal, style: Any) -> None:
+        """A live formula with the value that it has."""
+        sheet.write_formula(row, column, f"={text}", style, float(value))
+
+    # --- the sheets before and after ----------------------------------------------------------------------------------
+
+    def _summary(self, sheet: Any, made: Sequence[Made]) -> None:
+        found, styles = self.found, self.styles
+        sheet.set_column(0, 0, 38)
+        sheet.set_column(1, 8, 17)
+        sheet.write(0, 0, found.title, styles.title)
+        sheet.write(1, 0, found.shows, styles.note)
+        sheet.write(
+            2, 0, f"{found.currency}, {found.months} months from {found.start}; a month has {HOURS_PER_MONTH} hours. "
+            "Change yellow cells on Inputs and Prices: everything on this sheet follows.", styles.note,
+        )  # fmt: skip
+        heads = (
+            "Option", "Status", f"Cash, {found.currency}", f"Amortised, {found.currency}", "Left in the books",
+            f"Present value, {found.currency}", f"Levelised, {found.currency} a month",
+            f"{found.currency} per million tokens", "Nodes, first month",
+        )  # fmt: skip
+        for column, text in enumerate(heads):
+            sheet.write(4, column, text, styles.head)
+        self.n.doing = "Summary"
+        asked: Cell = tokens(self.n, self.inputs, self.months)
+        asked = self.n.kept(asked)
+        row = 5
+        first = row
+        for one in made:
+            option = one.option
+            sheet.write_url(row, 0, f"internal:{one.sheet}!A1", styles.link, option.title)
+            sheet.write(row, 1, option.status, styles.text)
+            cash, amortised = option.cash, option.amortised
+            self.formula(sheet, row, 2, f"{one.sheet}!{one.cells['cash']}", cash, styles.money)
+            self.formula(sheet, row, 3, f"{one.sheet}!{one.cells['amortised']}", amortised, styles.money)
+            self.formula(sheet, row, 4, f"C{row + 1}-D{row + 1}", option.remaining, styles.money)
+            self.formula(sheet, row, 5, f"{one.sheet}!{one.cells['npv']}", option.npv, styles.money)
+            self.formula(sheet, row, 6, f"{one.sheet}!{one.cells['levelised']}", option.levelised_month, styles.money)
+            text = f"G{row + 1}*{self.months}/{asked.text}*{MILLION}"
+            self.formula(sheet, row, 7, text, option.usd_million or _ZERO, styles.fine)
+            if option.nodes:
+                sheet.write_number(row, 8, option.nodes[0], styles.count)
+            row += 1
+        for option in self.found.options:
+            if not option.lines:
+                sheet.write(row, 0, option.title, styles.text)
+                sheet.write(row, 1, option.status, styles.text)
+                sheet.write(row, 2, option.why, styles.note)
+                row += 1
+        sheet.write(row + 1, 0, "Cheapest (levelised)", styles.strong)
+        usable = [at for at, one in enumerate(made, start=first) if one.option.status in ("priced", "partial")]
+        if usable:
+            # As they are now: a status follows from more than a workbook holds.
+            cells = ",".join(f"G{at + 1}" for at in usable)
+            area = f"G{first + 1}:G{first + len(made)}"
+            names = f"A{first + 1}:A{first + len(made)}"
+            best = found.option(found.best).title
+            sheet.write_formula(
+                row + 1, 1, f"=INDEX({names},MATCH(MIN({cells}),{area},0))", styles.strong, best
+            )  # fmt: skip
+        sheet.write(row + 3, 0, f"Prices: snapshot {found.snapshot}. {found.stale}".strip(), styles.note)
+        for at, text in enumerate(found.warnings):
+            sheet.write(row + 4 + at, 0, text, styles.note)
+        sheet.freeze_panes(5, 1)
+
+    def _inputs(self, sheet: Any) -> None:
+        styles = self.styles
+        heads = ("Input", "Value", "Unit", "Low", "High", "Source", "Date", "Owner", "Name of the cell")
+        for column, (text, width) in enumerate(zip(heads, (46, 18, 18, 14, 14, 60, 12, 20, 46), strict=True)):
+            sheet.write(3, column, text, styles.head)
+            sheet.set_column(column, column, width)
+        sheet.write(0, 0, "Inputs", styles.title)
+        sheet.write(1, 0, "Each yellow cell has a name, by which formulas call it.", styles.note)
+        told = {one.key: one for one in self.found.assumptions}
+        row = 4
+        for key in self.scenario.inputs.keys():  # noqa: SIM118 (no mapping)
+            value = Decimal(self.scenario.inputs[key])
+            sheet.write(row, 0, key, styles.text)
+            sheet.write_number(row, 1, float(value), styles.input)
+            self.book.define_name(defined(key), f"=Inputs!$B${row + 1}")
+            one = told.get(key)
+            if one is not None:
+                low, high = one.range or ("", "")
+                told_of: tuple[Any, ...] = (one.unit, low, high, one.source, one.observed or "", one.owner)
+                for column, shown in enumerate(told_of, start=2):
+                    sheet.write(row, column, plain(shown), styles.text)
+            sheet.write(row, 8, defined(key), styles.note)
+            row += 1
+        row += 1
+        sheet.write(row, 0, "Assumptions that are no numbers, or stand in the formulas' form", styles.strong)
+        for one in self.found.assumptions:
+            if one.key in self.scenario.inputs:
+                continue
+            row += 1
+            rest: tuple[Any, ...] = (one.key, one.value, one.unit, "", "", one.source, one.observed, one.owner)
+            for column, shown in enumerate(rest):
+                sheet.write(row, column, plain(shown or ""), styles.text)
+        sheet.freeze_panes(4, 1)
+
+    def _prices(self, sheet: Any) -> None:
+        styles = self.styles
+        sheet.write(0, 0, "Prices", styles.title)
+        sheet.write(
+            1, 0, f"Of snapshot {self.found.snapshot} and of the API price list, before any discount.", styles.note
+        )
+        heads = ("What", "Provider", "Region", "SKU", "Market", "Unit", self.found.currency, "Date", "Source", "Flags")
+        for column, (text, width) in enumerate(zip(heads, (34, 12, 16, 26, 14, 16, 16, 12, 60, 40), strict=True)):
+            sheet.write(self.n.first_row - 2, column, text, styles.head)
+            sheet.set_column(column, column, width)
+        for at, one in enumerate(self.n.prices, start=self.n.first_row - 1):
+            charge = one.charge
+            texts = (charge.what, charge.provider, charge.region, charge.sku, charge.market, charge.unit)
+            for column, text in enumerate(texts):
+                sheet.write(at, column, plain(text), styles.text)
+            sheet.write_number(at, 6, float(one.usd), styles.input)
+            sheet.write(at, 7, charge.observed.isoformat() if charge.observed else "", styles.text)
+            sheet.write(at, 8, plain(charge.source), styles.text)
+            sheet.write(at, 9, "; ".join(charge.flags), styles.text)
+        sheet.freeze_panes(self.n.first_row - 1, 1)
+
+    def _workings(self, sheet: Any) -> None:
+        sheet.write(0, 0, "Workings", self.styles.title)
+        sheet.write(1, 0, "Steps of formulas that would be too long to read in one cell.", self.styles.note)
+        sheet.set_column(0, 0, 26)
+        sheet.set_column(1, 1, 22)
+        for at, (label, cell) in enumerate(self.n.cells, start=self.n.first_row - 1):
+            sheet.write(at, 0, label, self.styles.note)
+            self.formula(sheet, at, 1, cell.text, cell.value, self.styles.fine)
+
+
+class _Rows:
+    """The rows of an option's sheet."""
+
+    def __init__(self, writer: _Writer, sheet: Any, lines: list[tuple[Charge, bool, bool, dict[int, Entry]]]) -> None:
+        self.w, self.sheet, self.lines = writer, sheet, lines
+        self.at = MONTHS_ROW + 2
+        self.months = writer.months
+        self.last = col(FIRST + self.months - 1)
+        self.first = col(FIRST)
+        self.span = f"${self.first}${MONTHS_ROW + 1}:${self.last}${MONTHS_ROW + 1}"
+
+    def write(self, made: Made) -> None:
+        quantities = self._block("Quantity", [self._cells(entries, "quantity") for *_, entries in self.lines])
+        prices = self._block("Unit price", [self._cells(entries, "price") for *_, entries in self.lines], fine=True)
+        cash = self._cash(quantities, prices)
+        amortised = self._amortised(quantities, prices, cash)
+        made.cells["cash"] = f"${col(TOTAL)}${cash.total + 1}"
+        made.cells["amortised"] = f"${col(TOTAL)}${amortised.total + 1}"
+        made.cells["npv"] = self._present(cash, made.option)
+        made.cells["levelised"] = self._levelised(quantities, prices, cash, made.option)
+
+    def _cells(self, entries: Mapping[int, Entry], name: str) -> list[Cell]:
+        zero = self.w.n.of(0)
+        return [getattr(entries[month], name) if month in entries else zero for month in range(self.months)]
+
+    def _head(self, text: str) -> None:
+        self.sheet.write(self.at, 0, text, self.w.styles.strong)
+        self.at += 1
+
+    def _names(self, row: int, charge: Charge, unit: str) -> None:
+        styles = self.w.styles
+        self.sheet.write(row, 0, charge.what, styles.text)
+        self.sheet.write(row, 1, unit, styles.note)
+        self.sheet.write(row, 2, plain(charge.source), styles.note)
+
+    def _block(self, title: str, cells: Sequence[Sequence[Cell]], *, fine: bool = False) -> _Block:
+        """Formulas of every line and month as the model has them."""
+        self._head(title)
+        found = _Block(self.at, [[cell.value for cell in line] for line in cells])
+        style = self.w.styles.fine if fine else self.w.styles.count
+        for (charge, *_), line in zip(self.lines, cells, strict=True):
+            self._names(self.at, charge, f"{self.w.found.currency} / {charge.unit}" if fine else charge.unit)
+            for month, cell in enumerate(line):
+                if cell.text.lstrip("-").replace(".", "", 1).isdigit():
+                    self.sheet.write_number(self.at, FIRST + month, float(cell.value), style)
+                else:
+                    self.w.formula(self.sheet, self.at, FIRST + month, cell.text, cell.value, style)
+            self.at += 1
+        self.at += 1
+        return found
+
+    def _product(self, quantities: _Block, prices: _Block, line: int) -> str:
+        one, two = quantities.row + line + 1, prices.row + line + 1
+        return f"${self.first}${one}:${self.last}${one}*${self.first}${two}:${self.last}${two}"
+
+    def _cash(self, quantities: _Block, prices: _Block) -> _Block:
+        self._head(f"Cash, {self.w.found.currency}")
+        found = _Block(self.at, [])
+        for line, (charge, ahead, at_end, entries) in enumerate(self.lines):
+            self._names(self.at, charge, self.w.found.currency)
+            usd = [q * p for q, p in zip(quantities.values[line], prices.values[line], strict=True)]
+            values = list(usd)
+            life = _life(entries)
+            if ahead and at_end and life is not None:
+                values = [_ZERO] * self.months
+                for month, amount in enumerate(usd):
+                    if (paid := month + int(life.value) - 1) < self.months:
+                        values[paid] += amount
+            for month, value in enumerate(values):
+                here = col(FIRST + month)
+                text = f"{here}{quantities.row + line + 1}*{here}{prices.row + line + 1}"
+                if ahead and at_end and life is not None:
+                    product = self._product(quantities, prices, line)
+                    text = f"SUMPRODUCT(({self.span}+{life.text}-1={here}${MONTHS_ROW + 1})*{product})"
+                self.w.formula(self.sheet, self.at, FIRST + month, text, value, self.w.styles.money)
+            self._sum(values)
+            found.values.append(values)
+            self.at += 1
+        found.total = self._totals(found, "Cash, all lines")
+        return found
+
+    def _amortised(self, quantities: _Block, prices: _Block, cash: _Block) -> _Block:
+        self._head(f"Amortised, {self.w.found.currency}")
+        found = _Block(self.at, [])
+        for line, (charge, ahead, _, entries) in enumerate(self.lines):
+            self._names(self.at, charge, self.w.found.currency)
+            life = _life(entries)
+            values = list(cash.values[line])
+            if ahead and life is not None:
+                values = [_ZERO] * self.months
+                for month in range(self.months):
+                    usd = quantities.values[line][month] * prices.values[line][month]
+                    for at in range(month, min(self.months, month + int(life.value))):
+                        values[at] += usd / life.value
+            for month, value in enumerate(values):
+                here = col(FIRST + month)
+                text = f"{here}{cash.row + line + 1}"
+                if ahead and life is not None:
+                    now = f"{here}${MONTHS_ROW + 1}"
+                    product = self._product(quantities, prices, line)
+                    text = f"SUMPRODUCT(({self.span}<={now})*({self.span}+{life.text}>{now})*{product})/{life.text}"
+                self.w.formula(self.sheet, self.at, FIRST + month, text, value, self.w.styles.money)
+            self._sum(values)
+            found.values.append(values)
+            self.at += 1
+        found.total = self._totals(found, "Amortised, all lines")
+        return found
+
+    def _sum(self, values: Iterable[Decimal]) -> None:
+        text = f"SUM({self.first}{self.at + 1}:{self.last}{self.at + 1})"
+        self.w.formula(self.sheet, self.at, TOTAL, text, sum(values, _ZERO), self.w.styles.money)
+
+    def _totals(self, block: _Block, title: str) -> int:
+        row, last = self.at, block.row + len(block.values)
+        self.sheet.write(row, 0, title, self.w.styles.strong)
+        sums = [sum(column, _ZERO) for column in zip(*block.values, strict=True)] or [_ZERO] * self.months
+        for month, value in enumerate(sums):
+            here = col(FIRST + month)
+            text = f"SUM({here}{block.row + 1}:{here}{last})"
+            self.w.formula(self.sheet, row, FIRST + month, text, value, self.w.styles.sum)
+        text = f"SUM({self.first}{row + 1}:{self.last}{row + 1})"
+        self.w.formula(self.sheet, row, TOTAL, text, sum(sums, _ZERO), self.w.styles.sum)
+        self.at += 2
+        return row
+
+    def _present(self, cash: _Block, option: Option) -> str:
+        """Each line's cash over (1 + r)^years: what is paid ahead at the beginning of its month, the rest at its end."""
+        self._head(f"Present value, {self.w.found.currency}")
+        rate = defined("finance.discountRate")
+        parts = []
+        for line, (charge, ahead, at_end, _) in enumerate(self.lines):
+            begin = ahead and not at_end
+            row = cash.row + line + 1
+            exponent = f"({self.span}+{0 if begin else 1})/12"
+            text = f"SUMPRODUCT(${self.first}${row}:${self.last}${row}/(1+{rate})^({exponent}))"
+            discount = self.w.inputs["finance.discountRate"].value
+            value = sum(
+                (usd / (1 + discount) ** (Decimal(month + (not begin)) / 12)
+                 for month, usd in enumerate(cash.values[line]) if usd),
+                _ZERO,
+            )  # fmt: skip
+            self._names(self.at, charge, self.w.found.currency)
+            self.w.formula(self.sheet, self.at, TOTAL, text, value, self.w.styles.money)
+            parts.append(self.at)
+            self.at += 1
+        return self._column_sum(parts, "Present value, all lines", option.npv)
+
+    def _levelised(self, quantities: _Block, prices: _Block, cash: _Block, option: Option) -> str:
+        """Capital at what the money costs over its life; the mean month of the period."""
+        self._head(f"Levelised, {self.w.found.currency} a month")
+        parts = []
+        for line, (charge, ahead, at_end, entries) in enumerate(self.lines):
+            self._names(self.at, charge, self.w.found.currency)
+            life = _life(entries)
+            if ahead and life is not None:
+                self.w.n.doing = f"{option.name}, {charge.what}"
+                monthly: Cell = recovery(self.w.n, self.w.inputs["finance.discountRate"], life, at_end=at_end)
+                left = f"({self.months}-{self.span})"
+                # min(life, months left), element by element: MIN takes a range as one.
+                within = f"({life.text}+{left}-ABS({life.text}-{left}))/2"
+                text = f"SUMPRODUCT({self._product(quantities, prices, line)}*{within})*{_atom(monthly)}/{self.months}"
+                value = sum(
+                    (quantities.values[line][month] * prices.values[line][month]
+                     * min(life.value, Decimal(self.months - month)) for month in range(self.months)),
+                    _ZERO,
+                ) * monthly.value / self.months  # fmt: skip
+            else:
+                text = f"{col(TOTAL)}{cash.row + line + 1}/{self.months}"
+                value = sum(cash.values[line], _ZERO) / self.months
+            self.w.formula(self.sheet, self.at, TOTAL, text, value, self.w.styles.money)
+            parts.append(self.at)
+            self.at += 1
+        return self._column_sum(parts, "Levelised, all lines", option.levelised_month)
+
+    def _column_sum(self, rows: Sequence[int], title: str, value: Decimal) -> str:
+        self.sheet.write(self.at, 0, title, self.w.styles.strong)
+        text = f"SUM({col(TOTAL)}{rows[0] + 1}:{col(TOTAL)}{rows[-1] + 1})" if rows else "0"
+        self.w.formula(self.sheet, self.at, TOTAL, text, value, self.w.styles.sum)
+        cell = f"${col(TOTAL)}${self.at + 1}"
+        self.at += 2
+        return cell
+
+
+@dataclass
+class _Block:
+    """Rows of one kind: the first of them, and the values."""
+
+    row: int
+    values: list[list[Decimal]]
+    total: int = 0
+
+
+def _life(entries: Mapping[int, Entry]) -> Cell | None:
+    return next((one.life for one in entries.values() if one.life is not None), None)
+
+
+def _atom(cell: Cell) -> str:
+    return cell.text if cell.text.replace("$", "").replace("!", "").isalnum() else f"({cell.text})"
