@@ -1,6 +1,7 @@
 """What an instance costs: price lists and series of prices, from CSV; a uniform ratio for traces without prices.
 
-List: columns provider, region, instance_type, market (spot, on-demand), usd_per_hour, observed_on, source.
+List: columns provider, region, instance_type, market (spot, on-demand), usd_per_hour, observed_on, source; or a file of
+machines of a snapshot (docs/prices.md), of which prices of a zone alone and of other markets are left out.
 Series: columns `observed_at` (ISO 8601, with an offset or Z) or `seconds` (since the trace's start), zone, market,
 usd_per_hour; a price holds until the next of its zone and market.
 """
@@ -22,6 +23,8 @@ from spillway.errors import SpillwayError
 
 MARKETS: Final[tuple[Market, ...]] = ("spot", "on-demand")
 COLUMNS: Final = ("provider", "region", "instance_type", "market", "usd_per_hour", "observed_on", "source")
+OF_SNAPSHOTS: Final = {"sku": "instance_type", "usd": "usd_per_hour", "observed": "observed_on"}
+"""What a snapshot calls these columns."""
 USD_MAX: Final = 100_000.0
 PER_MAX: Final = 1_024
 Key = tuple[str, Market]
@@ -57,7 +60,7 @@ def price_list(path: Path, machine: str | None = None, per: int | None = None) -
     share = 1 if per is None else per
     if not 1 <= share <= PER_MAX:
         raise SpillwayError(f"{path}: {per} instances in a machine; 1 to {PER_MAX} are allowed")
-    rows = _rows(path, COLUMNS)
+    rows = _list_rows(path)
     machines = sorted({row["instance_type"] for _, row in rows})
     if machine is None:
         if len(machines) > 1:
@@ -98,7 +101,7 @@ class Row:
 def all_rows(path: Path) -> list[Row]:
     """Every price of a list. Raises SpillwayError: file, place, value, what is allowed."""
     found: dict[tuple[str, str, str, Market], Row] = {}
-    for where, row in _rows(path, COLUMNS):
+    for where, row in _list_rows(path):
         market, usd = _market(where, row["market"]), _usd(where, row["usd_per_hour"])
         one = Row(row["provider"], row["region"], row["instance_type"], market, usd, row["observed_on"])
         key = one.provider, one.region, one.machine, one.market
@@ -110,7 +113,7 @@ def all_rows(path: Path) -> list[Row]:
 
 def machines(path: Path) -> list[str]:
     """The machines that a list has prices of. Raises SpillwayError."""
-    return sorted({row["instance_type"] for _, row in _rows(path, COLUMNS)})
+    return sorted({row["instance_type"] for _, row in _list_rows(path)})
 
 
 def priced(zones: Iterable[str], prices: PriceList, series: Mapping[Key, Series] | None = None) -> tuple[Zone, ...]:
@@ -175,6 +178,21 @@ def _from_start(path: Path, key: Key, points: list[tuple[float, float]]) -> Seri
     return cut(tuple(points), 0.0)
 
 
+def _list_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Rows with the columns of a list, of a list or of a snapshot's file. Raises SpillwayError."""
+    rows = _rows(path, COLUMNS)
+    if "unit" not in rows[0][1]:
+        return rows
+    found = [
+        (where, row)
+        for where, row in rows
+        if (row["unit"], row.get("zone")) == ("hour", "") and row["market"] in MARKETS
+    ]
+    if not found:
+        raise SpillwayError(f"{path}: has no price of a whole region by the hour, spot or on demand")
+    return found
+
+
 def _rows(path: Path, needed: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
     """(file and line, values by column) of every line but the first."""
     try:
@@ -185,6 +203,8 @@ def _rows(path: Path, needed: Iterable[str]) -> list[tuple[str, dict[str, str]]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise SpillwayError(f"{path}: is no CSV in UTF-8: {error}") from None
     header = lines[0][1] if lines else []
+    if OF_SNAPSHOTS.keys() <= set(header):
+        header = [OF_SNAPSHOTS.get(column, column) for column in header]
     if missing := [column for column in needed if column not in header]:
         raise SpillwayError(f"{path}: line 1: has no column {missing[0]}; needed are {', '.join(needed)}")
     if len(lines) < 2:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cost.prices.snapshot import Snapshot
 from rehearsal import benchmark, data, policies, windows
 from rehearsal.baselines import BASELINES
 from rehearsal.benchmark import Task, chosen_zones, compare
@@ -57,7 +58,7 @@ def test_the_whole_trace_as_json_names_what_it_was_measured_on(capsys: pytest.Ca
 def test_a_list_of_many_machines_is_read_for_the_one_of_a_trace_that_is_known(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    many = data.manifest()["prices"]["list-prices"].path
+    many = Snapshot.load().path / "gcp-machines.csv"
     options = ["--policy", "on-demand", "--tick", "600", "--jobs", "1", "--zones", "us-east4-a"]
     found = told(capsys, "--trace", str(TRACE), "--prices", str(many), *options)
     assert (found["prices"]["machine"], found["prices"]["per"]) == ("a3-highgpu-8g", 8)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cost.prices.snapshot import Snapshot
 from rehearsal import data, prices
 from rehearsal.model import Market
 from rehearsal.trace import Trace
@@ -80,6 +81,16 @@ def test_zones_have_the_prices_of_their_regions_and_a_zone_without_is_named() ->
     ]
     with pytest.raises(SpillwayError, match=r"no spot price of a3-highgpu-8g in us-south1 \(us-south1-a\); has asia-"):
         prices.priced(("us-south1-a",), listed)
+
+
+def test_a_file_of_a_snapshot_is_a_list_of_its_regions_prices() -> None:
+    shipped = Snapshot.load().path
+    found = prices.price_list(shipped / "gcp-machines.csv", "a3-highgpu-8g", 8)
+    assert found.usd["us-central1", "on-demand"] == pytest.approx(88.49 / 8, abs=0.01)
+    assert found.usd["us-central1", "spot"] < found.usd["us-central1", "on-demand"]
+    assert {market for _, market in found.usd} == {"spot", "on-demand"}
+    with pytest.raises(SpillwayError, match=r"aws-spot.csv: has no price of a whole region by the hour"):
+        prices.machines(shipped / "aws-spot.csv")
 
 
 def test_a_uniform_ratio_makes_all_zones_alike() -> None:

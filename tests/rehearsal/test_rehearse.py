@@ -119,13 +119,13 @@ def test_a_region_that_is_all_on_demand_is_played_once_it_has_a_price() -> None:
     stacks = ["tencent-ap-guangzhou", "gcp-us-central1"]
     assert (
         "unpriced is not free"
-        in rehearse(fleet(), loaded(stacks=stacks, prices="list-prices"), variants=("deployed",)).left_out[
+        in rehearse(fleet(), loaded(stacks=stacks, prices="snapshot"), variants=("deployed",)).left_out[
             "tencent-ap-guangzhou"
         ]
     )
     rates = {"source": "our quote", "perType": {"GT4.41XLARGE948": 20.0}}
     found = rehearse(
-        fleet(), loaded(stacks=stacks, prices="list-prices", onDemandPrices=rates), variants=("deployed", "keeper")
+        fleet(), loaded(stacks=stacks, prices="snapshot", onDemandPrices=rates), variants=("deployed", "keeper")
     )
     tencent = found.variants[0].regions[-1]
     assert (tencent.stack, tencent.serving.availability) == ("tencent-ap-guangzhou", 1.0)
@@ -135,7 +135,7 @@ def test_a_region_that_is_all_on_demand_is_played_once_it_has_a_price() -> None:
 
 def test_no_region_that_can_be_played_is_one_line() -> None:
     with pytest.raises(SpillwayError, match=r"mine.yaml: no region can be played: tencent-ap-guangzhou: no on-demand"):
-        rehearse(fleet(), loaded(stacks=["tencent-ap-guangzhou"], prices="list-prices"), variants=("deployed",))
+        rehearse(fleet(), loaded(stacks=["tencent-ap-guangzhou"], prices="snapshot"), variants=("deployed",))
 
 
 def test_a_fleet_without_a_global_stack_is_regions_alone() -> None:

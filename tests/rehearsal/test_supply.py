@@ -121,7 +121,7 @@ def test_what_has_no_price_is_not_played_for_nothing() -> None:
 
 def test_prices_that_stand_in_for_others_are_told() -> None:
     rates = {"source": "our quote", "ratio": 0.5}
-    given = supplied(made(prices="list-prices", spotPrices=rates))
+    given = supplied(made(prices="snapshot", spotPrices=rates))
     spot = given.regions["azure-eastus"].prices["Standard_ND96asr_v4", "eastus", "spot"]
     on_demand = given.regions["azure-eastus"].prices["Standard_ND96asr_v4", "eastus", "on-demand"]
     assert spot[0][1] == pytest.approx(on_demand[0][1] / 2)
@@ -129,11 +129,11 @@ def test_prices_that_stand_in_for_others_are_told() -> None:
 
 
 def test_the_nearest_region_of_the_cloud_stands_in_for_an_on_demand_price() -> None:
-    book = price_book.read("list-prices", ROOT)
-    found = book.find("aws", "us-west-2", "p4d.24xlarge", "on-demand", None, Given())
+    book = price_book.read("snapshot", ROOT)
+    found = book.find("aws", "ca-central-1", "p4d.24xlarge", "on-demand", None, Given())
     assert found is not None
     assert found.usd == pytest.approx(21.957642)
-    assert "in us-east-1: the list has none of us-west-2" in found.why
+    assert "in us-east-1: the list has none of ca-central-1" in found.why
 
 
 def test_a_spot_price_that_equals_on_demand_is_none(tmp_path: Path) -> None:
@@ -145,9 +145,7 @@ def test_a_spot_price_that_equals_on_demand_is_none(tmp_path: Path) -> None:
 
 
 def test_names_of_lists_and_traces_that_are_none_are_refused() -> None:
-    with pytest.raises(
-        SpillwayError, match=r"prices = list-price: neither a file nor known \(did you mean list-prices"
-    ):
-        supplied(made(prices="list-price"))
+    with pytest.raises(SpillwayError, match=r"prices = snapshots: neither a file nor known \(did you mean snapshot"):
+        supplied(made(prices="snapshots"))
     with pytest.raises(SpillwayError, match=r"mine.yaml: trace = gcp-h100: neither a file nor recorded"):
         supplied(made(trace="gcp-h100"))
