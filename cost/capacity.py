@@ -20,6 +20,8 @@ SECONDS_PER_HOUR: Final = 3600
 HOURS_PER_DAY: Final = 24
 MOST_NODES: Final = 8
 """Nodes that one replica may span (pipeline parallel)."""
+FABRIC_GPUS: Final = 8
+"""Smaller nodes are sold without a fabric between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def layout(model: ModelShape, context_tokens: int, gpu_memory_mib: int, gpus: in
             )
             return Layout(True, words, tensor, 1, copies, copies * tensor)
     tensor = sizes[-1]
-    for nodes in range(2, MOST_NODES + 1):
+    for nodes in range(2, MOST_NODES + 1 if gpus >= FABRIC_GPUS else 0):
         if nodes <= shape.layers and estimate(tensor, nodes).fits:
             return Layout(True, f"one replica on {nodes} nodes", tensor, nodes, 1, nodes * tensor)
     found = estimate(tensor, 1)

@@ -155,6 +155,7 @@ class Book:
                 charge.observed, charge.provider, charge.region, charge.sku, charge.market, charge.flags,
             )
             for (charge, timing), line in self._lines.items()
+            if line.first is not None  # what came to nothing in every month is no line
         )  # fmt: skip
 
 

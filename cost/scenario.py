@@ -335,8 +335,13 @@ def _together(data: ScenarioFile, options: tuple[AnyOption, ...]) -> Iterator[Fa
                 yield Fault(("options", index, "throughput"), "series and concurrency go with record")
         if one.KIND == "serverless":
             yield from _day(("options", index, "observed"), one.observed)  # type: ignore[union-attr]
+    sums = Scenario("", "", "", data, options).inputs
     for index, told in enumerate(data.cited):
         yield from _day(("cited", index, "observed"), told.observed)
+        for which, key in enumerate(told.keys):
+            if not sums.matching(key):
+                hint = did_you_mean(key, sums.keys())
+                yield Fault(("cited", index, "keys", which), f"names no number of this file{hint}", key)
     if data.exchange is not None:
         yield from _day(("exchange", "observed"), data.exchange.observed)
     try:
@@ -353,7 +358,6 @@ def _together(data: ScenarioFile, options: tuple[AnyOption, ...]) -> Iterator[Fa
             yield Fault(("workload", "hourly"), "stands in place of profile; leave one of them out")
         if min(data.workload.hourly) < 0 or sum(data.workload.hourly) <= 0:
             yield Fault(("workload", "hourly"), "has to be 24 weights, none below 0, not all 0", data.workload.hourly)
-    sums = Scenario("", "", "", data, options).inputs
     for index, unsure in enumerate(data.uncertain):
         at = ("uncertain", index)
         if not sums.matching(unsure.key):
