@@ -7,7 +7,7 @@ variant = play.variant("keeper", "keeper", "the keeper sets the regions' targets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -305,10 +305,23 @@ class FleetPlay:
         found = [*events.incidents(self.happens, self.seconds)]
         for stack, one in played.items():
             found += measured.incidents(self.plays[stack], one)
+        found += self._overloads()
         for edit_at, edit in self.keeping.edits if self.keeping else ():
             before, after = (f"{spot} spot + {on_demand} on demand" for spot, on_demand in (edit.before, edit.after))
             found.append(Incident(edit_at, edit_at, "keeper", edit.stack, f"target {before} -> {after}", edit.why))
         return tuple(sorted(found, key=lambda one: (one.at, one.where, one.place, one.what)))
+
+    def _overloads(self) -> Iterator[Incident]:
+        """Times in which a member's nodes called themselves unready for their load."""
+        since: dict[str, tuple[float, str]] = {}
+        for at, member, what, _ in self.load.log if self.load else ():
+            if what.startswith("nodes are ready"):
+                begun, told = since.pop(member, (at, ""))
+                yield Incident(begun, at, "load", member, told)
+            else:
+                since.setdefault(member, (at, what))
+        for member, (begun, told) in since.items():
+            yield Incident(begun, None, "load", member, told)
 
     def _log(self, played: Mapping[str, RegionPlayed]) -> tuple[tuple[float, str, str, str], ...]:
         rows = [(entry.at, stack, entry.what, entry.why) for stack, one in played.items() for entry in one.log]

@@ -128,11 +128,7 @@ def rehearse(
         variants=tuple(one.variant for one in done),
         repeated=_repeated(task, done, scenario.repeat, scenario.seed, workers, progress),
         text=loaded.text,
-        warnings=tuple(
-            dict.fromkeys(
-                [*(line for one in done for line in one.warnings), *(f"{one.name}: {one.why}" for one in declined)]
-            )
-        ),
+        warnings=_warnings(done, declined),
     )
 
 
@@ -197,6 +193,16 @@ def _workers(pieces: Sequence[Piece], workers: int | None) -> int | None:
 
 def _named(progress: Callable[[str], None] | None) -> Callable[[Piece], None] | None:
     return None if progress is None else lambda piece: progress(piece.name)
+
+
+def _warnings(done: Sequence[Done], declined: Sequence[Declined]) -> tuple[str, ...]:
+    """Each once: of the deployed fleet, what differs in a variant, and changes that are none."""
+    first = done[0].warnings
+    found = list(first)
+    for one in done[1:]:
+        found += [f"in {one.variant.name}: {line}" for line in one.warnings if line not in first]
+    found += [f"{one.name} is no change: {one.why}" for one in declined]
+    return tuple(dict.fromkeys(found))
 
 
 def _about(path: str, given: Supply, fleet: Fleet) -> bool:

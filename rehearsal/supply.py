@@ -89,8 +89,9 @@ def supply(
     book = price_book.read(scenario.prices, folder)
     given = given_prices(scenario)
     whys: dict[str, list[str]] = {}
+    others: dict[str, list[str]] = {}
     for region in regions:
-        priced = _priced(region, book, given, found, whys)
+        priced = _priced(region, book, given, found, others if region.stack in added else whys)
         if priced is None:
             continue
         whole, prices = priced
@@ -100,7 +101,7 @@ def supply(
             capacity[zone] = _sum(recorded, scenario.machine.per_node)
         found.regions[region.stack] = Supplied(whole, capacity, stands[region.stack], prices)
     found.sources.append(book.source)
-    for why, stacks in whys.items():
+    for why, stacks in (*whys.items(), *others.items()):
         found.sources.append(Source(f"prices of {listed(dict.fromkeys(stacks), 'and')}", why, mapped=True))
     return found
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOLDER: Final = Path("stacks")
 OUT: Final = Path("build/rehearsal")
 ALL: Final = "all"
+FEW: Final = 4
+"""So many files are no longer named one by one."""
 MONTH_HOURS: Final = 730.0
 
 
@@ -100,7 +102,8 @@ def fleet_of(stacks: Sequence[Path] | None, world: str | None = None) -> tuple[F
     from sandbox.clouds import sandbox_dir
 
     if stacks:
-        return load(list(stacks), world), f"Stacks of {listed(map(str, stacks), 'and')}"
+        named = listed(map(str, stacks), "and") if len(stacks) < FEW else f"{len(stacks)} files"
+        return load(list(stacks), world), f"Stacks of {named}"
     here = sandbox_dir()
     if deployed(here):
         return load_sandbox(here, world), f"What the sandbox {here} holds (--stacks {FOLDER} for the stack files)"
