@@ -39,7 +39,8 @@ table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-num
 th,td{padding:.28rem .7rem .28rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
 td.w{min-width:9rem}td.w:first-of-type{min-width:13rem}
 thead th{vertical-align:bottom;border-bottom:1.5px solid var(--soft);font-weight:600}
-th.n,td.n{text-align:right}td.n{white-space:nowrap}tbody th{font-weight:600}tr.mine>*{background:var(--card)}
+th.n,td.n{text-align:right}td.n{white-space:nowrap}tbody th{font-weight:600;min-width:6rem}
+tr.mine>*{background:var(--card)}
 figure{margin:.7rem 0 1.1rem;break-inside:avoid}figcaption{font-weight:600;font-size:.93rem;margin-bottom:.15rem}
 figcaption span{font-weight:400;color:var(--soft)}
 .legend{list-style:none;margin:.3rem 0 .5rem;padding:0;display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;font-size:.84rem}

@@ -207,6 +207,12 @@ class Charts:
         plot = Plot(self.time, y, height=height, left=LEFT, labels=False, top=0)
         plot.stack(((SERVED, "in time"), (LATE, "late"), (FAILED, "failed")), [row[:4] for row in cut])
         plot.step([(row[0], row[4]) for row in cut], ARRIVING, "arriving")
+        ends = [*(row[0] for row in cut[1:]), self.high]
+        lost = [facts.Spell(row[0], end, 0, (end - row[0]) * row[3]) for row, end in zip(cut, ends, strict=True)
+                if row[3] > row[4] / 1000]  # fmt: skip
+        for several in self._columns(lost):
+            said = f"{words.stamp(self.begin, several[0].begin)}: {sum(one.none for one in several):,.0f} failed"
+            plot.bar(several[0].begin, several[-1].end, y.high * (1 - 6 / height), y.high, FAILED, said, least=True)
         means = [axes.mean(rows, self.low, self.high, column) for column in (4, 1, 2, 3)]
         said = "Mean per second: {:.2f} arrive, {:.2f} answered in time, {:.2f} late, {:.2f} failed.".format(*means)
         if (peak := max((sum(row[1:4]) for row in cut), default=0.0)) > y.high:

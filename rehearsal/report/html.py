@@ -221,7 +221,8 @@ def _sources(known: Told) -> list[str]:
     parts.append(
         "<h3>How to read it</h3><p>Target ready: share of the time in which at least as many nodes are ready, by their "
         "own gates, as the stack files want. A month is 730 h. Money is what clouds bill for nodes from launch to end; "
-        "storage, balancers and traffic are not in it. Every variant is held to the target that is deployed.</p>"
+        "storage, balancers and traffic are not in it. Every variant is held to the target that is deployed. Figures "
+        "of days and incidents are of all their seconds; those of the whole play may leave out its first boot.</p>"
     )
     if one.text:
         parts.append("<h3>The scenario</h3><pre>" + escape(one.text.rstrip()) + "</pre>")

@@ -13,8 +13,8 @@ from rehearsal.result import Incident, Nodes, Rehearsal, Repeated, Source, Varia
 from spillway.axes import DAY, HOUR, Row, window
 from spillway.looks import Look, look
 
-SECTIONS: Final = 31
-"""Parts in which a play is told in detail, at most: days of a month, hours of a day, weeks of half a year."""
+PARTS: Final = ((HOUR, 26), (6 * HOUR, 12), (DAY, 31), (7 * DAY, 53))
+"""Length of the parts in which a play is told in detail, and up to how many: hours of a day, days of a month, weeks."""
 CLOSE_UPS: Final = 12
 SPELLS: Final = 5
 """Of the times below the target: so many get a close-up, the longest ones."""
@@ -44,7 +44,7 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class CloseUp:
-    """A span at a finer scale, and why. places: what it is about."""
+    """A span at a finer scale, and why. since: where what it is about begins; places: what it is about."""
 
     number: int
     begin: float
@@ -52,6 +52,7 @@ class CloseUp:
     title: str
     places: tuple[str, ...]
     incidents: tuple[Incident, ...]
+    since: float
 
     @property
     def ident(self) -> str:
@@ -61,6 +62,17 @@ class CloseUp:
     def span(self) -> float:
         """Seconds."""
         return self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Something worth a closer look. incident: None where it is a time below the target."""
+
+    begin: float
+    end: float
+    title: str
+    place: str
+    incident: Incident | None
 
 
 def sizes(nodes: Sequence[Nodes]) -> list[Row]:
@@ -195,8 +207,8 @@ class Told:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """The play in parts of an hour, six hours, a day or a week: the shortest that are few enough."""
-        length = next((one for one in (HOUR, 6 * HOUR, DAY, 7 * DAY) if self.end / one <= SECTIONS), 28 * DAY)
+        """The play in parts of PARTS, the shortest that are few enough; of four weeks if none are."""
+        length = next((one for one, most in PARTS if self.end / one <= most), 28 * DAY)
         begin = self.rehearsal.begin
         into = (begin - begin.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
         edges = [0.0]
@@ -226,41 +238,54 @@ class Told:
     @cached_property
     def close_ups(self) -> tuple[CloseUp, ...]:
         """What the scenario does, and the longest times below the target; what overlaps is looked at together."""
-        spans: list[tuple[float, float, str, str, tuple[Incident, ...]]] = []
+        joined: list[list[_Span]] = []
+        for one in sorted((*self._done(), *self._hurt()), key=lambda one: self._around(one.begin, one.end)):
+            low, high = self._around(one.begin, one.end)
+            if joined:
+                begin, end = self._together(joined[-1])
+                if low < end and max(high, end) - begin <= 2 * LONG:
+                    joined[-1].append(one)
+                    continue
+            joined.append([one])
+        if len(joined) > CLOSE_UPS:  # what hurt is looked at before what only happened
+            hurt = [several for several in joined if any(one.incident is None for one in several)]
+            rest = [several for several in joined if several not in hurt]
+            joined = sorted([*hurt, *rest][:CLOSE_UPS], key=self._together)
+        return tuple(self._close_up(number, several) for number, several in enumerate(joined, 1))
+
+    def _done(self) -> Iterator[_Span]:
+        """By the scenario."""
         for one in self.incidents:
             if one.where != "scenario":
                 continue
             until = self.end if one.until is None else min(one.until, self.end)
             title = f"{one.place}: {one.what}"
             if until - one.at <= LONG:
-                spans.append((one.at, until, title, one.place, (one,)))
-            else:
-                spans.append((one.at, one.at + 2 * HOUR, f"{title} (begin)", one.place, (one,)))
-                if one.until is not None and one.until < self.end:
-                    spans.append((one.until, one.until, f"{title} (end)", one.place, (one,)))
-        worst = sorted(self.spells, key=lambda one: (-one.none, one.begin - one.end, one.begin))[:SPELLS]
-        for spell in worst:
-            what = "none ready" if spell.nodes == 0 else f"{spell.nodes} of {self.base.serving.target} ready"
-            ends = min(spell.end, spell.begin + LONG)
-            spans.append((spell.begin, ends, f"below the target for {words.duration(spell.end - spell.begin)}, {what}",
-                          "the fleet", ()))  # fmt: skip
-        wide = sorted((self._around(low, high), title, place, found) for low, high, title, place, found in spans)
-        joined: list[tuple[float, float, list[str], list[str], list[Incident]]] = []
-        for (low, high), title, place, found in wide:
-            if joined and low < joined[-1][1] and max(high, joined[-1][1]) - joined[-1][0] <= 2 * LONG:
-                begin, end, titles, places, all_found = joined.pop()
-                joined.append((begin, max(end, high), [*titles, title], [*places, place], [*all_found, *found]))
-            else:
-                joined.append((low, high, [title], [place], list(found)))
-        if len(joined) > CLOSE_UPS:  # what hurt is looked at before what only happened
-            hurt = [one for one in joined if "the fleet" in one[3]]
-            rest = [one for one in joined if "the fleet" not in one[3]]
-            joined = sorted([*hurt, *rest][:CLOSE_UPS], key=lambda one: one[0])
-        return tuple(
-            CloseUp(number, low, high, words.listed(tuple(dict.fromkeys(titles)), 2), tuple(dict.fromkeys(places)),
-                    tuple(dict.fromkeys(found)))
-            for number, (low, high, titles, places, found) in enumerate(joined, 1)
-        )  # fmt: skip
+                yield _Span(one.at, until, title, one.place, one)
+                continue
+            yield _Span(one.at, one.at + 2 * HOUR, f"{title} (begin)", one.place, one)
+            if one.until is not None and one.until < self.end:
+                yield _Span(one.until, one.until, f"{title} (end)", one.place, one)
+
+    def _hurt(self) -> Iterator[_Span]:
+        """The longest times below the target, those with none ready first."""
+        for one in sorted(self.spells, key=lambda one: (-one.none, one.begin - one.end, one.begin))[:SPELLS]:
+            what = "none ready" if one.nodes == 0 else f"{one.nodes} of {self.base.serving.target} ready"
+            title = f"below the target for {words.duration(one.end - one.begin)}, {what}"
+            yield _Span(one.begin, min(one.end, one.begin + LONG), title, "the fleet", None)
+
+    def _close_up(self, number: int, several: Sequence[_Span]) -> CloseUp:
+        ordered = sorted(several, key=lambda one: (one.incident is None, one.begin - one.end, one.begin))
+        titles = list(dict.fromkeys(one.title for one in ordered))
+        title = "; ".join(titles[:2]) + (f"; and {len(titles) - 2} more" if len(titles) > 2 else "")
+        found = dict.fromkeys(one.incident for one in ordered if one.incident is not None)
+        places = dict.fromkeys(one.place for one in ordered)
+        since = min(one.begin for one in several)
+        return CloseUp(number, *self._together(several), title, tuple(places), tuple(found), since)
+
+    def _together(self, several: Sequence[_Span]) -> tuple[float, float]:
+        around = [self._around(one.begin, one.end) for one in several]
+        return min(low for low, _ in around), max(high for _, high in around)
 
     def _around(self, low: float, high: float) -> tuple[float, float]:
         """With what led to it and what followed."""

@@ -21,7 +21,7 @@ def section(known: Told) -> list[str]:
             (
                 (charts.SERVED, "answered in time", "area"),
                 (charts.LATE, "late", "area"),
-                (charts.FAILED, "failed", "area"),
+                (charts.FAILED, "failed (strip on top)", "area"),
                 (charts.ARRIVING, "arriving", "line"),
                 (charts.TTFT, "seconds that queueing adds to the first token", "line"),
             )

@@ -49,7 +49,7 @@ def _close_up(known: Told, one: CloseUp) -> str:
     return (
         f'<section class="part" id="{one.ident}"><h3>{one.number}. {escape(one.title)}</h3><nav>{around}</nav>'
         f'<p class="soft small">{when} UTC</p>{summary(known, one.begin, one.end)}{_charts(known, drawn)}'
-        f"{happened(known, one.begin, one.end, opened=True)}</section>"
+        f"{happened(known, one.begin, one.end, since=one.since, opened=True)}</section>"
     )
 
 
@@ -171,14 +171,17 @@ def days(known: Told, variant: Variant, one: RegionResult | None = None) -> Html
     return page.table(heads, lines, caption=f"{one.stack if one else 'Fleet'}, {variant.name}, target {target}")
 
 
-def happened(known: Told, low: float, high: float, *, opened: bool = False) -> str:
-    """What was done and why, with seconds; incidents, decisions and switches in one list."""
+def happened(known: Told, low: float, high: float, *, since: float = 0.0, opened: bool = False) -> str:
+    """What was done and why, with seconds; incidents, decisions and switches in one list. since: what was
+    before is left out first where there is too much."""
     begin = known.rehearsal.begin
-    lines = [
-        (one.at, 0, one.place, one.what, one.why) for one in known.incidents if low <= one.at < high
-    ] + [
-        (at, 1, place, what, why) for at, place, what, why in known.base.log if low <= at < high
-    ]  # fmt: skip
+    # (at, weight, place, what, why): what weighs least is left out where there are too many.
+    found = [
+        (one.at, 0 if one.where == "scenario" else 2, one.place, one.what, one.why)
+        for one in known.incidents
+        if low <= one.at < high
+    ]
+    found += [(at, 3, place, what, why) for at, place, what, why in known.base.log if low <= at < high]
     for service in known.base.services:
         for one in service.switches:
             if not low <= one.at < high:
@@ -186,21 +189,18 @@ def happened(known: Told, low: float, high: float, *, opened: bool = False) -> s
             what = f"{'leaves' if one.away else 'comes back to'} {service.name}"
             spans = ((one.decided, "answers follow"), (one.half, "50 % of the clients"), (one.most, "95 %"))
             steps = [f"{name} after {words.duration(at - one.at)}" for at, name in spans if at is not None]
-            lines.append((one.at, 2, one.member, what, ", ".join(steps)))
-    if not lines:
+            found.append((one.at, 1, one.member, what, ", ".join(steps)))
+    if not found:
         return ""
-    lines.sort(key=lambda line: (line[0], line[1]))
-    seen: set[tuple[float, str, str]] = set()
-    rows = []
-    for at, _, place, what, why in lines:
-        if (at, place, what) in seen:
-            continue
-        seen.add((at, place, what))
-        rows.append((_moment(begin, at, high - low), place, what, why))
-    more = len(rows) - LINES
-    caption = f"The first {LINES} of {len(rows)}; report.json has all" if more > 0 else "Times in UTC"
-    inner = page.table(("at", "where", "what", "why"), rows[:LINES], caption=caption, words=4)
-    return page.details(f"What happened ({len(rows)})", inner, opened=opened)
+    lines = {(at, place, what): (weight, why) for at, weight, place, what, why in sorted(found, reverse=True)}
+    kept = sorted(
+        sorted(lines, key=lambda line: (lines[line][0], line))[:LINES], key=lambda line: (line[0], lines[line])
+    )
+    rows = [(_moment(begin, at, high - low), place, what, lines[at, place, what][1]) for at, place, what in kept]
+    more = len(lines) > LINES
+    caption = f"{LINES} of {len(lines)}, what weighs most; report.json has all" if more else "Times in UTC"
+    inner = page.table(("at", "where", "what", "why"), rows, caption=caption, words=4)
+    return page.details(f"What happened ({len(lines)})", inner, opened=opened)
 
 
 def _moment(begin: datetime, at: float, span: float) -> str:
