@@ -16,7 +16,7 @@ from typing import Final
 from images.programs.gating.limits import Guard, Hysteresis
 from images.programs.gating.pace import Pace
 from images.programs.gating.readiness import BAND
-from rehearsal.load.flow import Spot
+from rehearsal.load.flow import LEAST, Spot
 
 _PACE: Final = Pace()
 
@@ -85,9 +85,10 @@ class Gate:
         else:
             self._since = math.inf
             if self.guard.resting(now):
-                self._resting = self._resting if self._resting > now else now + self.guard.rest
+                self._resting = self._resting if now < self._resting < math.inf else now + self.guard.rest
                 again = min(again, self._resting)
             else:
                 self._resting = math.inf
         self._quiet = not (loaded or pending or unready) and again == math.inf
-        return before != self.ready, again
+        # A time that is a sum of floats may come a little before the gate's own difference of them does.
+        return before != self.ready, max(again, now + LEAST)

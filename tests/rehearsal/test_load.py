@@ -268,3 +268,15 @@ def test_a_surge_of_an_unknown_service_is_told() -> None:
         world.load.set_surge("t", 2.0)
     with pytest.raises(SpillwayError, match="surge = -1"):
         world.load.set_surge("s", -1.0)
+
+
+def test_a_gate_whose_times_are_no_round_figures_is_looked_at_again_later() -> None:
+    for number in range(40):
+        world = alone(0.0, rate(2.0, 4, 5))
+        gate = world.load.gates["a"]
+        gate.spot.receiving, gate.spot.inside, gate.spot.full, gate.spot.tried = 1, [8.9], 0.9, 100.0
+        now = number * 0.37 + 1 / 3
+        for _ in range(30):
+            _, again = gate.look(now)
+            assert now < again <= now + 126
+            now = again
