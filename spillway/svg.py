@@ -122,7 +122,9 @@ class Plot:
             sums = [(row[0], sum(row[1 : index + 1]), sum(row[1 : index + 2])) for row in rows]
             self.between(sums, style, title)
 
-    def between(self, rows: Sequence[Row], style: Look, title: str = "", *, stepped: bool = True) -> None:
+    def between(
+        self, rows: Sequence[Row], style: Look, title: str = "", *, stepped: bool = True, opacity: float = 1.0
+    ) -> None:
         """The surface from each row's first value to its second: a layer, or a band between two bounds."""
         merged = _merged(rows) if stepped else list(rows)
         if not merged or all(row[1] == row[2] for row in merged):
@@ -139,7 +141,8 @@ class Plot:
                 there.append(f"{begin} {self._iy(row[2])}")
                 back.append(f"{begin} {self._iy(row[1])}")
         path = f"M{'L'.join(there)}L{'L'.join(reversed(back))}Z"
-        self._paths.append(f'<path d="{path}" fill="{style.fill}">{_title(title)}</path>')
+        faint = f' opacity="{opacity:g}"' if opacity < 1 else ""
+        self._paths.append(f'<path d="{path}" fill="{style.fill}"{faint}>{_title(title)}</path>')
 
     def step(self, rows: Sequence[Row], style: Look, title: str = "", *, until: float | None = None) -> None:
         """A line of steps over the first value of each row. until: where the last one ends; the axis' end otherwise."""
