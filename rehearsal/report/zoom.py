@@ -193,9 +193,8 @@ def happened(known: Told, low: float, high: float, *, since: float = 0.0, opened
     if not found:
         return ""
     lines = {(at, place, what): (weight, why) for at, weight, place, what, why in sorted(found, reverse=True)}
-    kept = sorted(
-        sorted(lines, key=lambda line: (lines[line][0], line))[:LINES], key=lambda line: (line[0], lines[line])
-    )
+    weightiest = sorted(lines, key=lambda line: (line[0] < since, lines[line][0], line))[:LINES]
+    kept = sorted(weightiest, key=lambda line: (line[0], lines[line]))
     rows = [(_moment(begin, at, high - low), place, what, lines[at, place, what][1]) for at, place, what in kept]
     more = len(lines) > LINES
     caption = f"{LINES} of {len(lines)}, what weighs most; report.json has all" if more else "Times in UTC"

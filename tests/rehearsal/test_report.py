@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rehearsal.report import document, html, markdown, told, words, write
+from rehearsal.report import document, html, markdown, told, words, write, zoom
 from rehearsal.report.told import Told
 from rehearsal.result import Incident, Nodes, Rehearsal
 from spillway.errors import SpillwayError
@@ -355,3 +355,18 @@ def test_money_has_its_currency_and_its_sign() -> None:
     ]  # fmt: skip
     assert words.extra(-3013.0) == "and saves USD 3,013 a month"
     assert words.share(0.9993) == "99.93 %"
+
+
+# --- what happened ----------------------------------------------------------------------------------------------------
+
+
+def test_where_too_much_happened_what_weighs_most_is_told_and_what_led_to_it_goes_first() -> None:
+    noise = tuple((60.0 * minute, "gcp-us-central1", f"try {minute}", "") for minute in range(200))
+    dark = Incident(2 * HOUR, 3 * HOUR, "scenario", "gcp-us-central1", "dark", "power")
+    one = small()
+    known = Told(replace(one, variants=(replace(one.variants[0], log=noise, incidents=(dark,)),)))
+    text = Page(zoom.happened(known, HOUR, 4 * HOUR, since=2 * HOUR)).text
+    assert "40 of 141, what weighs most" in text
+    assert "dark power" in text
+    assert "try 119" not in text
+    assert "try 120" in text
