@@ -43,6 +43,9 @@ def _pair(a: Curve, b: Curve, inputs: Inputs) -> Pair:
     names = (a.model.facts.name, b.model.facts.name)
     limit = min(a.limit, b.limit)
     there = a.at <= limit
+    if not there.any():
+        small = names[0] if a.limit <= b.limit else names[1]
+        return Pair(*names, (), "", f"{small} serves {limit:,.0f} tokens/day at most: too few to compare it")
     crossings = list(_crossings(a, b, there, inputs))
     signs = np.sign(_difference(a, b))[there]
     signs = signs[signs != 0]

@@ -51,6 +51,7 @@ class CloudModel:
 
     def __init__(self, scenario: Scenario, spec: CloudOption, snapshot: Snapshot, today: date) -> None:
         self.spec = spec
+        self._months = scenario.data.period.months
         self.key = f"options.{spec.name}"
         self.machine = _machine(spec)
         title = spec.title or f"{spec.provider} {spec.region}, {spec.machine}, {spec.market}"
@@ -94,6 +95,10 @@ class CloudModel:
             if not isinstance(full, Unpriced):
                 charge = _with_list(charge, full.usd)
             found[one] = Offer(price.usd, charge)
+        months = TERM_YEARS.get(base, 0) * MONTHS
+        if months and self._months % months:
+            beyond = months - self._months % months
+            self.facts.warnings.append(f"the last commitment of {months} months goes on for {beyond} after the period")
         if market == "spot":
             self.facts.warnings.append("spot alone is taken back at short notice: this is a price, not a service")
         if market == "list":
@@ -129,10 +134,7 @@ class CloudModel:
 
         assert self.sizing is not None
         first = self.nodes(EXACT, scenario.inputs, scenario.inputs["workload.tokensPerDay"])
-        try:
-            self.mix = blends.mix(self.spec, int(first), self._offers[SPOT].usd, self._offers[ON_DEMAND].usd)
-        except SpillwayError as error:
-            raise SpillwayError(*(f"{self.key}: {line}" for line in error.lines)) from None
+        self.mix = blends.mix(self.spec, int(first), self._offers[SPOT].usd, self._offers[ON_DEMAND].usd)
         self.facts.service = self.mix.service
         self.facts.warnings += self.mix.warnings
 

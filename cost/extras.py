@@ -93,11 +93,6 @@ def _through(size: int) -> Amount:
     return lambda spec, n, inputs, prefix, traffic: traffic.through / size
 
 
-def _addresses(spec: CloudOption, n: Arithmetic, inputs: Inputs, key: str, traffic: Traffic) -> Number:
-    """One of each balancer and NAT gateway."""
-    return inputs[f"{key}.balancers"] + inputs[f"{key}.natGateways"]
-
-
 def _nat_nodes(spec: CloudOption, n: Arithmetic, inputs: Inputs, key: str, traffic: Traffic) -> Number:
     """Cloud NAT is charged by the VM that uses it (https://cloud.google.com/nat/pricing)."""
     return n.smallest(inputs[f"{key}.natGateways"], n.of(1))
@@ -117,7 +112,8 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
         # A capacity unit holds 1 GB an hour, or 800 new connections a second: bytes are the most by far here
         # (https://aws.amazon.com/elasticloadbalancing/pricing/).
         Row("load balancer, traffic", "network", "nlb.nlcu", "traffic", "NLCU-hour", _through(GB)),
-        Row("public addresses", "network", "ipv4.hour", "once", "address", _addresses),
+        Row("public addresses", "network", "ipv4.hour", "once", "address", _of("addresses")),
+        Row("address of NAT", "network", "ipv4.hour", "once", "address", _of("natGateways")),
         Row("NAT gateway", "network", "nat.hour", "once", "gateway", _of("natGateways")),
         Row("NAT gateway, traffic", "network", "nat.data", "traffic", "GB", _of("natGb")),
         Row("egress to the internet", "network", "egress.internet", "traffic", "GB", _out(GB)),
@@ -129,7 +125,8 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
         *_disks("disk.premium-v2", 3000, 125),
         Row("load balancer", "network", "lb.standard.rule", "once", "balancer", _of("balancers")),
         Row("load balancer, traffic", "network", "lb.standard.data", "traffic", "GB", _through(GB)),
-        Row("public addresses", "network", "ip.standard.hour", "once", "address", _addresses),
+        Row("public addresses", "network", "ip.standard.hour", "once", "address", _of("addresses")),
+        Row("address of NAT", "network", "ip.standard.hour", "once", "address", _of("natGateways")),
         Row("NAT gateway", "network", "nat.hour", "once", "gateway", _of("natGateways")),
         Row("NAT gateway, traffic", "network", "nat.data", "traffic", "GB", _of("natGb")),
         Row("egress to the internet", "network", "egress.internet", "traffic", "GB", _out(GB)),
@@ -141,6 +138,7 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
         *_disks("hyperdisk.balanced", 3000, 140),
         Row("load balancer", "network", "lb.forwarding-rule.hour", "once", "balancer", _of("balancers")),
         Row("load balancer, traffic", "network", "lb.data", "traffic", "GiB", _through(GIB)),
+        Row("public addresses", "network", "ip.forwarding-rule.hour", "once", "address", _of("addresses")),
         Row("address of NAT", "network", "ip.nat.hour", "once", "address", _of("natGateways")),
         Row("NAT gateway", "network", "nat.gateway.hour", "node", "node", _nat_nodes),
         Row("NAT gateway, traffic", "network", "nat.data", "traffic", "GiB",
@@ -155,7 +153,8 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
         Row("data volume", "storage", "cbs.storage", "node", "GiB", _disk("data", "sizeGib", 0)),
         Row("load balancer", "network", "clb.hour", "once", "balancer", _of("balancers")),
         Row("load balancer, traffic", "network", "clb.lcu", "traffic", "GB", _through(GB)),
-        Row("public addresses", "network", "eip.hour", "once", "address", _addresses),
+        Row("public addresses", "network", "eip.hour", "once", "address", _of("addresses")),
+        Row("address of NAT", "network", "eip.hour", "once", "address", _of("natGateways")),
         Row("NAT gateway", "network", "nat.hour", "once", "gateway", _of("natGateways")),
         Row("NAT gateway, traffic", "network", "nat.data", "traffic", "GB", _of("natGb")),
         Row("egress to the internet", "network", "egress.internet", "traffic", "GB", _out(GB)),

@@ -21,10 +21,12 @@ from cost.ledger import Charge, Ledger
 from cost.money import HOURS_PER_MONTH, MONTHS_PER_YEAR
 from cost.result import Basis, Group, Kind, SpotService, Throughput, Unpriced
 from cost.throughput import Rate
+from spillway.errors import SpillwayError
 
 if TYPE_CHECKING:
     from cost.prices.snapshot import Price, Snapshot
     from cost.scenario import Scenario
+    from cost.scenario_options import AnyOption
 
 HOURS: Final = int(HOURS_PER_MONTH)
 MONTHS: Final = int(MONTHS_PER_YEAR)
@@ -123,21 +125,32 @@ def throughput_of(rate: Rate, derate: Decimal, warnings: Iterator[str] | list[st
 
 
 def build(scenario: Scenario, snapshot: Snapshot, today: date) -> list[OptionModel]:
-    """Every option of a scenario, in its order. Raises SpillwayError for unknown machines, anchors, API models."""
+    """Every option of a scenario, in its order. Raises SpillwayError with a line for each unknown machine, anchor, API
+    model and so on."""
+    found: list[OptionModel] = []
+    lines: list[str] = []
+    for one in scenario.options:
+        try:
+            found.append(_model(scenario, one, snapshot, today))
+        except SpillwayError as error:
+            key = f"options.{one.name}"
+            lines += [f"{scenario.file}: {line if line.startswith(key) else f'{key}: {line}'}" for line in error.lines]
+    if lines:
+        raise SpillwayError(*lines)
+    return found
+
+
+def _model(scenario: Scenario, spec: AnyOption, snapshot: Snapshot, today: date) -> OptionModel:
     from cost.api_cost import ApiModel
     from cost.cloud import CloudModel
     from cost.onprem import OnPremModel
     from cost.scenario_options import ApiOption, CloudOption, OnPremOption
     from cost.serverless import ServerlessModel
 
-    found: list[OptionModel] = []
-    for one in scenario.options:
-        if isinstance(one, ApiOption):
-            found.append(ApiModel(scenario, one, today))
-        elif isinstance(one, OnPremOption):
-            found.append(OnPremModel(scenario, one))
-        elif isinstance(one, CloudOption):
-            found.append(CloudModel(scenario, one, snapshot, today))
-        else:
-            found.append(ServerlessModel(scenario, one))
-    return found
+    if isinstance(spec, ApiOption):
+        return ApiModel(scenario, spec, today)
+    if isinstance(spec, OnPremOption):
+        return OnPremModel(scenario, spec)
+    if isinstance(spec, CloudOption):
+        return CloudModel(scenario, spec, snapshot, today)
+    return ServerlessModel(scenario, spec)

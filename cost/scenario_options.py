@@ -192,6 +192,8 @@ class CloudOption(OptionBase):
     """Load balancers."""
     nat_gateways: int = Field(default=1, ge=0, le=100)
     """NAT gateways."""
+    addresses: int = Field(default=1, ge=0, le=1000)
+    """Public IPv4 addresses of the balancers; on AWS one in each zone. NAT gateways have one of their own."""
     nat_gb: float = number("GB/month", "assumption: images, packages, telemetry", most=1e9, default=50.0)
     """What goes through them in a month."""
     health_checks: int = Field(default=2, ge=0, le=1000)

@@ -19,7 +19,7 @@ from cost.prices.snapshot import Price, Snapshot
 from cost.result import Option
 from cost.serverless import up_share
 from spillway.errors import SpillwayError
-from tests.cost.worked import CLOUD, SERVERLESS, SNAPSHOT, made, repriced, worked
+from tests.cost.worked import API, CLOUD, OWN, SERVERLESS, SNAPSHOT, made, repriced, worked
 
 P4D: dict[str, Any] = {
     "machine": "p4d.24xlarge", "throughput": {"tokensPerSecondPerGpu": 500.0, "derate": 1.0}, "nodes": 1,
@@ -68,7 +68,7 @@ def test_disks_are_charged_beyond_what_gp3_has_for_nothing() -> None:
 def test_egress_is_charged_by_tier() -> None:
     # 1e11 output tokens a day of 250 bytes, in a month of 730 h: 760 TB
     heavy = {"tokensPerDay": 4e11, "inputTokens": 300, "outputTokens": 100}
-    found = cloud(nodes=10_000, maxNodes=10_000, workload=heavy, period={"months": 1})
+    found = cloud(nodes=10_000, workload=heavy, period={"months": 1})
     tiers = [line for line in found.lines if line.what.startswith("egress")]
     assert [line.unit_price for line in tiers] == [Decimal(usd) for usd in ("0.09", "0.085", "0.07", "0.05")]
     assert [line.quantity for line in tiers[:3]] == [10_240, 40_960, 102_400]
@@ -194,15 +194,44 @@ def test_the_blend_pays_for_what_the_pools_were_billed() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({"machine": "p5.48xlarg"}, "options.cloud.machine: unknown machine type p5.48xlarg (did you mean"),
-     ({"machine": "a3-highgpu-8g"}, "options.cloud.machine = a3-highgpu-8g: is of gcp, and provider is aws"),
-     ({"region": "us-esat-1"}, "options.cloud.region = us-esat-1: unknown region of aws (did you mean us-east-1?)")],
+    [({"machine": "p5.48xlarg"}, "made.yaml: options.cloud.machine: unknown machine type p5.48xlarg (did you mean"),
+     ({"machine": "a3-highgpu-8g"}, "made.yaml: options.cloud.machine = a3-highgpu-8g: is of gcp, and provider is aws"),
+     ({"region": "us-esat-1"}, "made.yaml: options.cloud.region = us-esat-1: unknown region of aws (did you mean us-")],
 )  # fmt: skip
 def test_an_unknown_machine_or_region_is_one_line(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(SpillwayError) as error:
         cloud(**changes)
     (line,) = error.value.lines
     assert line.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [({**API, "model": "deepseek-v9"}, "options.api: API model deepseek-v9: genai-prices has none of deepseek"),
+     ({**API, "provider": "deepsek"}, "options.api: API provider deepsek: genai-prices has no such provider (did you"),
+     ({**OWN, "system": "hgx-h10"}, "options.own.system = hgx-h10: unknown system (did you mean hgx-h100?)"),
+     ({**SERVERLESS, "gpu": "h1000"}, "options.seconds.gpu = h1000: unknown GPU (did you mean h100?)"),
+     ({**CLOUD, "market": "blend", "trace": "gcp-h100"}, "options.cloud: traces: no 'gcp-h100'"),
+     ({**CLOUD, "throughput": {"anchor": "x", "derate": 1.0}}, "options.cloud.throughput.anchor = x: unknown anchor")],
+)  # fmt: skip
+def test_whatever_an_option_names_in_vain_is_one_line(option: dict[str, Any], told: str) -> None:
+    with pytest.raises(SpillwayError) as error:
+        worked(option)
+    (line,) = error.value.lines
+    assert line.startswith("made.yaml: " + told)
+
+
+def test_all_of_them_are_told_at_once() -> None:
+    with pytest.raises(SpillwayError) as error:
+        worked({**API, "model": "deepseek-v9"}, {**OWN, "system": "hgx-h10"})
+    assert len(error.value.lines) == 2
+
+
+def test_a_commitment_that_outlives_the_period_is_told() -> None:
+    snapshot = committed("reserved-3y", "30")
+    told = cloud(snapshot, market="reserved-3y", period={"months": 48}).warnings
+    assert "the last commitment of 36 months goes on for 24 after the period" in told
+    assert not [line for line in cloud(snapshot, market="reserved-3y").warnings if "commitment" in line]
 
 
 def test_a_model_that_does_not_fit_says_why() -> None:
@@ -226,7 +255,7 @@ def test_serverless_is_free_without_traffic_and_a_whole_day_with_enough() -> Non
 
 
 def test_it_wins_below_a_rate_and_loses_above() -> None:
-    node = {**CLOUD, "nodes": 1, "maxNodes": 1}
+    node = {**CLOUD, "nodes": 1}
     found = worked(SERVERLESS, node, workload={"tokensPerDay": 1e6}, snapshot=repriced("p5.48xlarge", "12"))
     (pair,) = found.pairs
     (crossing,) = [one for one in pair.crossings if one.feasible]

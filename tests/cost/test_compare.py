@@ -21,7 +21,7 @@ from cost.steady import TOKENS, usd_day
 from cost.totals import million
 from tests.cost.worked import API, CLOUD, OWN, SERVERLESS, SNAPSHOT, TODAY, document, made, repriced, worked
 
-FREE: dict[str, Any] = {**OWN, "nodes": None, "maxNodes": 64}
+FREE: dict[str, Any] = {key: value for key, value in OWN.items() if key != "nodes"}
 HOURLY: dict[str, Any] = {**CLOUD, "name": "hourly", "scaling": "hourly"}
 SPOT: dict[str, Any] = {**CLOUD, "name": "spot", "market": "spot"}
 ALL = (API, FREE, CLOUD, HOURLY, SPOT, SERVERLESS)

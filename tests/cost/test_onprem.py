@@ -21,7 +21,8 @@ PLAIN: dict[str, Any] = {"discountRate": 0.08}
 
 def own(months: int = 48, **changes: Any) -> Option:
     sections = {key: changes.pop(key) for key in ("workload", "serving") if key in changes}
-    return worked({**OWN, **changes}, finance=PLAIN, period={"months": months}, **sections).option("own")
+    option = {key: value for key, value in {**OWN, **changes}.items() if value is not None}
+    return worked(option, finance=PLAIN, period={"months": months}, **sections).option("own")
 
 
 def year(option: Option, *groups: str) -> Decimal:
