@@ -5,6 +5,7 @@ in their own way:
 - products come as texts of JSON inside JSON;
 - Capacity Blocks stand among on-demand products, and only their market option tells;
 - the hourly price of a reservation that is paid in advance is 0: its price is the quantity beside it;
+- gp3's throughput is priced by the GiB/s, though its description says MiB/s;
 - zones have other names in every account, and the same ids in all.
 """
 
@@ -22,7 +23,7 @@ from typing import Any, Final
 
 from cost.money import HOURS_PER_YEAR
 from cost.prices.snapshot import ANYWHERE, ON_DEMAND, SPOT, Price, Source, Unpriced
-from cost.refresh.aws_products import PRODUCTS
+from cost.refresh.aws_products import PRODUCTS, SPELLINGS
 from cost.refresh.work import Busy, Found, Step, chunks
 from spillway.errors import SpillwayError
 
@@ -248,8 +249,11 @@ class Aws:
             region = ANYWHERE if one.glob else str(attributes.get("regionCode") or attributes.get("fromRegionCode"))
             if not one.glob and region not in self.regions:
                 continue
-            for begin, usd in _ranges(product):
-                yield _row(region, one.sku, one.unit, usd * one.scale, ON_DEMAND, observed, (), begin)
+            for begin, usd, unit in _ranges(product):
+                spelled = SPELLINGS.get(one.unit, {})
+                flags = (f"unit: the list says {unit}",) if spelled and unit.lower() not in spelled else ()
+                each = usd / spelled.get(unit.lower(), Decimal(1))
+                yield _row(region, one.sku, one.unit, each * one.scale, ON_DEMAND, observed, flags, begin)
 
     def _gaps(self, machines: Iterable[Price], spot: Iterable[Price]) -> Iterable[Unpriced]:
         demand = {row.sku for row in machines if row.market == ON_DEMAND}
@@ -311,12 +315,13 @@ def _hourly(product: Mapping[str, Any], kind: str) -> Iterable[tuple[Decimal, De
         yield hour, upfront, term.get("termAttributes") or {}
 
 
-def _ranges(product: Mapping[str, Any]) -> Iterable[tuple[Decimal, Decimal]]:
-    """(from quantity, USD per unit) of the on-demand terms."""
+def _ranges(product: Mapping[str, Any]) -> Iterable[tuple[Decimal, Decimal, str]]:
+    """(from quantity, USD per unit, unit) of the on-demand terms."""
     for term in (product.get("terms", {}).get("OnDemand") or {}).values():
         for dimension in (term.get("priceDimensions") or {}).values():
             begin = str(dimension.get("beginRange") or "0")
-            yield Decimal(begin), Decimal(str(dimension.get("pricePerUnit", {}).get("USD", 0)))
+            usd = Decimal(str(dimension.get("pricePerUnit", {}).get("USD", 0)))
+            yield Decimal(begin), usd, str(dimension.get("unit", ""))
 
 
 def _row(

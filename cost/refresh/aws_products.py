@@ -25,6 +25,20 @@ class Product:
     glob: bool = False
 
 
+SPELLINGS: Final[Mapping[str, Mapping[str, Decimal]]] = {
+    "hour": {"hrs": Decimal(1), "hours": Decimal(1), "hourly": Decimal(1)},
+    "GiB-month": {"gb-mo": Decimal(1), "gb-month": Decimal(1)},
+    "IOPS-month": {"iops-mo": Decimal(1)},
+    # The price is of a GiB/s, while the description beside it states that of a MiB/s.
+    "MiBps-month": {"mibps-mo": Decimal(1), "gibps-mo": Decimal(1024)},
+    "GB": {"gb": Decimal(1), "gigabytes": Decimal(1)},
+    "NLCU-hour": {"lcu-hrs": Decimal(1)},
+    "zone-month": {"hostedzone": Decimal(1), "mo": Decimal(1)},
+}
+"""How the list spells a unit of the snapshot, and how many of ours one of its has. Of units that are not here, any
+spelling passes."""
+
+
 def _thousands(count: int) -> Decimal:
     return Decimal(1_000 * count)
 

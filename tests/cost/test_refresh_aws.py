@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,7 +40,8 @@ class Client:
         if "instanceType" in filters:
             found = BODY["machines"]
         else:
-            found = {"NAT Gateway": BODY["nat"], "DNS Query": BODY["queries"]}.get(filters["productFamily"], [])
+            kinds = {"NAT Gateway": "nat", "DNS Query": "queries", "Provisioned Throughput": "throughput"}
+            found = BODY.get(kinds.get(filters["productFamily"], ""), [])
         return self._page(asked, "PriceList", [json.dumps(one) for one in found])
 
     def describe_availability_zones(self, **asked: Any) -> dict[str, Any]:
@@ -112,9 +114,19 @@ def test_services_are_told_by_their_usage_type(found: Found) -> None:
     }
     assert told == {
         ("us-east-1", "nat.hour", "hour", "0", Decimal("0.045")),
+        ("us-east-1", "ebs.gp3.throughput", "MiBps-month", "0", Decimal("0.04")),
         ("*", "route53.queries", "1M queries", "0", Decimal("0.4")),
         ("*", "route53.queries", "1M queries", "1000000000", Decimal("0.2")),
     }
+
+
+def test_a_unit_that_is_spelled_otherwise_is_flagged_and_a_gib_a_second_is_1024_mib() -> None:
+    told = copy.deepcopy(BODY)
+    (dimension,) = told["throughput"][0]["terms"]["OnDemand"]["GP3T.J"]["priceDimensions"].values()
+    dimension |= {"unit": "parsecs", "pricePerUnit": {"USD": "7"}}
+    aws = Aws((P5,), ("us-east-1",), Client())
+    (row,) = aws.found({"AmazonEC2 Provisioned Throughput us-east-1": told["throughput"]}, DAY).rows["aws-services.csv"]
+    assert (row.usd, row.flags) == (Decimal(7), ("unit: the list says parsecs",))
 
 
 def test_a_machine_that_no_list_has_is_said_to_have_no_price(tmp_path: Any) -> None:
