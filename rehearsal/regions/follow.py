@@ -69,7 +69,7 @@ class LoadAlarms:
     def _plan(self, minute: int) -> None:
         if self.watches and (self._due is None or minute < self._due):
             self._due = minute
-            self.clock.at(minute * MINUTE, Order.CONTROL, lambda: self._tick(minute))
+            self.clock.at(minute * MINUTE, Order.LOAD, lambda: self._tick(minute))
 
     def _tick(self, minute: int) -> None:
         if self._due != minute:
@@ -95,14 +95,24 @@ class LoadAlarms:
         simple = watch.alarm.policy if isinstance(watch.alarm.policy, SimplePolicy) else None
         cools = simple is not None and (booting or now - self._busy(group) < simple.cooldown_seconds)
         if wanted != group.desired and not cools:
-            group.resize(wanted, f"the load: {watch.alarm.key}")
-            self.play.nodes.changed()
+            # The fallback's alarms see a size with the next minute's metrics: they look at this minute before it, also
+            # where they would have left it out.
+            if self.play.control is not None:
+                self.play.control.wake()
+            self.clock.at(now, Order.LOAD, lambda: self._resize(watch, wanted))
             watch.busy, watch.under_way = now, True
             return False
         marks = [one.alarm.threshold for one in self.watches if one.group is group]
         width = watch.minutes + self.lag
         still = self.load.steady(width, min(marks), max(marks))
         return still and wanted == group.desired and not booting and not watch.under_way
+
+    def _resize(self, watch: Watch, wanted: int) -> None:
+        pool = watch.group.pool
+        size = min(max(wanted, pool.minimum), pool.maximum)
+        if size != watch.group.desired:
+            watch.group.resize(size, f"the load: {watch.alarm.key}")
+            self.play.nodes.changed()
 
     def _busy(self, group: GroupPlay) -> float:
         """A group's cooldown is that of whichever policy moved it last."""
