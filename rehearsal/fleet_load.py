@@ -8,14 +8,24 @@ from pathlib import Path
 from typing import Final
 
 from infra.faults import did_you_mean, listed
+from rehearsal.dns import Clients, Connected, Keeping
 from rehearsal.fleet import Fleet, Region, Service, World
 from rehearsal.load import FLAT, OFFICE, Arrivals, LoadPlay, Retry, ServiceRate
 from rehearsal.load.machines import node_rate
 from rehearsal.regions import Clock, RegionLevel
-from rehearsal.scenario_load import Load
+from rehearsal.scenario_load import ClientsOf, Load
 from spillway.errors import SpillwayError
 
 PROFILES: Final = {"office": OFFICE, "flat": FLAT}
+
+
+def clients_of(told: ClientsOf) -> Clients:
+    """How clients go by names."""
+    return Clients(
+        told.where,
+        tuple((Connected if one.connections else Keeping)(one.share, one.seconds, one.source) for one in told.keeping),
+        told.stale,
+    )
 
 
 def requests(

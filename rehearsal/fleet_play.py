@@ -17,7 +17,7 @@ from rehearsal.dns import DnsPlay
 from rehearsal.events import Timed
 from rehearsal.fleet import Fleet, Member, Region
 from rehearsal.fleet_keeping import FleetKeeping, region_stacks
-from rehearsal.fleet_load import requests
+from rehearsal.fleet_load import clients_of, requests
 from rehearsal.load import LoadPlay
 from rehearsal.model import Setting, Zone
 from rehearsal.omniscient import Omniscient
@@ -90,7 +90,7 @@ class FleetPlay:
         world = self.fleet.world
         self.members: dict[str, Member] = {one.name: one for one in world.members} if world else {}
         self._down: dict[str, bool] = {}
-        self.dns = DnsPlay(clock, world, seed=seed) if world else None
+        self.dns = DnsPlay(clock, world, seed=seed, clients=clients_of(scenario.clients)) if world else None
         self.load = self._load()
         self._join()
         self.keeping = self._keeper() if keeper else None
@@ -179,7 +179,7 @@ class FleetPlay:
             ]
             events.lever(clock, holes, bool, lambda yes, name=name: dns.blackhole(name, yes))  # type: ignore[misc]
         blind = [one for one in happens if one.event.what == "checkers-blind"]
-        events.lever(clock, blind, bool, lambda yes: dns.blind(yes, "the scenario"))
+        events.lever(clock, blind, _blindness, lambda told: dns.blind(told[0], told[1], silent=told[2]))
         down = [one for one in happens if one.event.what == "dns-provider-down"]
         events.lever(clock, down, bool, dns.provider_down)
         if load is None:
@@ -228,7 +228,8 @@ class FleetPlay:
             self.load.changed()
 
     def _keeper(self) -> FleetKeeping | None:
-        stacks, _ = region_stacks(self.fleet)
+        stacks, left_out = region_stacks(self.fleet)
+        self.warnings += [f"{stack}: the keeper leaves it alone: {why}" for stack, why in left_out.items()]
         if not stacks:
             return None
         settings, names = self.scenario.keeper, {one.fleet for one in stacks}
@@ -299,7 +300,11 @@ class FleetPlay:
     @property
     def sources(self) -> tuple[Source, ...]:
         """What DNS and load go by."""
-        return self.load.sources if self.load else ()
+        kept = [
+            Source(f"{100 * one.share:g} % of the clients: keep to {one.seconds:g} s", one.source)
+            for one in self.scenario.clients.keeping
+        ]
+        return (*kept, *(self.load.sources if self.load else ()))
 
     def _incidents(self, played: Mapping[str, RegionPlayed], regions: Sequence[RegionResult]) -> tuple[Incident, ...]:
         found = [*events.incidents(self.happens, self.seconds)]
@@ -356,6 +361,12 @@ def _least(prices: Sequence[tuple[tuple[float, float], ...]], end: float) -> tup
         if not found or found[-1][1] != min(values):
             found.append((first, min(values)))
     return tuple(found)
+
+
+def _blindness(now: Sequence[Timed]) -> tuple[bool, str, bool]:
+    """Whether checkers are blind, why, and whether they report nothing at all, which is so where one event says so."""
+    why = next((one.event.why for one in now if one.event.why), "the scenario")
+    return bool(now), why if now else "", any(one.event.silent for one in now)
 
 
 def _product(now: Sequence[Timed]) -> float:

@@ -218,9 +218,12 @@ def _repeated(
     workers: int | None,
     progress: Callable[[str], None] | None,
 ) -> tuple[Repeated, ...]:
-    """The spread of the deployed fleet's figures and of the keeper's, over traces of days drawn at random."""
+    """The spread of the deployed fleet's figures and of the keeper's, over traces of days drawn at random. Without
+    clients: no figure is theirs, and they take most of the time."""
     if not runs:
         return ()
+    alone = task.loaded.scenario.model_copy(update={"load": None})
+    task = replace(task, loaded=replace(task.loaded, scenario=alone))
     kinds = [one.variant for one in done if one.variant.kind in ("deployed", "keeper")]
     pieces = tuple(
         Piece(one.name, None if one.kind == "deployed" else _KEEPER, None if one.kind == "deployed" else done[0].held)

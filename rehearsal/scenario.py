@@ -24,7 +24,7 @@ from infra.dns.sections import StackName
 from infra.faults import ConfigError, Fault, did_you_mean, listed
 from infra.sections import HostName, Listed, MachineName, ReservationId, Section, Word, text
 from infra.validation import validate
-from rehearsal.scenario_load import Load
+from rehearsal.scenario_load import ClientsOf, Load
 
 FOLDER: Final = Path(__file__).parent / "scenarios"
 SCHEMA: Final = FOLDER / "scenario.schema.json"
@@ -126,7 +126,7 @@ class CapacityBlock(Section):
 class KeeperSettings(Section):
     """The keeper, in the variant that has it."""
 
-    look_minutes: int = Field(default=5, ge=1, le=1440)
+    look_minutes: int = Field(default=1, ge=1, le=1440)
     """Between two looks."""
     availability: float | None = Field(default=None, gt=0, lt=1)
     """Its objective; left out: its own."""
@@ -170,6 +170,8 @@ class Event(Section):
     """Whose price, whose quota."""
     period: Duration | None = None
     """Of a zone that flaps: half of it the trace holds, half of it the limit."""
+    silent: bool = False
+    """Checkers that are blind report nothing, so that what they said last stays, instead of failing everywhere."""
     blackhole: bool = False
     """A dark place answers nothing at all, instead of refusing connections."""
     why: Sentence | None = None
@@ -185,7 +187,7 @@ _KEYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "throttled": (("region", "cloud"), (), ()),
     "boot": (("region", "cloud"), ("minutes", "hangs"), ()),
     "price": (("region", "cloud", "zone"), ("factor",), ("market",)),
-    "checkers-blind": ((), (), ()),
+    "checkers-blind": ((), (), ("silent",)),
     "dns-provider-down": ((), (), ()),
     "surge": (("service",), ("factor",), ()),
     "quota": (("region", "cloud"), ("limit",), ("market",)),
@@ -231,6 +233,8 @@ class Scenario(Section):
     """Region stacks that are played; left out: those that a service of the global stack reaches."""
     boot: Boot = Field(default_factory=Boot.model_construct)
     """Boot times."""
+    clients: ClientsOf = Field(default_factory=ClientsOf.model_construct)
+    """How clients go by names."""
     load: Load | None = None
     """Requests of clients; left out: none are played."""
     keeper: KeeperSettings = Field(default_factory=KeeperSettings.model_construct)

@@ -1,4 +1,5 @@
-"""The requests of a scenario: how many come when, how long they are, and by which record a node answers them."""
+"""The clients of a scenario: how they go by names, how many requests come when, how long those are, and by which record
+a node answers them."""
 
 from __future__ import annotations
 
@@ -7,10 +8,34 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from infra.dns.sections import StackName
-from infra.sections import HostName, Listed, Section, text
+from infra.sections import AwsRegionName, HostName, Listed, Section, text
 
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Words = Annotated[str, text(r"^\S.{0,199}$", "some words")]
+
+
+class Keeping(Section):
+    """Clients that use an answer for longer than its TTL says."""
+
+    share: float = Field(gt=0, le=1)
+    """Of all clients."""
+    seconds: float = Field(gt=0, le=31_536_000)
+    """For which they keep it at least; of a connection: mean length."""
+    connections: bool = False
+    """Whether they hold a connection for so long, whatever names mean meanwhile, instead of an answer."""
+    source: Words
+    """Where both figures are from."""
+
+
+class ClientsOf(Section):
+    """How clients go by names; left out, all of them honour the TTL, as `spillway dns budget` counts them."""
+
+    where: dict[AwsRegionName, Weight] | None = Field(default=None, max_length=100)
+    """AWS region nearest to them -> share; left out: evenly where a service's members are."""
+    keeping: Listed[Keeping] = ()
+    """Those that go by an answer for longer."""
+    stale: float = Field(default=0.0, ge=0, le=1)
+    """Share whose resolvers go on with an old answer while no name server answers (RFC 8767)."""
 
 
 class Retries(Section):

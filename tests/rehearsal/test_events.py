@@ -204,3 +204,60 @@ def test_an_event_is_an_incident_at_each_place_that_it_happens_to() -> None:
         ("gcp-us-central1", "dark", clock_at(13)),
         ("everything", "DNS checkers see nothing", None),
     ]
+
+
+HOURS = st.integers(1, 20)
+WHATS = st.one_of(
+    st.fixed_dictionaries({"what": st.just("dark"), "region": st.just("*")}),
+    st.fixed_dictionaries({"what": st.just("dark"), "zone": st.sampled_from(["us-central1-a", "us-central1-*"])}),
+    st.fixed_dictionaries({"what": st.just("spot"), "limit": st.integers(0, 2)}),
+    st.fixed_dictionaries({"what": st.just("flap"), "period": st.sampled_from(["20m", "2h"])}),
+    st.fixed_dictionaries({"what": st.just("on-demand"), "limit": st.integers(0, 2)}),
+    st.fixed_dictionaries({"what": st.just("quota"), "limit": st.integers(0, 2)}),
+    st.fixed_dictionaries({"what": st.just("boot"), "minutes": st.integers(0, 90)}),
+    st.fixed_dictionaries({"what": st.just("boot"), "hangs": st.just(True)}),
+    st.fixed_dictionaries({"what": st.just("throttled")}),
+    st.fixed_dictionaries({"what": st.just("deploy")}),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(HOURS, st.integers(1, 6), WHATS), min_size=1, max_size=5), st.booleans(), st.data())
+def test_whatever_happens_nothing_is_held_beyond_what_there_is(
+    rows: list[tuple[int, int, dict[str, Any]]], keeper: bool, more: Any
+) -> None:
+    """No node without a bill, none ready before its boot, none beyond its zone's capacity, none where it is dark."""
+    told = []
+    for hour, length, what in rows:
+        lasts = {} if what["what"] == "deploy" else {"for": f"{length}h"}
+        told.append({"at": f"day 1 {hour:02d}:00"} | what | lasts)
+    stack = more.draw(st.sampled_from(["gcp-us-central1", "aws-us-east-1"]))
+    for row in told:
+        if stack.startswith("aws") and "zone" in row:
+            row["zone"] = "us-east-1[ab]"
+    play = played((stack,), keeper=keeper, events=told)
+    region, nodes = play.plays[stack], play.plays[stack].nodes
+    dark = [one for one in play.happens if one.event.what == "dark"]
+    for node in nodes.all:
+        end = play.seconds if node.ended is None else node.ended
+        assert node.launched <= end
+        assert node.in_service is None or node.launched <= node.in_service <= end
+        for one in dark:
+            inside = one.about(stack, node.zone) and one.begin <= node.launched < one.end
+            assert not inside, "launched where it is dark"
+            if one.about(stack, node.zone) and node.launched < one.begin:
+                assert end <= one.begin or end < node.launched
+    marks = sorted({level.at for level in nodes.levels})[:: max(1, len(nodes.levels) // 40)]
+    for now in marks:
+        for zone, series in play.capacities[stack].items():
+            held = [
+                node
+                for node in nodes.all
+                if (node.market, node.zone) == ("spot", zone)
+                and node.launched <= now < (play.seconds if node.ended is None else node.ended)
+                and (node.noticed is None or now < node.noticed)
+            ]
+            assert len(held) <= value_at(series, now)
+    hours = sum(((play.seconds if node.ended is None else node.ended) - node.launched) / HOUR for node in nodes.all)
+    cheap = min(usd for series in region.prices.values() for _, usd in series)
+    assert region.played().cost() >= 0.999 * hours * cheap
