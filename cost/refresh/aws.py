@@ -1,6 +1,7 @@
-"""AWS's prices: the Price List Query API for what it sells, the spot price history for what is left over.
+"""AWS's prices: the Price List Query API for what it sells, the offering rates of savings plans, the spot price history
+for what is left over.
 
-https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html. Both ask for credentials. What they say
+https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html. All ask for credentials. What they say
 in their own way:
 - products come as texts of JSON inside JSON;
 - Capacity Blocks stand among on-demand products, and only their market option tells;
@@ -24,7 +25,7 @@ from typing import Any, Final
 from cost.money import HOURS_PER_YEAR
 from cost.prices.snapshot import ANYWHERE, ON_DEMAND, SPOT, Price, Source, Unpriced
 from cost.refresh.aws_products import PRODUCTS, SPELLINGS
-from cost.refresh.work import Busy, Found, Step, chunks
+from cost.refresh.work import Busy, Found, Step
 from spillway.errors import SpillwayError
 
 HOME: Final = "us-east-1"
@@ -32,7 +33,7 @@ HOME: Final = "us-east-1"
 https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html"""
 LIST_SOURCE: Final = "aws-price-list"
 SPOT_SOURCE: Final = "aws-spot-history"
-TYPES_A_QUESTION: Final = 20
+SAVINGS_SOURCE: Final = "aws-savings-plans"
 PAGE: Final = 100
 LINUX: Final = "Linux/UNIX"
 TERMS: Final = {
@@ -41,6 +42,8 @@ TERMS: Final = {
     ("1yr", "All Upfront"): "reserved-1y-upfront",
     ("3yr", "All Upfront"): "reserved-3y-upfront",
 }
+SAVINGS: Final = {31_536_000: "savings-1y", 94_608_000: "savings-3y"}
+"""Seconds of a plan's term."""
 THROTTLED: Final = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
 MACHINE: Final = {
     "operatingSystem": "Linux",
@@ -74,15 +77,16 @@ class Aws:
         """Per region: machines, each service, zones, spot prices; then what has one price for all regions."""
         found: list[Step] = []
         for region in self.regions:
-            for number, types in enumerate(chunks(self.machines, TYPES_A_QUESTION)):
-                filters = {"regionCode": region, **MACHINE}
-                found.append(self._products(f"machines {region} {number}", "AmazonEC2", filters, types))
+            for machine in self.machines:
+                filters = {"regionCode": region, "instanceType": machine, **MACHINE}
+                found.append(self._products(f"machines {region} {machine}", "AmazonEC2", filters))
             for service, family in dict.fromkeys((one.service, one.family) for one in PRODUCTS if not one.glob):
                 where = "fromRegionCode" if service == "AWSDataTransfer" else "regionCode"
                 filters = {where: region, "productFamily": family}
                 found.append(self._products(f"{service} {family} {region}", service, filters))
             found.append(Step(f"zones {region}", partial(self._zones, region)))
             found.append(Step(f"spot {region}", partial(self._spot, region)))
+            found.append(Step(f"savings {region}", partial(self._savings, region)))
         for service, family in dict.fromkeys((one.service, one.family) for one in PRODUCTS if one.glob):
             found.append(self._products(f"{service} {family}", service, {"productFamily": family}))
         return found
@@ -97,6 +101,10 @@ class Aws:
             words = key.split(" ")
             if words[0] == "spot":
                 spot += self._latest(words[1], answer, answers.get(f"zones {words[1]}") or {}, observed)
+            elif words[0] == "savings":
+                for one in answer:
+                    row = _saved(words[1], one, observed)
+                    machines.setdefault((row.region, row.sku, row.market), row)
             elif words[0] == "machines":
                 for product in _decoded(answer):
                     for row in self._machine(words[1], product, observed, left_out):
@@ -115,6 +123,11 @@ class Aws:
                 "API_DescribeSpotPriceHistory.html", "none needed: single facts, cited",
                 "The price that held in each zone when it was asked, on the day of each row.",
             ),
+            SAVINGS_SOURCE: Source(
+                SAVINGS_SOURCE, "DescribeSavingsPlansOfferingRates", "https://docs.aws.amazon.com/savingsplans/latest/"
+                "APIReference/API_DescribeSavingsPlansOfferingRates.html", "none needed: single facts, cited",
+                "Compute Savings Plans without upfront payment, as it answered on the day of each row.",
+            ),
         }  # fmt: skip
         rows = {
             "aws-machines.csv": tuple(machines.values()),
@@ -132,10 +145,8 @@ class Aws:
         known = {one.sku: one.glob for one in PRODUCTS}
         return row.sku in known and (known[row.sku] or row.region in self.regions)
 
-    def _products(self, key: str, service: str, filters: Mapping[str, str], types: Sequence[str] = ()) -> Step:
+    def _products(self, key: str, service: str, filters: Mapping[str, str]) -> Step:
         asked = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in filters.items()]
-        if types:
-            asked.append({"Type": "ANY_OF", "Field": "instanceType", "Value": ",".join(types)})
 
         def ask() -> list[str]:
             client, token = self._client("pricing", HOME), ""
@@ -180,6 +191,33 @@ class Aws:
                 if one.get("ProductDescription") == LINUX
             ]
             token = told.get("NextToken") or ""
+            if not token:
+                return found
+
+    def _savings(self, region: str) -> list[dict[str, str]]:
+        """Rates of Compute Savings Plans, nothing paid in advance, of the machines in a region."""
+        client, token = self._client("savingsplans", HOME), ""
+        asked = {"region": [region], "instanceType": list(self.machines), "productDescription": [LINUX]}
+        filters = [{"name": name, "values": values} for name, values in (asked | {"tenancy": ["shared"]}).items()]
+        found: list[dict[str, str]] = []
+        while True:
+            more = {"nextToken": token} if token else {}
+            told = _call(
+                client.describe_savings_plans_offering_rates,
+                savingsPlanTypes=["Compute"],
+                savingsPlanPaymentOptions=["No Upfront"],
+                products=["EC2"],
+                filters=filters,
+                **more,
+            )
+            for one in told.get("searchResults") or []:
+                properties = {item["name"]: item["value"] for item in one.get("properties") or []}
+                seconds = one.get("savingsPlanOffering", {}).get("durationSeconds")
+                # A reservation of capacity that is not used has a rate too.
+                plain = "BoxUsage:" in str(one.get("usageType", "")) and one.get("unit") == "Hrs"
+                if plain and seconds in SAVINGS and properties.get("instanceType") in self.machines:
+                    found.append({"type": properties["instanceType"], "market": SAVINGS[seconds], "usd": one["rate"]})
+            token = told.get("nextToken") or ""
             if not token:
                 return found
 
@@ -329,6 +367,14 @@ def _row(
     begin: Decimal = Decimal(0),
 ) -> Price:  # fmt: skip
     return Price("aws", region, sku, unit, usd, market, None, observed, "", "", flags, begin, LIST_SOURCE)
+
+
+def _saved(region: str, one: Mapping[str, str], observed: Date) -> Price:
+    plan = ("plan: Compute Savings Plan",)
+    return Price(
+        "aws", region, one["type"], "hour", Decimal(one["usd"]), one["market"], None, observed, "", "", plan,
+        Decimal(0), SAVINGS_SOURCE,
+    )  # fmt: skip
 
 
 def _text(at: Any) -> str:

@@ -31,14 +31,14 @@ class Client:
         self.asked: list[dict[str, Any]] = []
 
     def __call__(self, service: str, region: str) -> Client:
-        assert (service, region) in {("pricing", "us-east-1"), ("ec2", "us-east-1")}
+        assert (service, region) in {("pricing", "us-east-1"), ("ec2", "us-east-1"), ("savingsplans", "us-east-1")}
         return self
 
     def get_products(self, **asked: Any) -> dict[str, Any]:
         self._note(asked)
         filters = {one["Field"]: one["Value"] for one in asked["Filters"]}
         if "instanceType" in filters:
-            found = BODY["machines"]
+            found = BODY["machines"] if filters["instanceType"] == P5 else []
         else:
             kinds = {"NAT Gateway": "nat", "DNS Query": "queries", "Provisioned Throughput": "throughput"}
             found = BODY.get(kinds.get(filters["productFamily"], ""), [])
@@ -53,6 +53,15 @@ class Client:
         assert asked["StartTime"] == asked["EndTime"]
         history = [{**one, "Timestamp": datetime.fromisoformat(one["Timestamp"])} for one in BODY["spot"]]
         return self._page(asked, "SpotPriceHistory", history)
+
+    def describe_savings_plans_offering_rates(self, **asked: Any) -> dict[str, Any]:
+        self._note(asked)
+        assert (asked["savingsPlanTypes"], asked["savingsPlanPaymentOptions"]) == (["Compute"], ["No Upfront"])
+        index = int(asked.get("nextToken", 0))
+        return {
+            "searchResults": BODY["savings"][index : index + 1],
+            "nextToken": str(index + 1) if index + 1 < len(BODY["savings"]) else None,
+        }
 
     def _note(self, asked: dict[str, Any]) -> None:
         self.asked.append(asked)
@@ -87,13 +96,19 @@ def test_capacity_blocks_and_other_systems_are_left_out(found: Found) -> None:
 
 def test_a_reservation_paid_in_advance_costs_its_quantity_over_its_hours(found: Found) -> None:
     rows = of(found, "aws-machines.csv")
-    assert {market: row.usd for market, row in rows.items() if market != "on-demand"} == {
+    assert {market: row.usd for market, row in rows.items() if market.startswith("reserved")} == {
         "reserved-1y": Decimal(40),
         "reserved-1y-upfront": Decimal(262_800) / HOURS_PER_YEAR,
         "reserved-3y-upfront": Decimal(525_600) / (3 * HOURS_PER_YEAR),
     }
     assert rows["reserved-1y-upfront"].flagged("upfront") == "262800 USD in advance"
     assert found.left_out["reservations that are convertible or partly upfront"] == 2
+
+
+def test_savings_plans_are_rates_of_machines_that_run(found: Found) -> None:
+    rows = of(found, "aws-machines.csv")
+    assert (rows["savings-1y"].usd, rows["savings-3y"].usd) == (Decimal("41.50"), Decimal("30.25"))
+    assert rows["savings-3y"].flags == ("plan: Compute Savings Plan",)
 
 
 def test_spot_prices_are_the_last_of_each_zone_by_the_zones_id(found: Found) -> None:
