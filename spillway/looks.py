@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -96,16 +96,17 @@ _STRIPES: Final[dict[str, tuple[float, float, float]]] = {
 }
 
 
-def textures(looks: Sequence[Look] = SERIES) -> str:
-    """The definitions that surfaces of these looks refer to; once in a page, before its first plot.
+_USED: Final = re.compile(r"url\(#w-([a-z]+)-([a-z0-9]+)\)")
+
+
+def textures(drawn: str) -> str:
+    """The definitions that surfaces refer to which are in this markup; once in a page, before its first chart.
 
     Stripes are repeated gradients, no patterns: Chromium prints a gradient as a few numbers, but a pattern as a picture
     of each surface (114 MB for one report).
     """
     lines = []
-    for texture, colour in dict.fromkeys((one.texture, one.colour) for one in looks):
-        if texture == "plain":
-            continue
+    for texture, colour in sorted(set(_USED.findall(drawn))):
         x, y, paper = _STRIPES[texture]
         own = f'<stop offset="{{}}" style="stop-color:var(--{colour})"/>'
         gap = '<stop offset="{}" style="stop-color:var(--paper)"/>'

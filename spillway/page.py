@@ -11,7 +11,7 @@ from html import escape
 from typing import Final, Literal
 
 from spillway import looks
-from spillway.looks import SERIES, Look
+from spillway.looks import Look
 
 _TAG: Final = re.compile(r"<[^>]*>")
 
@@ -67,13 +67,15 @@ thead{display:table-header-group}a{color:inherit;text-decoration:none}pre{white-
 """.strip()
 
 
-def page(title: str, body: Iterable[str], *, style: str = "", used: Sequence[Look] = SERIES) -> str:
-    """The whole page. style: CSS of the report's own; used: looks whose textures its charts use."""
+def page(title: str, body: Iterable[str], *, style: str = "", used: Sequence[Look] = ()) -> str:
+    """The whole page, with the textures that its charts name. style: CSS of the report's own, which may name the
+    textures of the looks in `used`."""
+    inner = "\n".join(body)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>\n{looks.STYLE}\n{STYLE}\n{style}</style>\n</head>\n<body>\n"
-        f"{looks.textures(used)}\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        f"{looks.textures(inner + ' '.join(one.fill for one in used))}\n{inner}\n</body>\n</html>\n"
     )
 
 

@@ -2,7 +2,7 @@
 
 A `Plot` is as wide as what it stands in: x is in percent of its width, y in pixels, so letters and lines keep their
 size at every width. Several plots below each other with the same x axis share their ticks. Colours come from CSS
-variables (`STYLE`), so that a page is light or dark; each colour has a texture of its own (`textures`, once a page).
+variables, so that a page is light or dark; each colour has a texture of its own (`spillway.looks`, `spillway.page`).
 `image` makes a file of one plot that stands alone.
 """
 
@@ -14,7 +14,7 @@ from html import escape
 from typing import Final, Literal
 
 from spillway.axes import Axis, Row, Tick
-from spillway.looks import SERIES, STYLE, Look, number, sign, textures
+from spillway.looks import STYLE, Look, number, sign, textures
 
 TYPICAL: Final = 620.0
 """Pixels of a chart's width for which labels are placed."""
@@ -277,15 +277,15 @@ class Plot:
             f'<svg width="100%" height="{full}" {self._head(ident, title, description)}{self._body()}</svg></div>'
         )
 
-    def image(self, title: str, description: str = "", *, width: int = 920, looks: Sequence[Look] = SERIES) -> str:
-        """The chart as a file of its own. looks: whose textures it uses."""
+    def image(self, title: str, description: str = "", *, width: int = 920) -> str:
+        """The chart as a file of its own."""
         full = self.top + self.height + self.bottom
-        inside = width - self.left - self.right
+        inside, body = width - self.left - self.right, self._body()
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {width} {full}" width="{width}" '
             f'height="{full}" {self._head("chart", title, description)}<style>{STYLE}</style>'
-            f'<rect width="{width}" height="{full}" fill="var(--paper)"/>{textures(looks)}'
-            f'<svg x="{self.left}" width="{inside}" height="{full}" style="overflow:visible">{self._body()}</svg>'
+            f'<rect width="{width}" height="{full}" fill="var(--paper)"/>{textures(body)}'
+            f'<svg x="{self.left}" width="{inside}" height="{full}" style="overflow:visible">{body}</svg>'
             "</svg>\n"
         )
 

@@ -36,7 +36,6 @@ LANES: Final[dict[str, tuple[str, Look]]] = {
     "load": ("load", Look("k7")),
 }
 """Where incidents come from, top to bottom. Rows tell them apart, colours only help."""
-LOOKS: Final = (SPOT, ON_DEMAND, BOOTING, SHORT, REFUSING, SERVED, LATE, FAILED)
 NODES_LEGEND: Final = (
     (SPOT, "spot ready", "area"),
     (ON_DEMAND, "on-demand ready", "area"),

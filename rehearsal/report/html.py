@@ -13,10 +13,8 @@ from rehearsal.report.told import Told
 from rehearsal.result import Rehearsal, Source, Variant
 from spillway import page
 from spillway.axes import percent
-from spillway.looks import SERIES
 from spillway.page import Html
 
-LOOKS: Final = (*charts.LOOKS, *SERIES)
 STYLE: Final = """
 .part{border-top:1px solid var(--line);margin-top:1.6rem;padding-top:.2rem}.part h3{margin-top:.6rem}
 .plot+.plot{margin-top:.15rem}.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));
@@ -39,7 +37,7 @@ def page_of(rehearsal: Rehearsal) -> str:
         *_money(known),
         *_sources(known),
     ]
-    return page.page(f"Rehearsal: {rehearsal.title}", [one for one in body if one], style=STYLE, used=LOOKS)
+    return page.page(f"Rehearsal: {rehearsal.title}", [one for one in body if one], style=STYLE)
 
 
 def _head(known: Told) -> list[str]:

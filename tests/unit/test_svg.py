@@ -215,8 +215,10 @@ def test_every_series_has_a_colour_a_texture_a_dash_and_a_sign_of_its_own() -> N
     for values in ([one.colour for one in SERIES], [one.texture for one in SERIES], [one.dash for one in SERIES]):
         assert len(set(values)) == len(SERIES)
     assert looks.look(8) == SERIES[0]
-    defined = set(re.findall(r'id="([^"]+)"', looks.textures()))
-    assert defined == {one.fill[5:-1] for one in SERIES if one.fill.startswith("url(")}
+    text = page.page("Surfaces", [looks.swatch(one, "area") for one in (*SERIES, Look("bad", "light"))])
+    defined, used = set(re.findall(r'<linearGradient id="([^"]+)"', text)), set(re.findall(r"url\(#([^)]+)\)", text))
+    assert defined == used
+    assert len(used) == len(SERIES)  # one of them is plain
 
 
 def test_colours_of_words_and_lines_stand_out_from_light_and_from_dark_paper() -> None:
