@@ -9,7 +9,7 @@ Cost steps by whole nodes, so that two options may cross many times: at a step, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Any
@@ -32,12 +32,13 @@ def break_even(
     return fixed_usd_day / saved * MILLION if saved > 0 else None
 
 
-def pairs(found: list[Curve], inputs: Inputs) -> tuple[Pair, ...]:
-    """Every two options, in their order."""
-    return tuple(_pair(a, b, inputs) for a, b in combinations(found, 2))
+def pairs(found: list[Curve], inputs: Inputs, request_tokens: int) -> tuple[Pair, ...]:
+    """Every two options, in their order. request_tokens: of a request, by which traffic is told in requests, too, where
+    GPUs by the second are one of the two."""
+    return tuple(_pair(a, b, inputs, request_tokens) for a, b in combinations(found, 2))
 
 
-def _pair(a: Curve, b: Curve, inputs: Inputs) -> Pair:
+def _pair(a: Curve, b: Curve, inputs: Inputs, request_tokens: int) -> Pair:
     import numpy as np
 
     names = (a.model.facts.name, b.model.facts.name)
@@ -55,7 +56,13 @@ def _pair(a: Curve, b: Curve, inputs: Inputs) -> Pair:
     beyond = _beyond(a, b, limit, inputs)
     if beyond is not None:
         crossings.append(beyond)
-    return Pair(*names, tuple(crossings), always, _words(names, crossings, always, limit))
+    by_second = "serverless" in (a.model.facts.kind, b.model.facts.kind)
+
+    def traffic(tokens: Decimal) -> str:
+        told = f"{tokens:,.0f} tokens/day"
+        return f"{told} ({tokens / request_tokens:,.0f} requests/day)" if by_second else told
+
+    return Pair(*names, tuple(crossings), always, _words(names, crossings, always, limit, traffic))
 
 
 def _difference(a: Curve, b: Curve) -> Any:
@@ -141,30 +148,30 @@ def _beyond(a: Curve, b: Curve, limit: float, inputs: Inputs) -> Crossing | None
     )  # fmt: skip
 
 
-def _words(names: tuple[str, str], crossings: list[Crossing], always: str, limit: float) -> str:
+def _words(
+    names: tuple[str, str], crossings: list[Crossing], always: str, limit: float, traffic: Callable[[Decimal], str]
+) -> str:
     real = [one for one in crossings if one.feasible]
     unreal = [one for one in crossings if not one.feasible]
-    told = ""
+    if real:
+        first, last = real[0], real[-1]
+        begin, end = traffic(first.tokens_day), traffic(last.tokens_day)
     if len(real) == 1:
-        told = f"{real[0].below} below {real[0].tokens_day:,.0f} tokens/day, {real[0].above} above"
-    elif real and real[0].below == real[-1].above:
-        told = (
-            f"{real[0].below}, but for traffic between {real[0].tokens_day:,.0f} and {real[-1].tokens_day:,.0f} "
-            f"tokens/day, where {real[0].above} is cheaper"
-            + (f" in places ({len(real)} changes)" if len(real) > 2 else "")
-        )
+        told = f"{first.below} below {begin}, {first.above} above"
+    elif real and first.below == last.above:
+        told = f"{first.below}, but for traffic between {begin} and {end}, where {first.above} is cheaper"
+        told += f" in places ({len(real)} changes)" if len(real) > 2 else ""
     elif real:
         told = (
-            f"{real[0].below} below {real[0].tokens_day:,.0f} tokens/day, {real[-1].above} above "
-            f"{real[-1].tokens_day:,.0f}; between them it changes {len(real)} times with the steps"
+            f"{first.below} below {begin}, {last.above} above {end}; between them it changes {len(real)} times with "
+            "the steps"
         )
     elif always:
         other = names[1] if always == names[0] else names[0]
-        told = f"{always} is cheaper than {other} at any traffic" + (
-            " that both can serve" if limit < float("inf") else ""
-        )
+        told = f"{always} is cheaper than {other} at any traffic"
+        told += " that both can serve" if limit < float("inf") else ""
     else:
         told = f"{names[0]} and {names[1]} cost the same"
     if unreal:
-        told += f"; {unreal[0].above} would be cheaper from {unreal[0].tokens_day:,.0f} on: {unreal[0].why}"
+        told += f"; {unreal[0].above} would be cheaper from {traffic(unreal[0].tokens_day)} on: {unreal[0].why}"
     return told

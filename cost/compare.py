@@ -14,7 +14,8 @@ from cost.arithmetic import EXACT, Inputs
 from cost.capacity import HOURS_PER_DAY, SECONDS_PER_HOUR
 from cost.cloud import CloudModel
 from cost.ledger import Book, present_value
-from cost.options import DAYS_PER_MONTH, MILLION, OptionModel, build, tokens_of
+from cost.onprem import OnPremModel
+from cost.options import DAYS_PER_MONTH, HOURS, MILLION, OptionModel, build, tokens_of
 from cost.prices.snapshot import STALE_DAYS, Price, Snapshot
 from cost.result import (
     Band,
@@ -38,6 +39,8 @@ DECADES: Final = 100
 """A chart goes from a hundredth of the workload's traffic to a hundred times of it."""
 LEAST_TOKENS: Final = 1_000.0
 MOST_POINTS: Final = 400
+FAR_BELOW: Final = Decimal("0.7")
+FAR_ABOVE: Final = Decimal(2)
 UTILISATIONS: Final = tuple(Decimal(percent) / 100 for percent in (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100))
 
 
@@ -84,10 +87,14 @@ def compare(
     return Comparison(
         scenario.name, data.title, data.shows, scenario.file, scenario.text, "USD", today, months, data.period.start,
         inputs["finance.discountRate"], data.model.name, data.model.dtype, _workload(scenario), tuple(options),
-        best.name if best else "", breakeven.pairs(curves, inputs),
+        best.name if best else "", breakeven.pairs(curves, inputs, _request(scenario)),
         sensitivity.tornados(usable, inputs, months, found) if found else (), drawn, _strip(models, snapshot), unpriced,
         scenario.assumptions, snapshot.id, snapshot.date, _stale(snapshot, today), _warnings(options),
     )  # fmt: skip
+
+
+def _request(scenario: Scenario) -> int:
+    return scenario.data.workload.input_tokens + scenario.data.workload.output_tokens
 
 
 def _range(scenario: Scenario) -> tuple[float, float]:
@@ -125,13 +132,14 @@ def _option(
     amortised = sum((sum(line.amortised, Decimal(0)) for line in lines), Decimal(0))
     levelised = sum((line.levelised for line in lines), Decimal(0))
     asked = cast(Decimal, tokens(EXACT, inputs, months))
+    warned = (*facts.warnings, *(facts.throughput.warnings if facts.throughput else ()))
     capacity, utilisation, ladder = _served(model, inputs, nodes, lines, months)
     return Option(
         facts.name, facts.kind, facts.title, facts.provider, facts.region, facts.machine, facts.market, *state,
         nodes, facts.gpus_per_node, capacity, utilisation, lines, cash, amortised, cash - amortised,
         present_value(lines, rate), levelised, levelised * months / asked * MILLION if lines else None,
         facts.throughput, facts.service, _points(model, curve, inputs) if curve else (), spread, ladder,
-        tuple(facts.unpriced), (*facts.warnings, *(facts.throughput.warnings if facts.throughput else ())),
+        tuple(facts.unpriced), (*warned, *_published(model, levelised, nodes)),
     )  # fmt: skip
 
 
@@ -201,7 +209,7 @@ def _workload(scenario: Scenario) -> Workload:
     day = cast(Decimal, inputs["workload.tokensPerDay"])
     burst = exactly(demand.burst)
     return Workload(
-        day, demand.input_tokens, demand.output_tokens, day / (demand.input_tokens + demand.output_tokens),
+        day, demand.input_tokens, demand.output_tokens, day / _request(scenario),
         exactly(demand.cache_hit_share), scenario.hourly, burst, exactly(demand.growth_per_month),
         day * max(scenario.hourly) / SECONDS_PER_HOUR * burst,
     )  # fmt: skip
@@ -231,6 +239,25 @@ def _stale(snapshot: Snapshot, today: date) -> str:
         return ""
     age = snapshot.age(today)
     return f"the oldest on-demand price of snapshot {snapshot.id} is {age} days old; {STALE_DAYS} are allowed"
+
+
+def _published(model: OptionModel, levelised: Decimal, nodes: tuple[int, ...]) -> tuple[str, ...]:
+    """Where a GPU-hour of own hardware costs far less or more than others have published for theirs."""
+    from cost.hardware import gpus, published
+
+    if not isinstance(model, OnPremModel) or not nodes:
+        return ()
+    told = published(model.system.gpu.id)
+    if told is None:
+        return ()
+    hour = levelised / (Decimal(sum(nodes)) / len(nodes)) / model.system.gpus / HOURS
+    low, high = told.own * FAR_BELOW, told.neocloud * FAR_ABOVE
+    if low <= hour <= high:
+        return ()
+    return (
+        f"a GPU-hour costs ${hour:.2f}; published for {gpus()[model.system.gpu.id].name}: ${told.own} (large owner) to "
+        f"${told.neocloud} (small one), {told.source}",
+    )
 
 
 def _warnings(options: list[Option]) -> tuple[str, ...]:

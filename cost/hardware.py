@@ -73,6 +73,22 @@ def systems() -> dict[str, System]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """USD for an hour of a GPU, as others have worked it out: of a hyperscaler's own, and of a smaller owner's."""
+
+    own: Decimal
+    neocloud: Decimal
+    source: str
+
+
+def published(name: str) -> Published | None:
+    """What is published of a GPU; None where nothing is."""
+    data = read_data("hardware.yaml")["published"]
+    told = data["usdPerGpuHour"].get(name)
+    return Published(Decimal(told[0]), Decimal(told[1]), data["source"]) if told else None
+
+
 def gpu(name: str, where: str) -> Gpu:
     """One GPU. where: the key, for the message. Raises SpillwayError."""
     if name not in gpus():

@@ -71,9 +71,8 @@ def verdicts(rate: Rate, model: str, gpu: Gpu, dtype: str, isl: int, osl: int) -
     isl, osl = rate.isl or isl, rate.osl or osl
     shape = f"{isl} tokens in and {osl} out"
     found: list[str] = []
-    group = max(rate.gpus, _least_gpus(model, gpu, dtype))
     hits = float(rate.cache_hits)
-    top = roofline(model, gpu, group, dtype, isl, osl, cache_hits=hits, batch=rate.concurrency)
+    top = of_rate(rate, model, gpu, dtype, isl, osl)
     if rate.metric in ("output", "total"):
         assert rate.tok_s is not None
         figure = float(rate.tok_s)
@@ -84,9 +83,15 @@ def verdicts(rate: Rate, model: str, gpu: Gpu, dtype: str, isl: int, osl: int) -
     assert rate.output_tok_s is not None
     reading = gpu.flops(dtype) / (2 * models.active_billion(model) * 1e9) / (1 - hits)
     found += _verdict(rate.id, "input", float(rate.input_tok_s), reading, f"arithmetic of {gpu.name}")
-    writing = roofline(model, gpu, group, dtype, 1, osl, cache_hits=hits).bound
+    writing = of_rate(rate, model, gpu, dtype, 1, osl).bound
     found += _verdict(rate.id, "output", float(rate.output_tok_s), writing, f"memory bandwidth of {gpu.name}")
     return found
+
+
+def of_rate(rate: Rate, model: str, gpu: Gpu, dtype: str, isl: int, osl: int) -> Roofline:
+    """The bounds of the system that a figure was measured on, at a shape."""
+    group = max(rate.gpus, _least_gpus(model, gpu, dtype))
+    return roofline(model, gpu, group, dtype, isl, osl, cache_hits=float(rate.cache_hits), batch=rate.concurrency)
 
 
 def _least_gpus(model: str, gpu: Gpu, dtype: str) -> int:

@@ -16,13 +16,16 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cost.arithmetic import Arithmetic, Number
 from cost.models import DATA, read_data
 from cost.scenario_options import Latency, ThroughputSpec
 from infra.faults import did_you_mean, listed
 from spillway.errors import SpillwayError
+
+if TYPE_CHECKING:
+    from cost.records import Row, Series, ThroughputRecord
 
 Metric = Literal["output", "total", "roles", "both"]
 RECORDS: Final = DATA / "throughput"
@@ -144,13 +147,18 @@ def _of_record(spec: ThroughputSpec, latency: Latency, isl: int, osl: int, where
         what = f"with concurrency {spec.concurrency}" if not rows else f"within the limits of latency class {latency}"
         raise SpillwayError(f"{where}.throughput: {path.name} has no point of {series[0].model} {what}")
     best = max(good or rows, key=lambda row: row.output_tok_s)
-    reached: Latency = latency if best in good else "offline"
-    dtype = "fp8" if series[0].precision.lower().startswith("fp8") else "bfloat16"
+    return of_point(path, record, series[0], best, latency if best in good else "offline")
+
+
+def of_point(path: Path, record: ThroughputRecord, series: Series, row: Row, latency: Latency | None = None) -> Rate:
+    """One point of a record. latency: None: the strictest class whose limit it keeps."""
+    met = [one for one in _WORSE if row.tpot_p95_ms <= LIMITS_MS[one]]
+    dtype = "fp8" if series.precision.lower().startswith("fp8") else "bfloat16"
     return Rate(
-        path.stem, "output", Decimal(str(best.output_tok_s)), None, None, series[0].model, _gpu_of(record.hardware),
-        record.gpus or 1, dtype, best.isl, best.osl, Decimal(0), reached, False,
-        f"{path.name}: {record.engine}", record.measured_on, f"concurrency {best.concurrency}; {record.load}",
-        best.concurrency, "measured",
+        path.stem, "output", Decimal(str(row.output_tok_s)), None, None, series.model, _gpu_of(record.hardware),
+        record.gpus or 1, dtype, row.isl, row.osl, Decimal(0), latency or met[-1], False,
+        f"{path.name}: {record.engine}", record.measured_on, f"concurrency {row.concurrency}; {record.load}",
+        row.concurrency, "measured",
     )  # fmt: skip
 
 

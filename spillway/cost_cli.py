@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "plan": Lazy("spillway.cost_plan:plan", "What a plan of `pulumi preview` costs, before anything is deployed."),
     "prices": Lazy("spillway.cost_prices:prices", "Prices of machines and of everything else, side by side."),
     "refresh": Lazy("spillway.cost_refresh:app", "A new snapshot of prices, from a cloud's own price list."),
+    "throughput": Lazy("spillway.cost_throughput:command", "Tokens per second of a GPU, as published and as measured."),
 }
 
 

@@ -261,6 +261,7 @@ def test_it_wins_below_a_rate_and_loses_above() -> None:
     (crossing,) = [one for one in pair.crossings if one.feasible]
     assert (crossing.below, crossing.above) == ("seconds", "cloud")
     assert "seconds below" in pair.words
+    assert f"({crossing.tokens_day / 400:,.0f} requests/day)" in pair.words
 
 
 @settings(max_examples=60, deadline=None)

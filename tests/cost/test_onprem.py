@@ -115,3 +115,10 @@ def test_more_than_the_nodes_can_do_is_infeasible_and_says_so() -> None:
     found = own(workload={"tokensPerDay": 1e12})
     assert found.status == "infeasible"
     assert "the workload reaches 1,000,000,000,000" in found.why
+
+
+def test_a_gpu_hour_far_from_what_others_pay_is_told() -> None:
+    assert not [line for line in own().warnings if "a GPU-hour costs" in line]
+    (line,) = [line for line in own(capexPerNode=3000.0, staffFte=0.0).warnings if "a GPU-hour costs" in line]
+    assert "$1.30" in line
+    assert [line for line in own(capexPerNode=3_000_000.0).warnings if "a GPU-hour costs" in line]

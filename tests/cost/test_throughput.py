@@ -214,3 +214,24 @@ def test_what_fits_nowhere_says_how_much_it_lacks() -> None:
     assert not found.fits
     assert "GiB" in found.why
     assert "takes 4,096 tokens at most" in layout(shape("llama-2-70b-chat", "fp8"), 9000, 81_920, 8).why
+
+
+def test_the_command_lists_anchors_and_records() -> None:
+    import json
+
+    from typer.testing import CliRunner
+
+    from spillway.cli import app
+
+    run = CliRunner()
+    rows = json.loads(run.invoke(app, ["cost", "throughput", "--model", "70b", "--gpu", "h200", "--json"]).stdout)[
+        "rows"
+    ]
+    assert {row["anchor"] for row in rows} >= {"llama-3.3-70b-h200", "h200_vllm_0.26.0_2026-11-22"}
+    assert all(0 < Decimal(row["roofline_share"]) < 1 for row in rows if row["roofline_share"])
+    shown = run.invoke(app, ["cost", "throughput", "--gpu", "b200"]).stdout
+    assert "deepseek-r1-b200-8k" in shown
+    assert "InferenceX" in shown
+    wrong = run.invoke(app, ["cost", "throughput", "--gpu", "h20"])
+    assert isinstance(wrong.exception, SpillwayError)
+    assert "unknown GPU" in str(wrong.exception)
