@@ -27,7 +27,7 @@ WORDS: Final[tuple[tuple[Error, tuple[str, ...]], ...]] = (
     (
         "capacity",
         (
-            "insufficientinstancecapacity", "insufficient capacity", "sufficient capacity", "unfulfillablecapacity",
+            "insufficientinstancecapacity", "insufficient capacity", "not have sufficient", "unfulfillablecapacity",
             "no spot capacity", "resource_pool_exhausted", "exhausted", "stockout", "allocationfailed",
             "allocation failed", "overconstrained", "skunotavailable", "not have enough resources",
         ),
