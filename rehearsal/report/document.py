@@ -9,10 +9,10 @@ changes its meaning or goes; keys may come without that. `read` gives the rehear
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,11 +21,10 @@ from rehearsal.report import words
 from rehearsal.report.told import Told
 from rehearsal.result import Kind, Rehearsal, Variant
 from spillway.errors import SpillwayError
+from spillway.outputs import compact
 
 VERSION: Final = 1
 SCHEMA: Final = Path(__file__).with_name("report.schema.json")
-WIDE: Final = 120
-"""Characters that a value may take on its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,40 +119,7 @@ def figures(known: Told) -> Iterator[Figures]:
 
 def dumped(rehearsal: Rehearsal) -> str:
     """The file's text: same rehearsal, same bytes. What is not a number (nan, infinite) is null."""
-    return "".join(_lines(json.loads(_DOCUMENT.dump_json(document(rehearsal))), 0)) + "\n"
-
-
-def _lines(value: Any, depth: int) -> Iterator[str]:
-    """Indented down to what fits on a line: a row of a series is one line, not one per number."""
-    flat = json.dumps(value, ensure_ascii=False) if _small(value) else None
-    if flat is not None and len(flat) + depth <= WIDE:
-        yield flat
-        return
-    inner = " " * (depth + 1)
-    if isinstance(value, Mapping):
-        yield "{\n"
-        for index, (key, one) in enumerate(value.items()):
-            yield f"{',' if index else ''}{inner if not index else chr(10) + inner}{json.dumps(key)}: "
-            yield from _lines(one, depth + 1)
-        yield "\n" + " " * depth + "}"
-    elif isinstance(value, list):
-        yield "[\n"
-        for index, one in enumerate(value):
-            yield f"{',' + chr(10) if index else ''}{inner}"
-            yield from _lines(one, depth + 1)
-        yield "\n" + " " * depth + "]"
-    else:
-        yield json.dumps(value, ensure_ascii=False)
-
-
-def _small(value: Any) -> bool:
-    """Not worth trying on one line otherwise: a series would be written once for each level above it."""
-    if isinstance(value, Mapping | list):
-        return len(value) <= 24 and not any(
-            isinstance(one, Mapping | list) and len(one) > 24
-            for one in (value.values() if isinstance(value, Mapping) else value)
-        )
-    return True
+    return compact(json.loads(_DOCUMENT.dump_json(document(rehearsal))))
 
 
 def schema() -> str:

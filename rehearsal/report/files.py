@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from rehearsal.report import document, html, markdown
 from rehearsal.result import Rehearsal
 from spillway.errors import SpillwayError
+from spillway.outputs import whole
 
 NAMES: Final = ("report.json", "report.md", "report.html")
 
@@ -24,11 +24,9 @@ def write(rehearsal: Rehearsal, out: Path) -> list[Path]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in zip(NAMES, texts, strict=True):
-            path = out / name
-            part = path.with_name(f".{name}.part")
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, path)  # noqa: PTH105 - over what an earlier rehearsal left
-            found.append(path)
+            with whole(out / name) as part:
+                part.write_text(text, encoding="utf-8")
+            found.append(out / name)
     except OSError as error:
         raise SpillwayError(f"{error.filename or out}: the report cannot be written: {error.strerror}") from None
     return found
