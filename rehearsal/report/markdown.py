@@ -9,6 +9,8 @@ from rehearsal.report.answer import VERDICTS
 from rehearsal.report.told import Told
 from rehearsal.result import Rehearsal
 from spillway.axes import percent
+from spillway.markdown import plain as _plain
+from spillway.markdown import table as _table
 
 INCIDENTS = 12
 
@@ -33,7 +35,7 @@ def text_of(rehearsal: Rehearsal) -> str:
             ("#", "variant", "what it changes", "target ready", "below it a month", "longest", "USD a month",
              "of all on demand", "more a month", "per hour saved", "verdict"),
             _variants(known),
-            words_=3,
+            words=3,
         ),
         "A month is 730 h. Per hour saved: USD for an hour no longer below the target.",
         "## Regions as deployed",
@@ -45,7 +47,7 @@ def text_of(rehearsal: Rehearsal) -> str:
     ]  # fmt: skip
     if known.base.services:
         parts += ["## Names", _table(("name", "policy", "sent to who answers", "switches", "slowest answer",
-                                      "slowest 95 % of clients"), _names(known), words_=2)]  # fmt: skip
+                                      "slowest 95 % of clients"), _names(known), words=2)]  # fmt: skip
     if known.base.load:
         parts += [
             "## Requests",
@@ -61,7 +63,7 @@ def text_of(rehearsal: Rehearsal) -> str:
             )
             for close in known.close_ups
         ]
-        parts += ["## Incidents", _table(("#", "from, UTC", "shown for", "what"), rows, words_=4)]
+        parts += ["## Incidents", _table(("#", "from, UTC", "shown for", "what"), rows, words=4)]
     if one.repeated:
         parts += ["## Over many starts and seeds", _table(
             ("variant", "runs", "target ready P10", "P50", "P90", "USD P10", "P50", "P90"),
@@ -146,7 +148,7 @@ def _rests(known: Told) -> Iterable[str]:
             rows.append(
                 (source.what, " ".join(marks) or "recorded", source.name, source.origin, source.date, source.note)
             )
-        yield _table(("used for", "kind", "source", "where", "date", "what it does not show"), rows, words_=6)
+        yield _table(("used for", "kind", "source", "where", "date", "what it does not show"), rows, words=6)
     if one.assumptions:
         yield "Assumed, since no resource says it:"
         yield "\n".join(f"- {_plain(place)}: {_plain(why)}" for place, why in one.assumptions)
@@ -156,18 +158,3 @@ def _rests(known: Told) -> Iterable[str]:
     if one.warnings:
         yield "Notes:"
         yield "\n".join(f"- {_plain(line)}" for line in one.warnings)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words_: int = 1) -> str:
-    """words_: so many columns from the left are words, the rest figures."""
-    lines = ["| " + " | ".join(heads) + " |"]
-    lines.append("|" + "|".join("---" if column < words_ else "---:" for column in range(len(heads))) + "|")
-    lines += ["| " + " | ".join(_plain(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _plain(words_: str) -> str:
-    """Nothing in it is markup: no cell ends early, no tag begins, no line breaks."""
-    for sign in ("\\", "|", "<", "*", "_", "`", "["):
-        words_ = words_.replace(sign, "\\" + sign)
-    return " ".join(words_.split())
