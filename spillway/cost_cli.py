@@ -14,6 +14,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "audit": Lazy("spillway.cost_audit:command", "Published claims about cost, recomputed with today's prices."),
     "plan": Lazy("spillway.cost_plan:plan", "What a plan of `pulumi preview` costs, before anything is deployed."),
     "prices": Lazy("spillway.cost_prices:prices", "Prices of machines and of everything else, side by side."),
+    "report": Lazy("spillway.cost_report:report", "What a workload costs each way: a page, a workbook and data."),
     "refresh": Lazy("spillway.cost_refresh:app", "A new snapshot of prices, from a cloud's own price list."),
     "throughput": Lazy("spillway.cost_throughput:command", "Tokens per second of a GPU, as published and as measured."),
 }
