@@ -25,7 +25,7 @@ def report(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(min=0, max=1_000_000, help="Of the Monte Carlo; 0: none. Left out: as in the scenario."),
+        typer.Option(min=0, max=1_000_000, help="Of the Monte Carlo; 0: none. Left out: the scenario's."),
     ] = None,
     focus: Annotated[str, typer.Option("--focus", help="Version of FOCUS of focus.parquet: 1.2 or 1.4.")] = "1.2",
     json_: Json = False,

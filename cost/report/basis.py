@@ -48,7 +48,8 @@ def _capacity(known: Told) -> list[str]:
     found = [
         '<h2 id="capacity">Capacity</h2>',
         f"<p>{escape(words.tokens(one.tokens_day))} tokens a day: {one.input_tokens:,} in and "
-        f"{one.output_tokens:,} out in each of {words.quantity(one.requests_day)} requests, {escape(words.share(one.cache_hit_share))} of the "
+        f"{one.output_tokens:,} out in each of {words.quantity(one.requests_day)} requests, "
+        f"{escape(words.share(one.cache_hit_share))} of the "
         f"input out of a cache. The busiest hour, bursts of {escape(words.quantity(one.burst))} included, asks for "
         f"{escape(words.quantity(one.peak_tok_s))} tokens a second; traffic changes by "
         f"{escape(words.share(one.growth_month))} a month. Nodes are whole: replicas for the busiest moment, and "
@@ -108,7 +109,8 @@ def _pools(known: Told, pools: list[Option]) -> Html:
             )
         )
     heads = ("option", "capacity recorded as", "stands for", f"{known.found.currency} an hour a node wanted",
-             "P10 to P90", "spot", "on demand", "missing", "interruptions a day", "hours a month below target")  # fmt: skip
+             "P10 to P90", "spot", "on demand", "missing", "interruptions a day",
+             "hours a month below target")  # fmt: skip
     return page.table(heads, rows, words=3)
 
 
@@ -229,7 +231,8 @@ def _signatures(known: Told) -> list[str]:
         f"<p>For the estimate “{escape(found.title)}” with prices {escape(found.snapshot)} of {found.snapshot_date}, "
         f"as of {found.today}. It is an estimate, not a bill.</p>",
         '<div class="scroll" tabindex="0" role="region" aria-label="Signatures"><table><thead><tr>'
-        '<th scope="col">role</th><th scope="col">name</th><th scope="col">date</th><th scope="col">signature</th></tr></thead>'
+        '<th scope="col">role</th><th scope="col">name</th><th scope="col">date</th>'
+        '<th scope="col">signature</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>",
     ]
 

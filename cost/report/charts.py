@@ -126,7 +126,7 @@ class Charts:
                 label = self.known.letters[option.name]
                 told += f": at most {words.tokens(option.curve[-1].tokens_day)} tokens a day"
             plot.mark(x, y, self.look[option.name], told, label=label, size=4)
-        upper = -LETTER
+        upper = float(-LETTER)
         places = []
         for option, _, y in sorted(right, key=lambda one: -one[2]):
             upper = max(upper + LETTER, plot.height * (1 - plot.y.share(y)))

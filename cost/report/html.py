@@ -4,6 +4,7 @@ for checking (cost/report/basis.py)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from html import escape
 from itertools import groupby
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from cost.report import answer, basis, charts, words
 from cost.report.charts import Charts
 from cost.report.told import Told, within
-from cost.result import Comparison, Option
+from cost.result import Comparison, Option, SpotZone
 from cost.scenario import Scenario
 from spillway import page
 from spillway.page import Html
@@ -53,8 +54,9 @@ def _head(known: Told) -> list[str]:
     return [
         f'<header><p class="soft small">Estimate of costs · {escape(found.scenario)}</p><h1>{escape(found.title)}</h1>',
         f'<p class="lead">{escape(found.shows)}</p>',
-        f'<p class="soft small">{escape(words.tokens(found.workload.tokens_day))} tokens a day · {escape(found.model)} · '
-        f"{escape(period)} · prices of {found.snapshot_date} ({escape(found.snapshot)}), read on {found.today} · "
+        f'<p class="soft small">{escape(words.tokens(found.workload.tokens_day))} tokens a day · '
+        f"{escape(found.model)} · {escape(period)} · "
+        f"prices of {found.snapshot_date} ({escape(found.snapshot)}), read on {found.today} · "
         f"{escape(answer.money_said(known))}</p>",
         f"<nav>{links}</nav></header>",
     ]
@@ -70,8 +72,8 @@ def _traffic(known: Told, drawn: Charts) -> list[str]:
     if not options:
         return [*parts, "<p>No option has a curve: none both fits the model and has a price.</p>"]
     parts += [
-        "<p>A day's levelised cost if the traffic were as much, at prices of today; both axes are logarithmic. Nodes are "
-        "whole, so their lines go in steps, and end where the most nodes that the scenario allows are full.</p>",
+        "<p>A day's levelised cost if the traffic were as much, at prices of today; both axes are logarithmic. Nodes "
+        "are whole, so their lines go in steps, and end where the most nodes that the scenario allows are full.</p>",
         page.legend([(drawn.look[one.name], _named(known, one), "line") for one in options]
                     + [(charts.CROSSING, "the cheapest of all changes", "mark")]),
         page.figure("All options", drawn.overview()),
@@ -121,14 +123,14 @@ def _made(known: Told, drawn: Charts) -> list[str]:
     rows = []
     for one in known.ranked:
         sums = {name: [line.levelised for line in one.lines if line.group == name] for name in groups}
-        cells = (words.figure(sum(sums[name])) if sums[name] else words.NONE for name in groups)
+        cells = (words.figure(sum(sums[name], Decimal(0))) if sums[name] else words.NONE for name in groups)
         rows.append((_named(known, one), *cells, words.figure(one.levelised_month)))
     heads = ("option", *(words.GROUPS[name] for name in groups), "total")
     caption = f"{known.found.currency} a month, levelised over {words.count(known.found.months, 'month')}"
     return [
         *parts,
-        f"<p>Levelised, {known.found.currency} a month; each chart has its own scale. Bars are levelised, so a purchase "
-        "is there with what the money costs.</p>",
+        f"<p>Levelised, {known.found.currency} a month; each chart has its own scale. Bars are levelised, so a "
+        "purchase is there with what the money costs.</p>",
         '<div class="two">',
         *(page.figure(_named(known, one), drawn.waterfall(one)) for one in known.ranked),
         "</div>",
@@ -160,16 +162,16 @@ def _money(known: Told, drawn: Charts) -> list[str]:
     parts.append(page.table(heads, rows, caption=caption))
     years = known.years([one * 0 for one in known.ranked[0].cash_by_month])
     names = [words.month(found.start, 12 * number) for number in range(len(years))]
-    rows = []
+    by_year: list[tuple[str, ...]] = []
     for one in known.ranked:
         cash, books = known.years(one.cash_by_month), known.years(one.amortised_by_month)
         if cash == books:
-            rows.append((_named(known, one), "cash and amortised", *map(words.figure, cash)))
+            by_year.append((_named(known, one), "cash and amortised", *map(words.figure, cash)))
             continue
-        rows.append((_named(known, one), "cash", *map(words.figure, cash)))
-        rows.append((_named(known, one), "amortised", *map(words.figure, books)))
-    heads = ("option", "", *(f"from {name}" for name in names))
-    parts.append(page.table(heads, rows, words=2, caption=f"{found.currency} by twelve months"))
+        by_year.append((_named(known, one), "cash", *map(words.figure, cash)))
+        by_year.append((_named(known, one), "amortised", *map(words.figure, books)))
+    years_heads = ("option", "", *(f"from {name}" for name in names))
+    parts.append(page.table(years_heads, by_year, words=2, caption=f"{found.currency} by twelve months"))
     parts += [
         page.legend(((charts.CASH, "cash", "area"), (charts.BOOKS, "amortised", "line"))),
         '<div class="two">',
@@ -197,12 +199,19 @@ def _sure(known: Told, drawn: Charts) -> list[str]:
              words.share(one.wins), words.share(one.above_capacity))
             for one in draws.options
         ]  # fmt: skip
-        heads = ("option", "cash P10", "P50", "P90", "mean", "per million P10", "P50", "P90", "wins", "above capacity")
-        parts.append(page.table(heads, rows))
+        draws_heads = ("option", "cash P10", "P50", "P90", "mean", "per million P10", "P50", "P90", "wins",
+                       "above capacity")  # fmt: skip
+        parts.append(page.table(draws_heads, rows))
         if draws.inputs:
-            rows = [(known.meaning(key), key, told) for key, told in draws.inputs]
-            heads = ("input", "its key in the scenario", "drawn from")
-            parts.append(page.table(heads, rows, words=3, caption="What is not known exactly"))
+            inputs = [(known.meaning(key), key, told) for key, told in draws.inputs]
+            parts.append(
+                page.table(
+                    ("input", "its key in the scenario", "drawn from"),
+                    inputs,
+                    words=3,
+                    caption="What is not known exactly",
+                )
+            )
     if not known.tornados:
         return [*parts, "<p>The scenario names no uncertain input, so nothing moves the result.</p>"]
     parts += [
@@ -266,11 +275,17 @@ def _spot(known: Told, drawn: Charts) -> list[str]:
     table = [
         (f"{one.provider} {one.machine}", one.region, one.zone, one.interruptions or words.NONE, str(one.observed),
          _flags(one.flags), words.small(one.usd_hour), words.small(one.on_demand),
-         "sold out" if charts.sold_out(one) else words.share(one.usd_hour / one.on_demand) if one.on_demand else words.NONE)
+         _of_on_demand(one))
         for one in zones
     ]  # fmt: skip
     heads = ("machine", "region", "zone", "interrupted", "of day", "to be known", "spot", "on demand", "of on demand")
     return [*parts, "</div>", page.table(heads, table, words=6, caption=f"{known.found.currency} an hour")]
+
+
+def _of_on_demand(one: SpotZone) -> str:
+    if charts.sold_out(one):
+        return "sold out"
+    return words.share(one.usd_hour / one.on_demand) if one.on_demand else words.NONE
 
 
 def _flags(flags: Sequence[str]) -> str:

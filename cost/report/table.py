@@ -16,9 +16,9 @@ from cost.report import words
 from cost.result import Comparison, Line, Option
 
 HEADS: Final = (
-    "option", "title", "kind", "status", "line", "group", "basis", "quantity_first_month", "unit", "unit_price", "currency",
-    "cash", "amortised", "levelised_month", "list", "months", "provider", "region", "sku", "market", "price_observed",
-    "price_source", "flags", "why_no_amount",
+    "option", "title", "kind", "status", "line", "group", "basis", "quantity_first_month", "unit", "unit_price",
+    "currency", "cash", "amortised", "levelised_month", "list", "months", "provider", "region", "sku", "market",
+    "price_observed", "price_source", "flags", "why_no_amount",
 )  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 

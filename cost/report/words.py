@@ -43,6 +43,7 @@ READING: Final[tuple[tuple[str, str], ...]] = (
     ("No price", "What has no price is listed with the reason. It is in no sum, and it is not zero."),
     ("Tokens", "Input and output together, cached input too."),
 )  # fmt: skip
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 UNCLAIMED: Final[tuple[str, ...]] = (
     "How good answers are: an API's model is another than one that is served here, and nothing weighs them.",
     "What a cloud or a vendor will bill: these are list prices and spot prices of a day; discounts that are negotiated "
@@ -148,4 +149,4 @@ def month(start: str, number: int) -> str:
     """`Jan 2027`: of month `number` from `start` on."""
     year, first = int(start[:4]), int(start[5:7])
     ahead = year * 12 + first - 1 + number
-    return f"{('Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec').split()[ahead % 12]} {ahead // 12}"
+    return f"{MONTHS[ahead % 12]} {ahead // 12}"
