@@ -78,7 +78,8 @@ class CloudModel:
         market = self.spec.market
         base = market.removesuffix(UPFRONT)
         needed = {
-            "on-demand": [ON_DEMAND], "list": [LIST], "calendar": ["calendar"], "spot": [SPOT],
+            "on-demand": [ON_DEMAND], "list": [LIST], "calendar": ["calendar"],
+            "capacity-block": ["capacity-block"], "spot": [SPOT],
             "blend": [SPOT, ON_DEMAND],
         }.get(base, [market, ON_DEMAND])  # fmt: skip
         found: dict[str, Offer] = {}
@@ -99,6 +100,10 @@ class CloudModel:
         if months and self._months % months:
             beyond = months - self._months % months
             self.facts.warnings.append(f"the last commitment of {months} months goes on for {beyond} after the period")
+        if market in ("calendar", "capacity-block"):
+            self.facts.warnings.append(
+                "blocks of days are booked ahead, one after the other: none is as long as the period"
+            )
         if market == "spot":
             self.facts.warnings.append("spot alone is taken back at short notice: this is a price, not a service")
         if market == "list":
@@ -106,7 +111,14 @@ class CloudModel:
         return found
 
     def _price(self, snapshot: Snapshot, market: str) -> Price | Unpriced:
-        return snapshot.find(provider=self.spec.provider, region=self.spec.region, sku=self.spec.machine, market=market)
+        """Where a machine gets cheaper the longer it runs (Tencent, after 96 and 360 hours), a node that stays is past
+        all of that, and one that goes each day never gets there."""
+        found = snapshot.tiers(
+            provider=self.spec.provider, region=self.spec.region, sku=self.spec.machine, market=market
+        )  # fmt: skip
+        if isinstance(found, Unpriced):
+            return found
+        return found[0] if self.spec.scaling == "hourly" else found[-1]
 
     def _spot(self, snapshot: Snapshot) -> Price | Unpriced:
         """The zones' mean, as a row like any other."""

@@ -13,7 +13,7 @@ from infra.sections import Dtype, MachineName, ModelName, Section, Word, text
 
 Market = Literal[
     "on-demand", "spot", "reserved-1y", "reserved-3y", "reserved-1y-upfront", "reserved-3y-upfront",
-    "savings-1y", "savings-3y", "calendar", "list", "blend",
+    "savings-1y", "savings-3y", "calendar", "capacity-block", "list", "blend",
 ]  # fmt: skip
 Latency = Literal["offline", "server", "interactive"]
 Name = Annotated[str, text(r"^[a-z0-9][a-z0-9._:/@-]{0,127}$", "a name in lower case: letters, digits and ._:/@-")]

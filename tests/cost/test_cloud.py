@@ -227,6 +227,23 @@ def test_all_of_them_are_told_at_once() -> None:
     assert len(error.value.lines) == 2
 
 
+def test_a_node_that_stays_pays_what_long_use_costs() -> None:
+    row = next(one for one in SNAPSHOT.rows if (one.sku, one.market) == ("p5.48xlarge", "on-demand"))
+    longer = replace(row, usd=Decimal(40), from_quantity=Decimal(96))
+    tiered = replace(SNAPSHOT, rows=(*SNAPSHOT.rows, longer))
+    prices = [
+        next(line for line in cloud(tiered, scaling=one).lines if line.group == "compute").unit_price
+        for one in ("peak", "hourly")
+    ]
+    assert prices == [40, Decimal("55.04")]
+
+
+def test_blocks_of_days_are_told() -> None:
+    found = cloud(committed("capacity-block", "31"), market="capacity-block", nodes=1)
+    assert machines(found) == 31 * 26_280
+    assert any("booked ahead" in text for text in found.warnings)
+
+
 def test_a_commitment_that_outlives_the_period_is_told() -> None:
     snapshot = committed("reserved-3y", "30")
     told = cloud(snapshot, market="reserved-3y", period={"months": 48}).warnings
