@@ -65,9 +65,9 @@ def test_sold_out_zones_stale_rows_and_flags_are_told(run: Run) -> None:
 
 
 def test_things_and_what_has_no_price(run: Run) -> None:
-    _, out, _ = run("prices", "--sku", "nat.hour", "--sku", "pd.balanced")
+    _, out, _ = run("prices", "--sku", "nat.hour", "--sku", "hyperdisk.balanced.storage")
     assert "0.045" in out
-    assert "unpriced: gcp pd.balanced: no source that was read states it with a date" in out
+    assert "unpriced: gcp hyperdisk.balanced.storage: public sources disagree" in out
     _, out, _ = run("prices", "--unpriced", "--cloud", "cloudflare", "--json")
     assert {gap["sku"] for gap in json.loads(out)["unpriced"]} >= {"lb.subscription", "lb.queries"}
     _, out, _ = run("prices", "--sources", "--json")

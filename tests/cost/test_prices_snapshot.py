@@ -51,6 +51,8 @@ def reason(provider: str, region: str, sku: str, market: str = "on-demand") -> s
         ("aws", "eu-west-1", "ipv4.hour", "0.005"),
         ("azure", "eastus", "vault.operations", "0.03"),
         ("gcp", "us-central1", "nat.gateway.hour", "0.0014"),
+        ("gcp", "europe-west4", "pd.balanced", "0.11"),
+        ("aws", "us-east-2", "ebs.gp3.storage", "0.08"),
     ],
 )
 def test_list_prices(provider: str, region: str, sku: str, usd: str) -> None:
@@ -76,6 +78,18 @@ def test_every_machine_of_the_catalog_has_a_price_or_a_reason() -> None:
             rows = SHIPPED.of(machine.name, cloud)
             gaps = [gap for gap in SHIPPED.unpriced if gap.sku == machine.name]
             assert rows or gaps or "no price of" in reason(cloud, "somewhere", machine.name)
+
+
+def test_commitments_cost_less_the_longer_they_are_and_more_than_nothing() -> None:
+    where = [(one.provider, one.region, one.sku) for one in SHIPPED.rows if one.market == "savings-3y"]
+    assert len(where) > 300
+    for provider, region, sku in where:
+        found = [SHIPPED.find(provider=provider, region=region, sku=sku, market=f"savings-{n}y") for n in (1, 3)]
+        usd = [one.usd for one in found if isinstance(one, Price)]
+        base = next(
+            one for one in SHIPPED.of(sku, provider) if one.region == region and one.market in ("on-demand", "list")
+        )
+        assert 0 < usd[-1] <= usd[0] < base.usd, (region, sku)
 
 
 def test_a_region_far_off_its_peers_is_flagged_and_kept() -> None:
@@ -125,7 +139,9 @@ def test_tiers_of_egress() -> None:
         "0.07"
     )
     assert SHIPPED.cost(Decimal(0), **where) == 0
-    assert isinstance(SHIPPED.cost(Decimal(1), provider="gcp", region="*", sku="pd.balanced"), Unpriced)
+    assert isinstance(
+        SHIPPED.cost(Decimal(1), provider="gcp", region="us-central1", sku="hyperdisk.balanced.iops"), Unpriced
+    )
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
