@@ -42,6 +42,8 @@ TERMS: Final = {
     ("1yr", "All Upfront"): "reserved-1y-upfront",
     ("3yr", "All Upfront"): "reserved-3y-upfront",
 }
+BLOCK: Final = "capacity-block"
+"""Their prices are auctioned and in no list, so what is known of them stays."""
 SAVINGS: Final = {31_536_000: "savings-1y", 94_608_000: "savings-3y"}
 """Seconds of a plan's term."""
 THROTTLED: Final = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
@@ -141,7 +143,7 @@ class Aws:
         if row.provider != self.name:
             return False
         if row.sku in self.machines:
-            return row.region in self.regions
+            return row.region in self.regions and row.market != BLOCK
         known = {one.sku: one.glob for one in PRODUCTS}
         return row.sku in known and (known[row.sku] or row.region in self.regions)
 

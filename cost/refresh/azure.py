@@ -5,7 +5,8 @@ the version used here on, and only it has savings plans. What it gets wrong, or 
 - the price of a reservation is that of its whole term, though the unit says `1 Hour`;
 - spot, low priority, Windows and dedicated hosts are told by names alone;
 - `$skip` goes wrong over long lists, so every question is one region's;
-- meters without a price stand there with 0.
+- meters without a price stand there with 0;
+- a region may have a second meter, of another price, that is not its own: `isPrimaryMeterRegion` tells.
 """
 
 from __future__ import annotations
@@ -224,7 +225,8 @@ def _current(items: object, observed: Date, left_out: Counter[str]) -> Iterable[
     """Items with a price that holds on the day. Raises SpillwayError for another currency."""
     if not isinstance(items, list):
         raise SpillwayError("azure: an answer that is kept is no list of items")
-    for item in items:
+    # A region's own meter comes before those that are there for bills of other regions.
+    for item in sorted(items, key=lambda item: item.get("isPrimaryMeterRegion") is False):
         if item.get("currencyCode") != CURRENCY:
             raise SpillwayError(f"azure: a price in {item.get('currencyCode')}; {CURRENCY} was asked for")
         begin, end = str(item.get("effectiveStartDate", ""))[:10], str(item.get("effectiveEndDate") or "")[:10]

@@ -22,7 +22,7 @@ from typing import Any, Final
 import httpx
 
 from cost.money import HOURS_PER_MONTH
-from cost.prices.snapshot import ANYWHERE, ON_DEMAND, SPOT, Price, Source, Unpriced
+from cost.prices.snapshot import ANYWHERE, LIST, ON_DEMAND, SPOT, Price, Source, Unpriced
 from cost.refresh import http
 from cost.refresh.work import Found, Step
 from infra.machines import Machine
@@ -40,6 +40,8 @@ SERVICES: Final = {
 SOURCE: Final = "gcp-billing-catalog"
 NANOS: Final = Decimal(1_000_000_000)
 CALENDAR: Final = "calendar"
+MADE: Final = (ON_DEMAND, LIST, SPOT, CALENDAR)
+"""Markets of machines that are read; commitments are sold by the part and stay as they are."""
 SSD_GIB: Final = 375
 GLOBAL: Final = "global"
 
@@ -166,7 +168,9 @@ class Gcp:
         """Rows of the last snapshot that this refresh has seen anew, or not at all any more."""
         if row.provider != self.name or (self.regions and row.region not in (*self.regions, ANYWHERE)):
             return False
-        return row.sku in self.machines or row.sku in {thing.sku for thing in THINGS}
+        if row.sku in self.machines:
+            return row.market in MADE
+        return (row.sku, row.market) in {(thing.sku, thing.market) for thing in THINGS}
 
     def _page(self, service: str, token: str) -> dict[str, Any]:
         query: dict[str, str | int] = {"pageSize": PAGE_SIZE, "currencyCode": "USD"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from cost.refresh.aws import Aws
 from cost.refresh.work import Found, Kept, gather
 from spillway.errors import SpillwayError
 from tests.cost.bodies import DAY, body
+from tests.cost.prices import row
 
 P5 = "p5.48xlarge"
 BODY = body("aws")
@@ -147,6 +149,16 @@ def test_a_unit_that_is_spelled_otherwise_is_flagged_and_a_gib_a_second_is_1024_
 def test_a_machine_that_no_list_has_is_said_to_have_no_price(tmp_path: Any) -> None:
     found = refresh(tmp_path, Client(), machines=(P5, "p9.48xlarge"))
     assert {(gap.sku, gap.market) for gap in found.unpriced} == {("p9.48xlarge", "on-demand"), ("p9.48xlarge", "spot")}
+
+
+def test_what_it_does_not_read_stays() -> None:
+    aws = Aws((P5,), ("us-east-1",), Client())
+    machine = row(P5, "55.04")
+    markets = ("on-demand", "spot", "savings-3y", "capacity-block")
+    assert [aws.replaces(replace(machine, market=market)) for market in markets] == [True, True, True, False]
+    assert not aws.replaces(replace(machine, region="us-west-2"))
+    assert not any(aws.replaces(replace(machine, sku=sku)) for sku in ("egress.zone", "p4d.24xlarge"))
+    assert aws.replaces(replace(machine, sku="route53.queries", region="*"))
 
 
 def _fault(code: str, status: int = 400) -> ClientError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from cost.refresh.work import Found, Kept, gather
 from infra import catalog
 from spillway.errors import SpillwayError, WrongUsage
 from tests.cost.bodies import DAY, body, transport
+from tests.cost.prices import row
 
 BODY = body("gcp")
 NAMES = {ident: name for name, ident in SERVICES.items()}
@@ -109,6 +111,18 @@ def test_pages_follow_each_other_and_the_key_is_in_no_address(tmp_path: Any) -> 
 def test_other_regions_are_left_out(tmp_path: Any) -> None:
     found = refresh(tmp_path, regions=("europe-west4",))
     assert not [row for rows in found.rows.values() for row in rows]
+
+
+def test_what_it_does_not_read_stays() -> None:
+    gcp = Gcp(MACHINES, ("us-central1",), "the-key")
+    machine = row("a3-highgpu-8g", "88", "us-central1", provider="gcp")
+    assert gcp.replaces(machine)
+    assert gcp.replaces(replace(machine, market="list"))
+    assert not gcp.replaces(replace(machine, market="savings-3y"))
+    assert not gcp.replaces(replace(machine, region="europe-west4"))
+    assert not gcp.replaces(replace(machine, sku="snapshot.storage"))
+    assert gcp.replaces(replace(machine, sku="nat.data", region="*"))
+    assert not gcp.replaces(replace(machine, provider="aws"))
 
 
 def test_no_key_and_another_currency_are_one_clear_line(tmp_path: Any) -> None:
