@@ -57,6 +57,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "rehearse": Lazy(
         "spillway.rehearse_cli:rehearse", "Recorded shortages, outages and load against what the stacks contain."
     ),
+    "preview": Lazy(
+        "spillway.preview.command:command", "A change before it is made: operations, cost and risk of every stack."
+    ),
     "recover": Lazy(
         "spillway.recover:command", "Bring a stack's state and its cloud together after a killed or half-lost up."
     ),

@@ -137,7 +137,7 @@ def _asked(
 ) -> Asked:
     """The provider at its best, or what the stack's file says."""
     if provider is None:
-        return _of_stack(stack, stacks)
+        return of_stack(stack, stacks)
     for name in model.PROVIDERS:
         if name == provider:
             settings = model.best(
@@ -148,7 +148,7 @@ def _asked(
     raise SpillwayError(f"--provider {provider}: has to be {listed(model.PROVIDERS)}{hint}")
 
 
-def _of_stack(stack: str, stacks: Path) -> Asked:
+def of_stack(stack: str, stacks: Path) -> Asked:
     """Settings and objective of a global stack's file.
 
     What only concerns the budget is not refused here, so that a file that misses its objective can be looked at.

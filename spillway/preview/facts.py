@@ -1,0 +1,89 @@
+"""What a review asks of the rest: the price of a million tokens, how fast failover is, what policies say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from cost.money import HOURS_PER_MONTH
+from cost.plan.preview import Preview, Resource
+from cost.plan.pricing import PlanCost
+from infra.stackfile import is_global
+from spillway.errors import SpillwayError
+from spillway.preview.document import Failover, PerMillion, Refused, Violation
+from spillway.preview.serving import EFFECTS
+
+Judge = Callable[[Preview], Sequence[Violation]]
+SHAPE: Final = (1024, 512)
+"""Tokens in and out of a request, for which the shipped measurement has figures."""
+SECONDS_PER_HOUR: Final = 3600
+_PROTECTED: Final = re.compile(r"(urn:pulumi:[^\s'\"]+)")
+
+
+def per_million(text: str, plan: Preview, cost: PlanCost) -> PerMillion | None:
+    """Of a region stack: its steady state over the tokens that its target could serve, all replicas busy all day."""
+    if is_global(plan.stack) or not isinstance(plan.config.get("spillway:region"), dict):
+        return None
+    from rehearsal.fleet import load_plans
+    from rehearsal.load.machines import node_rate
+
+    try:
+        with TemporaryDirectory(prefix="spillway-plan-") as folder:
+            path = Path(folder) / f"{plan.stack}.json"
+            path.write_text(text)
+            (region,) = load_plans([path]).regions
+        rate = node_rate(region, *SHAPE)
+    except SpillwayError as error:
+        return PerMillion(None, "", error.lines[0])
+    if not region.target or not cost.after.steady:
+        return PerMillion(None, "", "no replica, or no price of any")
+    tokens = Decimal(str(rate.capacity)) * sum(SHAPE) * region.target * HOURS_PER_MONTH * SECONDS_PER_HOUR
+    mapped = " (measured elsewhere, scaled)" if any(one.mapped for one in rate.sources) else ""
+    basis = f"{region.target} replicas busy all day with {SHAPE[0]} tokens in and {SHAPE[1]} out{mapped}"
+    return PerMillion(cost.after.steady / tokens * 1_000_000, basis)
+
+
+def failovers(stacks: Iterable[str], folder: Path) -> tuple[Failover, ...]:
+    """The failover budget of each global stack among these, by its file."""
+    from infra.dns.budget import budget
+    from spillway.dns_budget import of_stack
+
+    found = []
+    for stack in sorted(one for one in stacks if is_global(one)):
+        try:
+            asked = of_stack(stack, folder)
+            found.append(Failover(stack, budget(asked.settings).promise, asked.objective))
+        except SpillwayError as error:
+            found.append(Failover(stack, 0.0, 0.0, error.lines[0]))
+    return tuple(found)
+
+
+def refused(errors: Sequence[str], stack: str) -> tuple[Refused, ...]:
+    """Resources that the engine would not touch because they are protected, by what it says."""
+    found: dict[str, Refused] = {}
+    for line in errors:
+        if "protect" not in line:
+            continue
+        for urn in _PROTECTED.findall(line):
+            parts = urn.rstrip(".,;:)").split("::")
+            if len(parts) < 4:
+                continue
+            type_, name = parts[2].rsplit("$", 1)[-1], parts[-1]
+            found[urn] = Refused(name, type_, _lost(type_, name, stack))
+    return tuple(found[urn] for urn in sorted(found))
+
+
+def _lost(type_: str, name: str, stack: str) -> str:
+    from cost.plan.preview import Change
+
+    told = EFFECTS.get(type_)
+    if told is None:
+        return ""
+    urn = f"urn:pulumi:{stack}::spillway::{type_}::{name}"
+    resource = Resource(urn, type_, {}, {}, {})
+    plan = Preview("", stack, (Change("delete", urn, type_, resource, None),))
+    return told(Change("delete", urn, type_, resource, None), plan)
