@@ -216,7 +216,8 @@ def times(
     ticks = []
     if not numbers or numbers[0] * step - offset - low > step / 2:
         near = next((one * step - offset for one in numbers if one % few == 0), high)
-        ticks.append(Tick(low, moment(begin, low, step), 0 if near - low > span / 8 else 2, href(low) if href else ""))
+        label = moment(begin, low, DAY if span >= 2 * DAY else step)
+        ticks.append(Tick(low, label, 0 if near - low > span / 8 else 2, href(low) if href else ""))
     for number in numbers:
         at = number * step - offset
         level = 0 if number % few == 0 else 1 if number % some == 0 else 2

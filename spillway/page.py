@@ -37,9 +37,9 @@ nav{font-size:.9rem;margin:.6rem 0}nav a{margin-right:1rem;white-space:nowrap;di
 table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
 .caption{color:var(--soft);margin:.9rem 0 0;font-size:.87rem;max-width:none}.caption+.scroll{margin-top:0}
 th,td{padding:.28rem .7rem .28rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
-td.w{min-width:9rem}td.w:first-of-type{min-width:13rem}
+td:not(.w){white-space:nowrap}td.w{min-width:9rem}td.w:first-of-type{min-width:13rem}
 thead th{vertical-align:bottom;border-bottom:1.5px solid var(--soft);font-weight:600}
-th.n,td.n{text-align:right}td.n{white-space:nowrap}tbody th{font-weight:600;min-width:6rem}
+th.n,td.n{text-align:right}tbody th{font-weight:600;min-width:6rem}th .soft{font-weight:400}
 tr.mine>*{background:var(--card)}
 figure{margin:.7rem 0 1.1rem;break-inside:avoid}figcaption{font-weight:600;font-size:.93rem;margin-bottom:.15rem}
 figcaption span{font-weight:400;color:var(--soft)}

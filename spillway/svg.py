@@ -312,14 +312,16 @@ class Plot:
             if grid:
                 parts.append(f'<line class="g" x1="0" x2="100%" y1="{number(y)}" y2="{number(y)}"/>')
             parts.append(_text("0", y, tick.label, "end", -6, 4, _kind(tick)))
-        for tick in self.x.ticks:
+        crowded = len(self.x.ticks) > 5 and not any(tick.level for tick in self.x.ticks)
+        for index, tick in enumerate(self.x.ticks):
             x, share = self._px(tick.value), self.x.share(tick.value)
             if grid:
                 # Not `l1` on the line: the grid stays where a label has no room.
                 parts.append(f'<line class="g" x1="{x}" x2="{x}" y1="0" y2="{self.height + (4 if labels else 0)}"/>')
             if labels:
                 side = "end" if share > 0.98 and self.right < 30 else "middle"
-                label = _text(x, self.height + 17, tick.label, side, 0, 0, _kind(tick))
+                kind = "l1" if crowded and index % 2 else _kind(tick)
+                label = _text(x, self.height + 17, tick.label, side, 0, 0, kind)
                 parts.append(self._link(tick.href, label))
         parts.append(f'<line class="x" x1="0" x2="100%" y1="{self.height}" y2="{self.height}"/>')
         if self.y.title:

@@ -186,18 +186,18 @@ def _plot(known: Told) -> Html:
 def _table(known: Told) -> Html:
     rows = [_row(known, known.base, None, Html("as deployed"), "")]
     for number, one in enumerate(known.ranks, 1):
-        name = Html(f'<span id="rank-{number}">{number}. {escape(one.variant)}</span>')
+        change = f'<br><span class="soft">{escape(one.change)}</span>' if one.change else ""
+        name = Html(f'<span id="rank-{number}">{number}. {escape(one.variant)}</span>{change}')
         rows.append(_row(known, known.named[one.variant], one, name, VERDICTS[one.verdict]))
-    heads = ("variant", "what it changes", "verdict", "target ready", "points", "below it, a month", "longest",
+    heads = ("variant, and what it changes", "verdict", "target ready", "points", "below it, a month", "longest",
              "USD a month", "more a month", "per hour saved", "spot lost a day")  # fmt: skip
     caption = "What buys most comes first; a month is 730 h. Per hour saved: USD for an hour no longer below the target"
-    return page.table(heads, rows, caption=caption, words=3, mine=[0])
+    return page.table(heads, rows, caption=caption, words=2, mine=[0])
 
 
 def _row(known: Told, one: Variant, rank: Ranked | None, name: Html, verdict: str) -> tuple[str, ...]:
     return (
         name,
-        one.change or "nothing",
         verdict,
         percent(one.serving.availability),
         words.points(rank.availability) if rank else "",
