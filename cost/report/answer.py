@@ -55,7 +55,7 @@ def _sure(known: Told, best: Option) -> str:
         return "Nothing is said of how sure that is: no inputs were drawn."
     text = (
         f"It is the cheapest in {words.share(own.wins)} of {draws.draws:,} draws of the inputs that are not known "
-        f"exactly; a million tokens comes to {words.rate(own.usd_million_p10)} to {words.rate(own.usd_million_p90)} "
+        f"exactly; a million tokens comes to {words.small(own.usd_million_p10)} to {words.rate(own.usd_million_p90)} "
         "(P10 to P90)"
     )
     others = [one for one in draws.options if one.option != best.name and one.wins]
@@ -92,12 +92,11 @@ def caveats(known: Told) -> list[str]:
     if found.stale:
         said.append(f"Prices are too old: {found.stale}.")
     if best is not None and known.gaps.get(best.name):
-        lacks = words.listed([one.what for one in known.gaps[best.name]])
-        said.append(f"The cheapest lacks the price of {lacks}: it is dearer than shown.")
+        said.append(f"The cheapest lacks prices, so it is dearer than shown: {_lacking(known, best.name)}.")
     others = {name: gaps for name, gaps in known.gaps.items() if best is None or name != best.name}
     if others:
-        told = [f"{name} ({', '.join(one.what for one in gaps)})" for name, gaps in others.items()]
-        said.append(f"Without a price, and in no sum: {'; '.join(told)}.")
+        told = [f"{known.found.option(name).title} ({_lacking(known, name)})" for name in others]
+        said.append(f"Without a price, and in no sum: {', '.join(told)}.")
     out = [one for one in known.out if one.status == "infeasible"]
     if out:
         said.append("Cannot serve this workload: " + "; ".join(f"{one.title} ({one.why})" for one in out) + ".")
@@ -109,6 +108,11 @@ def caveats(known: Told) -> list[str]:
         said.append("What a pool of spot gives is out of a rehearsal with capacity that was recorded elsewhere; see "
                     "Capacity.")  # fmt: skip
     return said
+
+
+def _lacking(known: Told, name: str) -> str:
+    """What has no price; between them no comma, which is in some of their names."""
+    return "; ".join(one.what for one in known.gaps[name])
 
 
 def money_said(known: Told) -> str:
@@ -182,9 +186,9 @@ def ranking(known: Told) -> Html:
 
 
 def _named(known: Told, one: Option) -> Html:
-    """With what is to be known of its total below."""
-    said = state(known, one)
-    more = f'<br><span class="soft small">{escape(said)}</span>' if said else ""
+    """With its name in the scenario below, and what is to be known of its total."""
+    said = " · ".join(text for text in (one.name, state(known, one)) if text)
+    more = f'<br><span class="soft small">{escape(said)}</span>'
     return Html(f"{known.letters[one.name]} {escape(one.title)}{more}")
 
 

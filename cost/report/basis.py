@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from html import escape
 from typing import Final
 
@@ -130,13 +131,13 @@ def _lines(known: Told) -> list[str]:
             ("together", "", "", "", "", "", "", words.figure(option.cash), words.figure(option.amortised),
              words.figure(option.levelised_month))
         )  # fmt: skip
-        name = f"{known.letters[option.name]} {option.title}"
+        name = f"{known.letters[option.name]} {option.title} · {option.name}"
         found.append(f'<h3 id="lines-{known.letters[option.name]}">{escape(name)}</h3>')
         if gaps := known.gaps.get(option.name):
             found.append(f"<p class='small'>Not in it: {escape(', '.join(one.what for one in gaps))}.</p>")
         found.append(page.table(heads, rows, words=5, mine=[len(rows) - 1]))
     if known.flags:
-        rows = [(mark, "; ".join(why)) for mark, why in known.flags.items()]
+        rows = [(mark, "; ".join(why) or words.MARKS.get(mark, mark)) for mark, why in known.flags.items()]
         found.append("<h3>Marks of prices</h3>" + page.table(("mark", "says"), rows, words=2))
     return found
 
@@ -159,19 +160,29 @@ def _line(known: Told, line: Line) -> tuple[str, ...]:
 
 
 def _assumptions(known: Told) -> list[str]:
-    rows = []
+    same: dict[tuple[str, ...], list[str]] = {}
     for one in known.found.assumptions:
+        option, name = _of_option(known, one.key)
         spread = f"{_value(one.range[0])} to {_value(one.range[1])}" if one.range else ""
-        rows.append(
-            (Html(_breaking(one.key)), one.owner, linked(one.source), day(one.observed), _value(one.value), one.unit,
-             spread)
-        )  # fmt: skip
-    heads = ("input", "owner", "source", "of day", "value", "unit", "range")
+        row = (name, one.owner, linked(one.source), day(one.observed), _value(one.value), one.unit, spread)
+        same.setdefault(row, []).extend([option] if option else [])
+    rows = [
+        (Html(_breaking(row[0])), " ".join(known.letters[one] for one in options) or "all", nowrap(row[1]), *row[2:])
+        for row, options in same.items()
+    ]
+    heads = ("input", "of option", "owner", "source", "of day", "value", "unit", "range")
     return [
         '<h2 id="assumptions" class="page">Assumptions</h2>',
         f"<p>Every number that goes in, as the scenario or the model has it. {escape(_market(known))}</p>",
-        page.table(heads, rows, words=4),
+        page.table(heads, rows, words=5),
     ]
+
+
+def _of_option(known: Told, key: str) -> tuple[str, str]:
+    """`options.own.pue`: own, pue. Of an input of the whole scenario the first is empty."""
+    first, _, rest = key.partition(".")
+    option, _, name = rest.partition(".")
+    return (option, name) if first == "options" and option in known.letters else ("", key)
 
 
 def _market(known: Told) -> str:
@@ -183,8 +194,8 @@ def _market(known: Told) -> str:
 
 
 def _value(text: str) -> str:
-    """A number as the file has it, without the zeros of a float."""
-    return text.rstrip("0").rstrip(".") if "." in text and "E" not in text else text
+    """A number as the file has it, without the zeros of a float, in groups of three."""
+    return f"{Decimal(words.exact(Decimal(text))):,f}"
 
 
 def _breaking(key: str) -> str:
@@ -254,4 +265,9 @@ def _short(address: str) -> Html:
 
 def day(observed: object) -> Html:
     """A date on one line, or nothing."""
-    return Html("" if observed is None else f'<span class="nw">{observed}</span>')
+    return Html("") if observed is None else nowrap(str(observed))
+
+
+def nowrap(text: str) -> Html:
+    """On one line."""
+    return Html(f'<span class="nw">{escape(text)}</span>')

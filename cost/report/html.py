@@ -23,9 +23,11 @@ STYLE: Final = """
 .card dl{grid-template-columns:auto 1fr;font-size:.84rem}.card dd{white-space:nowrap}.nw{white-space:nowrap}
 .sign{break-inside:avoid}.sign table{width:100%;min-width:34rem}.sign td{border:1px solid var(--line);height:3.2rem;
 width:24%}
-@media print{.two{grid-template-columns:1fr 1fr}.cards{grid-template-columns:repeat(4,1fr)}body{zoom:.68}
-td.w{min-width:6rem}td.w:first-of-type{min-width:7rem}th,td{padding-right:.45rem;overflow-wrap:anywhere}
-thead th{overflow-wrap:normal}td.n{overflow-wrap:normal}}
+@media print{@page{size:A4;margin:11mm 12mm}body{zoom:.64}.two{grid-template-columns:1fr 1fr}
+.cards{grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.6rem;margin:.6rem 0}
+.card{padding:.5rem .7rem}.card dl{font-size:.72rem;gap:.05rem .4rem}.lead{font-size:1rem;margin:.2rem 0}
+h2.page{margin-top:0}p.small{break-after:avoid}td.w{min-width:6rem}td.w:first-of-type{min-width:7rem}th,td{padding-right:.45rem}
+td a{overflow-wrap:anywhere}}
 """
 SECTIONS: Final = (
     ("answer", "answer"), ("traffic", "traffic"), ("made of", "made"), ("money by month", "money"),
@@ -111,8 +113,9 @@ def _alone(known: Told, one: Option) -> Html:
 
 
 def _pairs(known: Told) -> list[tuple[str, str]]:
-    title = {one.name: _named(known, one) for one in known.found.options}
-    return [(f"{title[one.a]}; {title[one.b]}", one.words) for one in known.found.pairs]
+    """By their names in the scenario, which the words have too."""
+    letters = known.letters
+    return [(f"{letters[one.a]} {one.a}, {letters[one.b]} {one.b}", one.words) for one in known.found.pairs]
 
 
 def _made(known: Told, drawn: Charts) -> list[str]:

@@ -48,7 +48,7 @@ def _named(known: Told, name: str) -> str:
 def _options(known: Told) -> Iterable[str]:
     heads = (*answer.RANKED, "to be known")
     rows = [
-        (_named(known, one.name), *answer.cells(known, one), answer.state(known, one))
+        (f"{_named(known, one.name)} ({one.name})", *answer.cells(known, one), answer.state(known, one))
         for one in (*known.ranked, *known.out)
     ]
     yield table([one.replace("USD", known.found.currency) for one in heads], rows)
@@ -64,7 +64,9 @@ def _traffic(known: Told) -> Iterable[str]:
     heads = ("option", *(f"{words.tokens(one)} tokens a day" for one in steps))
     yield f"{known.found.currency} a day, levelised; “{words.NONE}”: more than it can serve."
     yield table(heads, cells)
-    pairs = [(f"{known.letters[one.a]} and {known.letters[one.b]}", one.words) for one in known.found.pairs]
+    pairs = [
+        (f"{known.letters[one.a]} {one.a}, {known.letters[one.b]} {one.b}", one.words) for one in known.found.pairs
+    ]
     if pairs:
         yield "Break-even of every pair, by tokens a day:"
         yield table(("options", "which is cheaper"), pairs, words=2)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from cost.money import CURRENCY, HOURS_PER_MONTH, quantised
+from cost.prices.snapshot import STALE_DAYS
 from cost.result import Basis, Group, Kind, Status
 from spillway.axes import compact
 
@@ -44,6 +45,12 @@ READING: Final[tuple[tuple[str, str], ...]] = (
     ("Tokens", "Input and output together, cached input too."),
 )  # fmt: skip
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MARKS: Final = {
+    "stale": f"seen more than {STALE_DAYS} days before this report",
+    "list": "a list price: it cannot be ordered on demand",
+    "mapped": "of another place or machine, which stands for it",
+}
+"""What marks of prices say that give no reason of their own."""
 UNCLAIMED: Final[tuple[str, ...]] = (
     "How good answers are: an API's model is another than one that is served here, and nothing weighs them.",
     "What a cloud or a vendor will bill: these are list prices and spot prices of a day; discounts that are negotiated "
