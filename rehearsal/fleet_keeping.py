@@ -31,10 +31,14 @@ def region_stacks(fleet: Fleet) -> tuple[list[RegionStack], dict[str, str]]:
     of them: capacity that such a service counts on must not leave.
     """
     asked = {service.residency for service in fleet.world.services if service.residency} if fleet.world else set()
+    drained = {member.stack for member in fleet.world.members if member.drained} if fleet.world else set()
     found, left_out = [], {}
     for region in fleet.regions:
         if region.spot is None:
             left_out[region.stack] = "all on demand: its size is its own"
+            continue
+        if region.stack in drained:
+            left_out[region.stack] = "drained: nobody is sent there"
             continue
         where = f" in {region.residency}" if region.residency in asked else ""
         found.append(
@@ -92,9 +96,16 @@ class FleetKeeping:
         self.last: FleetStep | None = None
         self._seen: object = None
         self._due = 0.0
+        self._stopped = False
         clock.at(clock.now + OFFSET, Order.CONTROL, self._look)
 
+    def stop(self) -> None:
+        """Nobody looks any more: what is set stays, and regions go on by themselves."""
+        self._stopped = True
+
     def _look(self) -> None:
+        if self._stopped:
+            return
         now = self.clock.now
         self.clock.at(now + self.rules.look, Order.CONTROL, self._look)
         states = {stack: state for stack, play in self.plays.items() if (state := state_of(play)) is not None}
@@ -107,7 +118,11 @@ class FleetKeeping:
         for edit in step.edits:
             play = self.plays[edit.stack]
             # The groups' sizes alone, as `spillway keeper plan --apply` sets them: alarms stay those of the stack.
+            spot = play.spot
+            follows = play.region.cloud == "aws" and spot is not None and spot.desired == edit.before[0]
             play.set_target(*edit.after, edit.why, alarms=False)
+            if follows and spot is not None and spot.desired > edit.after[0]:
+                play.set_spot(edit.after[0])  # as large as its minimum, it goes down with it (spillway/keeper/aws.py)
             self.edits.append((now, edit))
         self._due = now + step.wake
         self._seen = None if step.edits else (states, gone)
