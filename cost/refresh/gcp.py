@@ -210,11 +210,7 @@ class Gcp:
                 usd, lacks = _sum(machine, there)
                 if usd is not None:
                     here += 1
-                    rows.append(
-                        Price(
-                            self.name, region, name, "hour", usd, market, None, observed, "", "", (), Decimal(0), SOURCE
-                        )
-                    )
+                    rows.append(_row(region, name, usd, market, observed))
                 elif lacks:
                     reason = f"the billing catalog has its GPU and not its {lacks}"
                     gaps.append(Unpriced(reason, self.name, region, name, market))
