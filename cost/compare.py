@@ -71,7 +71,7 @@ def compare(
         name = model.facts.name
         curve = by_name.get(name)
         spread: tuple[Band, ...] = ()
-        if curve is not None and bands and count and found:
+        if curve is not None and bands and count and found and curve.limit > low:
             spread = montecarlo.band(model, inputs, found, seed, low, min(high, curve.limit))
         options.append(_option(model, scenario, states[name], curve, spread))
     drawn: MonteCarlo | None = None

@@ -323,3 +323,11 @@ def test_amounts_in_another_currency_are_turned_into_dollars() -> None:
     assert abs(theirs.cash - ours.cash * Decimal("1.1")) < Decimal("1e-6")
     assert document(OWN, **euro)["currency"] == "EUR"
     assert next(one for one in made(OWN, **euro).assumptions if one.key.endswith("capexPerNode")).unit == "EUR"
+
+
+def test_an_option_that_has_room_for_its_spare_node_only_serves_nothing() -> None:
+    found = worked({**CLOUD, "maxNodes": 1}, API, serving={"spareNodes": 1}, uncertain=UNSURE[:2], draws=200)
+    one = found.option("cloud")
+    assert (one.status, one.curve, one.band) == ("infeasible", (), ())
+    assert "serves 0 tokens/day at most" in one.why
+    assert "too few to compare it" in found.pairs[0].words
