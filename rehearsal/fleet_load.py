@@ -37,8 +37,12 @@ def requests(
     where: Callable[[str], Mapping[str, float]],
     nodes: Callable[[str], RegionLevel],
     breaks: Callable[[str], bool],
+    per_second: Mapping[str, float] | None = None,
 ) -> LoadPlay:
-    """Clients of the fleet's services. Raises SpillwayError for services, records and figures that are none."""
+    """Clients of the fleet's services. per_second: by service, instead of what the scenario makes of this fleet.
+
+    Raises SpillwayError for services, records and figures that are none.
+    """
     assert fleet.world is not None
     rates = {region.stack: _rate(load, region) for region in fleet.regions}
     serving = {
@@ -47,10 +51,12 @@ def requests(
     # A member whose region is not played has no node, and so needs no rate.
     shares = _shares(load, fleet.world.services)
     profile = PROFILES[load.profile] if load.weights is None else load.weights
-    world = fleet.world
+    world, given = fleet.world, per_second or {}
     arrivals = {
         service.name: Arrivals(
-            _per_second(load, service, world, fleet, rates, profile) * shares[service.name],
+            given[service.name]
+            if service.name in given
+            else _per_second(load, service, world, fleet, rates, profile) * shares[service.name],
             begin,
             profile,
             load.weekend,

@@ -39,18 +39,21 @@ GONE: Final = RegionLevel(0.0, 0, 0, 0, 0)
 @dataclass(frozen=True, slots=True)
 class Held:
     """What every variant is held to, so that they can be compared: the deployed fleet's target, and what it costs on
-    demand alone and in the single cheapest region, for the whole play. USD; None without a price. targets: by stack."""
+    demand alone and in the single cheapest region, for the whole play. USD; None without a price. targets: by stack.
+    arrivals: requests per second of a working day by service."""
 
     target: int
     targets: Mapping[str, int]
     on_demand_only: float | None
     single_cheapest: float | None
     cheapest_region: str
+    arrivals: Mapping[str, float]
 
 
 class FleetPlay:
     """Plays from second 0 of its own clock. fleet: its regions are those that `supplied` has. boot_factor: of every
-    boot. Raises SpillwayError for what cannot be played."""
+    boot. arrivals: requests per second by service, of another fleet that this one is compared with. Raises
+    SpillwayError for what cannot be played."""
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class FleetPlay:
         keeper: bool = False,
         boot_factor: float = 1.0,
         seed: int = 0,
+        arrivals: Mapping[str, float] | None = None,
     ) -> None:
         self.scenario, self.happens, self.seconds = scenario, tuple(happens), scenario.seconds
         kept = tuple(supplied.regions[one.stack].region for one in fleet.regions if one.stack in supplied.regions)
@@ -91,7 +95,7 @@ class FleetPlay:
         self.members: dict[str, Member] = {one.name: one for one in world.members} if world else {}
         self._down: dict[str, bool] = {}
         self.dns = DnsPlay(clock, world, seed=seed, clients=clients_of(scenario.clients)) if world else None
-        self.load = self._load()
+        self.load = self._load(arrivals)
         self._join()
         self.keeping = self._keeper() if keeper else None
 
@@ -125,7 +129,7 @@ class FleetPlay:
 
     # --- DNS, clients, the keeper -----------------------------------------------------------------------------------
 
-    def _load(self) -> LoadPlay | None:
+    def _load(self, arrivals: Mapping[str, float] | None) -> LoadPlay | None:
         dns, told = self.dns, self.scenario.load
         if dns is None or told is None:
             return None
@@ -137,6 +141,7 @@ class FleetPlay:
             where=dns.clients,
             nodes=self.level,
             breaks=self._breaks,
+            per_second=arrivals,
         )
 
     def _breaks(self, member: str) -> bool:
@@ -260,7 +265,8 @@ class FleetPlay:
         }
         region = min(lowest, key=lambda stack: (lowest[stack], stack))
         targets = {one.stack: one.target for one in self.fleet.regions}
-        return Held(self.target, targets, alone, lowest[region] * self.target, region)
+        arrivals = {name: one.per_second for name, one in self.load.arrivals.items()} if self.load else {}
+        return Held(self.target, targets, alone, lowest[region] * self.target, region, arrivals)
 
     def variant(self, name: str, kind: Kind, change: str, held: Held, *, regret: bool = True) -> Variant:
         """The play is over: everything that came of it."""

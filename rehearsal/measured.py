@@ -171,7 +171,7 @@ def stretches(series: Steps, holds: Callable[[float], bool], end: float) -> Iter
 
 
 def incidents(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
-    """What a region went through: without any node that is ready; on demand standing in for spot."""
+    """What a region went through: spot that is taken; no node that is ready; on demand standing in for spot."""
     one, end = play.region, played.end
     for at, until in stretches(ready_of(played), lambda count: count <= 0, end):
         last = end if until is None else until
@@ -180,6 +180,7 @@ def incidents(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
         yield Incident(at, until, "fallback", one.stack, "no node is ready", "")
     if one.spot is None:
         return
+    yield from _losses(play, played)
     floors = [(at, float(on_demand)) for at, _, on_demand in play.targets]
     levels = [(level.at, float(level.on_demand)) for level in played.levels]
     above: list[tuple[float, float]] = []
@@ -190,6 +191,24 @@ def incidents(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
     for at, until in stretches(above, lambda count: count > 0, end):
         most = max(value for when, value in above if at <= when < (end if until is None else until))
         yield Incident(at, until, "fallback", one.stack, f"{most:g} on demand for spot that is missing", "")
+
+
+def _losses(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
+    """Spot nodes that were taken, those of one second together, until as many serve again as before."""
+    taken: dict[float, list[Node]] = {}
+    for node in played.instances:
+        lost = node.noticed is not None or node.cause == "lost"
+        if isinstance(node, Node) and node.market == "spot" and node.ended is not None and lost:
+            taken.setdefault(node.ended if node.noticed is None else node.noticed, []).append(node)
+    levels = [(level.at, level.ready) for level in played.levels]
+    index = 0
+    for at, gone in sorted(taken.items(), key=lambda item: item[0]):
+        while index + 1 < len(levels) and levels[index + 1][0] < at:
+            index += 1
+        before = levels[index][1]
+        until = next((when for when, ready in levels[index + 1 :] if when > at and ready >= before), None)
+        zones = ", ".join(dict.fromkeys(node.zone for node in gone))
+        yield Incident(at, until, "spot", play.region.stack, f"{len(gone)} spot taken", f"{zones} gives less")
 
 
 def zone_trace(capacities: dict[str, Sequence[tuple[float, int]]], end: float) -> Trace:

@@ -76,7 +76,10 @@ class Task:
         fixed = scenario.boot.minutes is not None or bool(scenario.boot.per_stack)
         factor = change.boot_factor if change is not None and fixed else 1.0
         seed = scenario.seed if draw is None else draw.seed
-        play = FleetPlay(fleet, scenario, given, happens, keeper=keeper, boot_factor=factor, seed=seed)
+        arrivals = piece.held.arrivals if piece.held else None
+        play = FleetPlay(
+            fleet, scenario, given, happens, keeper=keeper, boot_factor=factor, seed=seed, arrivals=arrivals
+        )
         play.run()
         held = piece.held or play.held()
         kind: Literal["deployed", "keeper", "change"]

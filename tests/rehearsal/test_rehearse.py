@@ -115,6 +115,19 @@ def test_requests_are_played_and_each_is_counted_once() -> None:
     assert any(source.what.startswith("service rate") and source.mapped for source in found.sources)
 
 
+def test_every_variant_is_asked_as_much_as_the_deployed_fleet() -> None:
+    one = loaded(stacks=["aws-us-east-1"], load={"utilisation": 0.5})
+    found = rehearse(fleet(), one, variants=("deployed", "changes"), workers=1)
+    assert len({round(load.arrived, 3) for variant in found.variants for load in variant.load}) == 1
+
+
+def test_spot_that_is_taken_is_an_incident_until_as_many_serve_again() -> None:
+    (deployed,) = rehearse(fleet(), loaded(stacks=["gcp-us-central1"]), variants=("deployed",)).variants
+    taken = [one for one in deployed.incidents if one.where == "spot"]
+    assert sum(int(one.what.split()[0]) for one in taken) == deployed.regions[0].preemptions
+    assert all(one.until is None or one.until > one.at for one in taken)
+
+
 def test_a_region_that_is_all_on_demand_is_played_once_it_has_a_price() -> None:
     stacks = ["tencent-ap-guangzhou", "gcp-us-central1"]
     assert (
