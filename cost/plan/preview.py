@@ -55,6 +55,7 @@ class Resource:
     outputs: Mapping[str, Any]
     refers: Mapping[str, tuple[str, ...]]
     provider: str = ""
+    protected: bool = False
 
     @property
     def name(self) -> str:
@@ -254,7 +255,13 @@ def _state(row: Any, where: str) -> Resource | None:
             raise SpillwayError(f"{where}.{key}: expected a map")
     refers = {key: tuple(map(str, urns or ())) for key, urns in (row.get("propertyDependencies") or {}).items()}
     return Resource(
-        row["urn"], row["type"], row.get("inputs") or {}, row.get("outputs") or {}, refers, str(row.get("provider", ""))
+        row["urn"],
+        row["type"],
+        row.get("inputs") or {},
+        row.get("outputs") or {},
+        refers,
+        str(row.get("provider", "")),
+        row.get("protect") is True,
     )
 
 

@@ -197,7 +197,7 @@ def _changed(row: Row, change: Change | None, plan: Preview, masker: Masker) -> 
         row.op,
         components(row.urn),
         diffs(change, masker) if row.op in ("update", "replace") else (),
-        tuple(masker.text(one) for one in change.because),
+        tuple(sorted(masker.text(one) for one in change.because)),
         effect(change, plan),
         row.delta.steady,
     )

@@ -10,18 +10,18 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from cost.money import HOURS_PER_MONTH
-from cost.plan.preview import Preview, Resource
+from cost.plan.preview import Preview
 from cost.plan.pricing import PlanCost
 from infra.stackfile import is_global
 from spillway.errors import SpillwayError
 from spillway.preview.document import Failover, PerMillion, Refused, Violation
-from spillway.preview.serving import EFFECTS
+from spillway.preview.serving import POOLS, effect
 
 Judge = Callable[[Preview], Sequence[Violation]]
 SHAPE: Final = (1024, 512)
 """Tokens in and out of a request, for which the shipped measurement has figures."""
 SECONDS_PER_HOUR: Final = 3600
-_PROTECTED: Final = re.compile(r"(urn:pulumi:[^\s'\"]+)")
+_URN: Final = re.compile(r"(urn:pulumi:[^\s'\"]+)")
 
 
 def per_million(text: str, plan: Preview, cost: PlanCost) -> PerMillion | None:
@@ -39,8 +39,11 @@ def per_million(text: str, plan: Preview, cost: PlanCost) -> PerMillion | None:
         rate = node_rate(region, *SHAPE)
     except SpillwayError as error:
         return PerMillion(None, "", error.lines[0])
-    if not region.target or not cost.after.steady:
-        return PerMillion(None, "", "no replica, or no price of any")
+    gaps = [
+        line for row in cost.rows if row.type in POOLS for line in row.after if line.gap and line.unit in ("", "hour")
+    ]
+    if not region.target or not cost.after.steady or gaps:
+        return PerMillion(None, "", gaps[0].gap if gaps else "no replica")
     tokens = Decimal(str(rate.capacity)) * sum(SHAPE) * region.target * HOURS_PER_MONTH * SECONDS_PER_HOUR
     mapped = " (measured elsewhere, scaled)" if any(one.mapped for one in rate.sources) else ""
     basis = f"{region.target} replicas busy all day with {SHAPE[0]} tokens in and {SHAPE[1]} out{mapped}"
@@ -62,28 +65,15 @@ def failovers(stacks: Iterable[str], folder: Path) -> tuple[Failover, ...]:
     return tuple(found)
 
 
-def refused(errors: Sequence[str], stack: str) -> tuple[Refused, ...]:
-    """Resources that the engine would not touch because they are protected, by what it says."""
-    found: dict[str, Refused] = {}
-    for line in errors:
-        if "protect" not in line:
-            continue
-        for urn in _PROTECTED.findall(line):
-            parts = urn.rstrip(".,;:)").split("::")
-            if len(parts) < 4:
-                continue
-            type_, name = parts[2].rsplit("$", 1)[-1], parts[-1]
-            found[urn] = Refused(name, type_, _lost(type_, name, stack))
-    return tuple(found[urn] for urn in sorted(found))
-
-
-def _lost(type_: str, name: str, stack: str) -> str:
-    from cost.plan.preview import Change
-
-    told = EFFECTS.get(type_)
-    if told is None:
-        return ""
-    urn = f"urn:pulumi:{stack}::spillway::{type_}::{name}"
-    resource = Resource(urn, type_, {}, {}, {})
-    plan = Preview("", stack, (Change("delete", urn, type_, resource, None),))
-    return told(Change("delete", urn, type_, resource, None), plan)
+def refused(errors: Sequence[str], plan: Preview) -> tuple[Refused, ...]:
+    """Resources that the engine would not touch because they are protected. errors: what it said of the first; plan: of
+    the look past protection. All that the plan would replace or delete and that is protected."""
+    if not errors:
+        return ()
+    named = {urn.rstrip(".,;:)") for line in errors for urn in _URN.findall(line)}
+    found = [
+        Refused(one.name, one.type, effect(one, plan))
+        for one in plan.changes
+        if one.op in ("replace", "delete") and (one.urn in named or (one.before is not None and one.before.protected))
+    ]
+    return tuple(sorted(found, key=lambda one: one.name))

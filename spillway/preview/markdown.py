@@ -17,6 +17,8 @@ MARKER: Final = "<!-- spillway-preview -->"
 """By which the comment of an earlier run is found."""
 SIGNS: Final = {"delete": "−", "replace": "±", "update": "~", "create": "+", "same": "="}
 WORDS: Final = {"delete": "deletes", "replace": "replaces", "update": "updates", "create": "creates", "same": "leaves"}
+ALIKE: Final = 5
+"""Of one type with one effect, told one by one before the details."""
 KEPT, DANGER, COSTS, CHANGES, QUIET, PRICES = range(6)
 """Importance of a part: the last goes first."""
 
@@ -203,11 +205,17 @@ def _danger(row: StackRow) -> Iterable[str]:
     for one in row.refused:
         lost = f": {one.lost}" if one.lost else ""
         yield f"- **protected, and would go**: `{one.name}` ({one.type}){lost}"
+    loud: dict[tuple[str, str, str], list[Changed]] = {}
     for change in row.changes:
         if change.op in ("delete", "replace"):
-            lost = f": {change.lost}" if change.lost else ""
+            loud.setdefault((change.op, change.type, change.lost), []).append(change)
+    for (op, type_, lost), changes in loud.items():
+        for change in changes[:ALIKE]:
             because = f" (because of {', '.join(change.because)})" if change.because else ""
-            yield f"- **{SIGNS[change.op]} {WORDS[change.op]}** `{change.name}` ({change.type}){because}{lost}"
+            told = f": {lost}" if lost else ""
+            yield f"- **{SIGNS[op]} {WORDS[op]}** `{change.name}` ({type_}){because}{told}"
+        if len(changes) > ALIKE:
+            yield f"- **{SIGNS[op]} {WORDS[op]}** {len(changes) - ALIKE} more of {type_}"
     for violation in row.violations or ():
         level = "**violates**" if violation.mandatory else "note"
         where = f" `{violation.resource}`" if violation.resource else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -170,15 +170,17 @@ def _row(
     judge: Judge | None,
 ) -> StackRow:  # fmt: skip
     if ran.plan is None:
-        row = failed_row(ran.stack, ran.errors, masker, touched=path)
-        return replace(row, refused=facts.refused(ran.errors, ran.stack))
+        return failed_row(ran.stack, ran.errors, masker, touched=path)
     try:
         cost = price_plan(ran.plan, snapshot, today, base=base, use=wanted.use(ran.stack))
         violations = None if judge is None else judge(ran.plan)
         per_million = facts.per_million(ran.text, ran.plan, cost)
     except SpillwayError as error:
         return failed_row(ran.stack, error.lines, masker, touched=path)
-    return row_of(ran.plan, cost, masker, touched=path, violations=violations, per_million=per_million)
+    refused = facts.refused(ran.refused, ran.plan)
+    return row_of(
+        ran.plan, cost, masker, touched=path, violations=violations, refused=refused, per_million=per_million
+    )  # fmt: skip
 
 
 def errors_of(rows: Sequence[StackRow]) -> list[str]:

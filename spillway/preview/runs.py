@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,6 +19,9 @@ UP: Final = ("up", "--yes", "--skip-preview", "--non-interactive", "--color", "n
 TIMEOUT: Final = 1800.0
 """Seconds for one stack: an engine that hangs is told as such."""
 ERROR_LINES: Final = 12
+IGNORE_PROTECT: Final = "--ignore-protect"
+PROTECTED: Final = "marked for protection"
+"""In what the engine says of a protected resource that a plan would replace or delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Ran:
     text: str
     errors: tuple[str, ...]
     seconds: float
+    refused: tuple[str, ...] = ()
+    """What the engine said before it was told to look past protection; `plan` is of the second look."""
 
 
 class Runner(Protocol):
@@ -68,6 +73,10 @@ def preview_all(
 
     def one(stack: str) -> Ran:
         found = preview(stack, runner, options)
+        if found.plan is None and any(PROTECTED in line for line in found.errors):
+            # The engine refuses, and so does `up`. What would be lost is worth a second look.
+            beyond = preview(stack, runner, (*options, IGNORE_PROTECT))
+            found = replace(beyond, refused=found.errors) if beyond.plan is not None else found
         done(stack)
         return found
 

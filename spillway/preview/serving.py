@@ -72,6 +72,7 @@ _STORE: Final = _say(
 _ZONE: Final = _say("the zone gets other name servers: every name of it stops resolving until the parent zone has them")
 _NETWORK: Final = _say("the network of {stack} is made anew: nothing in it serves meanwhile")
 _BALANCER: Final = _say("the balancer of {stack} is made anew: open connections end, and none is taken meanwhile")
+_TEMPLATE: Final = _say("no node ends: the groups of {stack} launch from the new one, and what runs stays as it is")
 _SECRET: Final = _say("a secret of {stack} is emptied: nodes stay unready until `spillway secrets push` has filled it")
 EFFECTS: Final[Mapping[str, Told]] = {
     **dict.fromkeys(POOLS, _pool),
@@ -109,6 +110,8 @@ EFFECTS: Final[Mapping[str, Told]] = {
         ),
         _BALANCER,
     ),
+    "gcp:compute/regionInstanceTemplate:RegionInstanceTemplate": _TEMPLATE,
+    "tencentcloud:As/scalingConfig:ScalingConfig": _TEMPLATE,
     **dict.fromkeys(
         ("aws:secretsmanager/secret:Secret", "azure-native:keyvault:Vault", "gcp:secretmanager/secret:Secret"), _SECRET
     ),
