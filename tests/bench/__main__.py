@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clouds import DISTRIBUTIONS
-from tests.bench import boot, budget, capacity, fortnight, gate, regions, resolver, staging, weights_store
+from tests.bench import boot, budget, capacity, cost, fortnight, gate, regions, resolver, staging, weights_store
 from tests.bench.plugin import start_seconds
 from tests.bench.surroundings import machine, preferred
 from tests.boot import needs
@@ -76,6 +76,7 @@ BENCHES = {
         "plays of 14 days of 13 zones by policy, the bound, and many runs over all processors", capacity.measure
     ),
     "fortnight": Bench("a fortnight of the shipped stacks: alone, with the keeper, with clients", fortnight.measure),
+    "cost": Bench("a cost scenario with 10,000 draws over three years, and the import of the model", cost.measure),
     "container": Bench(
         "boot to ready as a container, notice to 503", _boots("nspawn"), lambda: needs.lacks("nspawn") or None
     ),
