@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 CODE := $(wildcard spillway infra images sandbox cost observability rehearsal tests)
 
-.PHONY: help setup demo test test-boot test-vllm lint format typecheck bench bench-capacity clean distclean
+.PHONY: help setup demo test test-boot test-focus test-vllm lint format typecheck bench bench-capacity reports clean distclean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ test: setup lint typecheck ## Everything that can be checked offline
 
 test-boot: setup ## The serving image booted in a container and in a machine; says what it lacks here
 	@$(BIN)/python -m pytest -q tests/boot
+
+test-focus: setup ## The FOCUS files of docs/reports/ by the official validator, in an environment of its own (Python 3.12)
+	@$(BIN)/python -m tests.cost.focus_validator
 
 test-vllm: setup ## The real vLLM behind the real gate and nginx; without a GPU a build for CPUs, 6 GB the first time
 	@$(BIN)/python -m pytest -q tests/vllm
@@ -45,6 +48,9 @@ bench: setup ## Time and memory of regions, DNS, the gate, the copy of weights a
 
 bench-capacity: setup ## Where to hold GPUs: every policy on recorded spot capacity; a table and docs/benchmarks/capacity.{json,html}
 	@$(BIN)/python -m rehearsal.capacity
+
+reports: setup ## docs/reports/: what the shipped scenarios cost, with today's code and the latest prices
+	@$(BIN)/python -m cost.report
 
 clean: ## Remove what builds, tests and stand-in clouds left (their deployments are gone then)
 	@rm -rf .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build/function dist *.egg-info
