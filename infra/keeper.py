@@ -61,7 +61,7 @@ LOOK: Final = 3600.0
 GIVES: Final = 0.7
 """Share of launches that a zone grants which is not known to have refused."""
 ENOUGH: Final = 2
-"""Times the target that the zones may hold together which on-demand is taken from: their spot takes part of the room."""
+"""Times the target that the zones may hold together of which on-demand is taken: spot takes part of their room."""
 NEAR: Final = 6
 """Zones that are not in use, beyond the target, that a plan is made of: the rest is dearer and riskier."""
 
@@ -128,12 +128,14 @@ class _Look:
         open_ones = [zone for zone in known if not memory.zone(zone).on_demand.closed(now)]
         # One zone's on-demand is as good as another's, unless no more may lie in one: the cheapest that are enough.
         self.open: list[str] = []
-        room = 0
+        room, counted = 0, set[str]()
         for zone in sorted(open_ones, key=lambda zone: (known[zone], zone)):
             if keeper.limits or room < ENOUGH * rules.target:
                 self.open.append(zone)
-                most = keeper.places[zone].most
-                room += MANY if most is None else most
+                place = keeper.places[zone]
+                if place.shared is None or place.shared not in counted:
+                    room += MANY if place.most is None else place.most
+                counted.add(place.shared or "")
         for zone in sorted({zone for zone, market in self.have if market == "on-demand"} | set(self.open)):
             key: Key = (zone, "on-demand")
             price = known.get(zone, self.cheapest)

@@ -46,9 +46,11 @@ def shortage(plan: Iterable[tuple[str, int, float]], joint: Mapping[str, float],
     """
     items = list(plan)
     spare = sum(count for _, count, _ in items) - target
-    if spare < 0:
-        return 1.0
-    risky = [item for item in items if item[2] > 0.0]
+    return 1.0 if spare < 0 else _shortage([item for item in items if item[2] > 0.0], joint, spare)
+
+
+def _shortage(risky: list[tuple[str, int, float]], joint: Mapping[str, float], spare: int) -> float:
+    """The same of what may be missing at all, and of how many more there are than wanted."""
     alone = _short(risky, spare)
     regions: dict[str, list[tuple[str, int, float]]] = {}
     for item in risky:
@@ -71,8 +73,10 @@ def _short(items: Iterable[tuple[str, int, float]], spare: int) -> float:
     chances = [1.0] + [0.0] * spare
     for _, count, missing in items:
         keep = 1.0 - missing
-        for index in range(spare, -1, -1):
-            chances[index] = chances[index] * keep + (chances[index - count] * missing if index >= count else 0.0)
+        for index in range(spare, count - 1, -1):
+            chances[index] = chances[index] * keep + chances[index - count] * missing
+        for index in range(min(spare, count - 1), -1, -1):
+            chances[index] *= keep
     return max(0.0, 1.0 - sum(chances))
 
 
@@ -118,6 +122,10 @@ class Search:
         for group, most in limits:
             for name in sorted({group(place) for place in own}):
                 self._groups.append(([group(other) == name for other in own], most))
+        inside = [([at for at, one in enumerate(members) if one], most) for members, most in self._groups]
+        self._limits = [[group for group in inside if index in group[0]] for index in range(len(self.keys))]
+        """By option: the options that share a limit with it, and the limit."""
+        self._crowd: dict[int, float] = {}
         self._known: dict[Counts, float] = {}
 
     def counts(self, plan: Mapping[Key, int]) -> Counts:
@@ -129,16 +137,19 @@ class Search:
 
     def short(self, plan: Counts) -> float:
         """Share of the time below the target."""
-        regions, missing = self._regions, self._missing
-        return shortage(
-            [
-                (regions[index], count, min(1.0, missing[index] * count**CROWD))
-                for index, count in enumerate(plan)
-                if count
-            ],
-            self.joint,
-            self.target,
-        )
+        spare = sum(plan) - self.target
+        if spare < 0:
+            return 1.0
+        regions, missing, crowd = self._regions, self._missing, self._crowd
+        risky = []
+        for index, count in enumerate(plan):
+            if count and missing[index] > 0.0:
+                power = crowd.get(count)
+                if power is None:
+                    power = crowd[count] = count**CROWD
+                share = missing[index] * power
+                risky.append((regions[index], count, share if share < 1.0 else 1.0))
+        return _shortage(risky, self.joint, spare)
 
     def cost(self, plan: Counts) -> float:
         """USD per hour: the price, that of what has to be launched, and what the time below the target counts."""
@@ -164,8 +175,11 @@ class Search:
         """Whether so many more of it are within what the zone, the place and the spreading limits allow."""
         if plan[index] + more > self._most[index]:
             return False
-        for members, most in self._groups:
-            if members[index] and more + sum(count for count, one in zip(plan, members, strict=True) if one) > most:
+        for members, most in self._limits[index]:
+            there = more
+            for one in members:
+                there += plan[one]
+            if there > most:
                 return False
         return True
 
