@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -82,7 +82,40 @@ class Rate:
 def anchors() -> dict[str, Rate]:
     """All published anchors, by id."""
     data = read_data("anchors.yaml")
-    return {name: _anchor(name, row, data["sources"][row["source"]]) for name, row in data["anchors"].items()}
+    found: dict[str, Rate] = {}
+    for name, row in data["anchors"].items():
+        if "derived" in row:
+            short, long = (found[one] for one in row["derived"])
+            found[name] = solved(name, short, long)
+        else:
+            found[name] = _anchor(name, row, data["sources"][row["source"]])
+    return found
+
+
+def solved(name: str, short: Rate, long: Rate) -> Rate:
+    """One rate at any mix, of two figures of the same system that count output at different lengths.
+
+    A request of i tokens in and o out takes a i + b o GPU-seconds, which each figure says to be o / rate: two equations
+    for a and b. Between the two lengths it interpolates; a longer context than either is slower than it says.
+    """
+    (i1, o1, first), (i2, o2, second) = _request(short), _request(long)
+    determinant = Decimal(i1 * o2 - i2 * o1)
+    per_input = (first * o2 - second * o1) / determinant
+    per_output = (second * i1 - first * i2) / determinant
+    if per_input <= 0 or per_output <= 0:
+        raise ValueError(f"{name}: {short.id} and {long.id} have no rates of input and output that explain both")
+    note = f"solved from {short.isl}/{short.osl} at {short.tok_s} and {long.isl}/{long.osl} at {long.tok_s} tokens/s"
+    return replace(
+        short, id=name, metric="roles", tok_s=None, input_tok_s=1 / per_input, output_tok_s=1 / per_output,
+        isl=long.isl, osl=long.osl, note=note, mark="derived",
+    )  # fmt: skip
+
+
+def _request(rate: Rate) -> tuple[int, int, Decimal]:
+    """Tokens in and out of one request, and its GPU-seconds."""
+    if rate.isl is None or rate.osl is None or rate.tok_s is None or rate.metric != "output":
+        raise ValueError(f"{rate.id}: is no figure of output tokens at fixed lengths")
+    return rate.isl, rate.osl, rate.osl / rate.tok_s
 
 
 def _anchor(name: str, row: dict[str, Any], source: dict[str, Any]) -> Rate:

@@ -92,6 +92,25 @@ def test_a_rate_of_both_at_once_is_met_exactly_in_its_own_mix_and_cautious_elsew
     assert only_output > roles
 
 
+@pytest.mark.parametrize("name", [one for one in anchors() if one.endswith("-mix")])
+def test_a_rate_solved_from_two_lengths_gives_both_back(name: str) -> None:
+    rate = anchors()[name]
+    for length in ("short", "long"):
+        point = anchors()[name.replace("-mix", f"-{length}")]
+        assert point.isl is not None
+        assert point.osl is not None
+        assert point.tok_s is not None
+        share = Decimal(point.isl) / (point.isl + point.osl)
+        seconds = gpu_seconds(EXACT, rate, ONE, share, Decimal(0)) * (point.isl + point.osl)
+        assert abs(point.osl / seconds - point.tok_s) < Decimal("1e-15")
+
+
+def test_two_figures_that_no_rates_explain_are_refused() -> None:
+    short, thinking = anchors()["deepseek-r1-h200-short"], anchors()["deepseek-r1-h200-thinking"]
+    with pytest.raises(ValueError, match="have no rates of input and output that explain both"):
+        throughput.solved("x", short, thinking)
+
+
 def test_cache_hits_save_reading_and_nothing_else() -> None:
     rate = anchors()["deepseek-v3-h100-96"]
     share = Decimal("0.75")
