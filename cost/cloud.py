@@ -105,6 +105,7 @@ class CloudModel:
                 "blocks of days are booked ahead, one after the other: none is as long as the period"
             )
         if market == "spot":
+            self.facts.serves = False
             self.facts.warnings.append("spot alone is taken back at short notice: this is a price, not a service")
         if market == "list":
             self.facts.warnings.append(f"{self.spec.machine} cannot be ordered on demand; the list price stands for it")

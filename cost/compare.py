@@ -77,11 +77,8 @@ def compare(
     drawn: MonteCarlo | None = None
     if count and usable:
         drawn = montecarlo.montecarlo(usable, inputs, months, found, count, seed)
-    best = min(
-        (one for one in options if one.status in ("priced", "partial")),
-        key=lambda one: one.levelised_month,
-        default=None,
-    )
+    serving = {model.facts.name for model in usable if model.facts.serves}
+    best = min((one for one in options if one.name in serving), key=lambda one: one.levelised_month, default=None)
     unpriced = tuple(gap for one in options for gap in one.unpriced)
     data = scenario.data
     return Comparison(

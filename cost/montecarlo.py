@@ -37,7 +37,8 @@ def montecarlo(
         limit = model.limit(n, given)
         too_much = False if limit is None else np.greater(busiest, limit)
         above.append(np.broadcast_to(too_much, (draws,)))
-    costs = np.where(np.array(above), np.inf, np.array(totals))
+    out = np.array([[not model.facts.serves] for model in models])
+    costs = np.where(np.array(above) | out, np.inf, np.array(totals))
     served = np.isfinite(costs).any(axis=0)
     first = np.where(served, np.argmin(costs, axis=0), -1)
     rows = tuple(

@@ -57,6 +57,8 @@ class Facts:
     priced: bool = True
     fits: bool = True
     why: str = ""
+    serves: bool = True
+    """False for what is a price to compare with, and no way to serve by itself: spot alone. It is never the best."""
 
     def lacks(self, what: str, reason: str) -> None:
         """Notes something that has no price."""

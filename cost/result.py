@@ -280,9 +280,11 @@ class Tornado:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An option over all draws. usd: cash of the period; usd_million: levelised, per million tokens. wins: share of the
-    draws in which it is the cheapest; above_capacity: share in which it could not serve the traffic (it does not win
-    those)."""
+    """An option over all draws. usd: of the whole period, levelised; usd_million: the same per million tokens.
+
+    wins: share of the draws in which it is the cheapest that can serve (spot alone never is). above_capacity: share in
+    which it could not serve the traffic; it does not win those.
+    """
 
     option: str
     usd_p10: Decimal
@@ -342,7 +344,8 @@ class Workload:
 class Comparison:
     """Everything that a report of a scenario tells.
 
-    options: as in the scenario; best: the cheapest by `levelised_month` of those that are priced and can serve.
+    options: as in the scenario; best: the cheapest by `levelised_month` of those that are priced and can serve
+    (spot alone cannot).
     snapshot: id of the prices, snapshot_date their day, stale: why they are too old (empty: they are not).
     """
 

@@ -109,6 +109,13 @@ def test_spot_is_the_mean_of_the_zones_that_have_any() -> None:
     assert found.levelised_month < cloud().levelised_month
 
 
+def test_spot_alone_is_never_the_best() -> None:
+    found = worked({**CLOUD, "name": "spot", "market": "spot"}, CLOUD, draws=200)
+    assert found.best == "cloud"
+    assert found.montecarlo is not None
+    assert [one.wins for one in found.montecarlo.options] == [0, 1]
+
+
 def test_spot_that_is_sold_out_everywhere_has_no_price() -> None:
     rows = tuple(
         replace(row, flags=("sold-out: equals the on-demand price",)) if row.market == "spot" else row
