@@ -13,13 +13,12 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reports"
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 2: an argument that is none."""
+    """Exit code 0. Raises SystemExit for an argument that is none."""
     if arguments == ["--schema"]:
         document.SCHEMA.write_text(document.schema(), encoding="utf-8")
         return 0
     if arguments:
-        print("python -m cost.report [--schema]", file=sys.stderr)
-        return 2
+        raise SystemExit(f"{' '.join(arguments)}: the one option is --schema")
     from cost.compare import compare
     from cost.prices.snapshot import Snapshot
     from cost.report.files import NAMES, write

@@ -42,16 +42,16 @@ def page_of(scenario: Scenario, found: Comparison) -> str:
     known = Told(scenario, found)
     drawn = Charts(known)
     body = [
-        *_head(known), *answer.first(known), *_traffic(known, drawn), *_made(known, drawn), *_money(known, drawn),
+        *answer.first(known), *_traffic(known, drawn), *_made(known, drawn), *_money(known, drawn),
         *_sure(known, drawn), *_utilisation(known, drawn), *_spot(known, drawn), *basis.parts(known),
     ]  # fmt: skip
-    return page.page(f"Cost: {found.title}", [one for one in body if one], style=STYLE, used=charts.USED)
+    head = _head(known, [(name, ident) for name, ident in SECTIONS if any(f'<h2 id="{ident}"' in one for one in body)])
+    return page.page(f"Cost: {found.title}", [one for one in (*head, *body) if one], style=STYLE, used=charts.USED)
 
 
-def _head(known: Told) -> list[str]:
+def _head(known: Told, sections: Sequence[tuple[str, str]]) -> list[str]:
     found = known.found
-    without = {"spot"} if not found.spot else set()
-    links = "".join(page.link(name, f"#{ident}") for name, ident in SECTIONS if ident not in without)
+    links = "".join(page.link(name, f"#{ident}") for name, ident in sections)
     period = f"{words.count(found.months, 'month')} from {words.month(found.start, 0)}"
     return [
         f'<header><p class="soft small">Estimate of costs · {escape(found.scenario)}</p><h1>{escape(found.title)}</h1>',
