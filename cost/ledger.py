@@ -61,21 +61,26 @@ class Ledger(Protocol):
 
 
 class Sums:
-    """Levelised USD of all months together; any kind of numbers."""
+    """Levelised USD of all months together, and cash; any kind of numbers."""
 
     def __init__(self, n: Arithmetic, months: int, rate: Number) -> None:
         self.n, self.months, self.rate = n, months, rate
         self.levelised: Number = n.of(0)
+        self.cash: Number = n.of(0)
 
     def running(self, charge: Charge, month: int, quantity: Number, price: Number) -> None:
-        self.levelised = self.levelised + quantity * price
+        usd = quantity * price
+        self.levelised = self.levelised + usd
+        self.cash = self.cash + usd
 
     def ahead(
         self, charge: Charge, month: int, quantity: Number, price: Number, life_months: Number, *, at_end: bool = False
     ) -> None:
-        within = self.n.smallest(self.n.of(self.months - month), life_months)
-        monthly = recovery(self.n, self.rate, life_months, at_end=at_end)
-        self.levelised = self.levelised + quantity * price * monthly * within
+        n, usd = self.n, quantity * price
+        within = n.smallest(n.of(self.months - month), life_months)
+        self.levelised = self.levelised + usd * recovery(n, self.rate, life_months, at_end=at_end) * within
+        # What is paid back after the period is none of its cash.
+        self.cash = self.cash + (usd * n.less(month + life_months, n.of(self.months + 1)) if at_end else usd)
 
 
 def recovery(n: Arithmetic, rate: Number, life_months: Number, *, at_end: bool = False) -> Number:

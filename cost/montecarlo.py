@@ -27,12 +27,14 @@ def montecarlo(
     given = inputs.for_arrays(drawn(found, inputs, draws, seed))
     busiest = most(n, given, months)
     totals: list[Any] = []
+    cash: list[Any] = []
     per_million: list[Any] = []
     above: list[Any] = []
     for model in models:
         ledger = Sums(n, months, given["finance.discountRate"])
         model.run(given, ledger)
         totals.append(np.broadcast_to(ledger.levelised, (draws,)))
+        cash.append(np.broadcast_to(ledger.cash, (draws,)))
         per_million.append(np.broadcast_to(million(n, given, ledger), (draws,)))
         limit = model.limit(n, given)
         too_much = False if limit is None else np.greater(busiest, limit)
@@ -42,7 +44,7 @@ def montecarlo(
     served = np.isfinite(costs).any(axis=0)
     first = np.where(served, np.argmin(costs, axis=0), -1)
     rows = tuple(
-        _drawn(model, totals[index], per_million[index], float(np.mean(first == index)), float(np.mean(above[index])))
+        _drawn(model, cash[index], per_million[index], float(np.mean(first == index)), float(np.mean(above[index])))
         for index, model in enumerate(models)
     )
     return MonteCarlo(draws, seed, tuple((one.key, one.told) for one in found), rows)

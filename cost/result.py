@@ -280,10 +280,10 @@ class Tornado:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An option over all draws. usd: of the whole period, levelised; usd_million: the same per million tokens.
+    """An option over all draws. usd: cash of the period; usd_million: levelised, per million tokens.
 
-    wins: share of the draws in which it is the cheapest that can serve (spot alone never is). above_capacity: share in
-    which it could not serve the traffic; it does not win those.
+    wins: share of the draws in which it is, levelised, the cheapest that can serve (spot alone never is).
+    above_capacity: share in which it could not serve the traffic; it does not win those.
     """
 
     option: str

@@ -122,10 +122,26 @@ def test_both_arithmetics_give_the_same(name: str) -> None:
         sums = Sums(n, months, given_floats["finance.discountRate"])
         model.run(given_floats, sums)
         assert float(sums.levelised) == pytest.approx(float(exact), rel=1e-9)
+        cash = sum((line.usd for line in book.lines()), Decimal(0))
+        assert float(sums.cash) == pytest.approx(float(cash), rel=1e-9)
         decimals = Sums(EXACT, months, inputs["finance.discountRate"])
         model.run(inputs, decimals)
+        assert abs(decimals.cash - cash) < Decimal("1e-9")
         assert abs(decimals.levelised - exact) < Decimal("1e-9")
         assert million(EXACT, inputs, decimals) > 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.floats(1, 5), st.floats(-0.02, 0.05))
+def test_sums_have_the_cash_of_the_book_whatever_outlives_the_period(months: int, life: float, growth: float) -> None:
+    scenario = made({**FREE, "lifeYears": life}, period={"months": months}, workload={"growthPerMonth": growth})
+    (model,) = build(scenario, SNAPSHOT, TODAY)
+    book, sums = (kind(EXACT, months, scenario.inputs["finance.discountRate"]) for kind in (Book, Sums))
+    model.run(scenario.inputs, book)
+    model.run(scenario.inputs, sums)
+    assert isinstance(book, Book)
+    assert isinstance(sums, Sums)
+    assert abs(sums.cash - sum((line.usd for line in book.lines()), Decimal(0))) < Decimal("1e-12")
 
 
 def test_present_value_counts_upfronts_at_once_and_the_rest_at_the_months_end() -> None:
