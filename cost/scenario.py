@@ -216,7 +216,7 @@ class Scenario:
             spread = None
             if unsure is not None:
                 base = exactly(one.value) if unsure.factor else Decimal(1)
-                spread = (str(exactly(unsure.low) * base), str(exactly(unsure.high) * base))
+                spread = (f"{exactly(unsure.low) * base:f}", f"{exactly(unsure.high) * base:f}")
             owner = (cited.owner if cited else None) or self.data.owner
             unit = one.unit.replace("USD", self.data.currency)
             found.append(Assumption(one.key, str(exactly(one.value)), unit, source, observed, owner, spread))
@@ -241,8 +241,8 @@ class _Number:
 
 
 def exactly(value: float | int) -> Decimal:
-    """The decimal that a person wrote: 0.1 is a tenth."""
-    return Decimal(repr(value))
+    """The decimal that a person wrote: 0.1 is a tenth, and 5e9 has no digits behind its point."""
+    return Decimal(int(value)) if value == int(value) else Decimal(repr(value))
 
 
 def _numbers(prefix: str, section: BaseModel) -> Iterator[_Number]:

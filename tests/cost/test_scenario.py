@@ -150,6 +150,7 @@ def test_assumptions_say_where_they_are_from_and_who_answers() -> None:
     assert rows["options.own.pue"].source.startswith("Uptime Institute")
     assert rows["workload.tokensPerDay"].source == "this scenario"
     assert rows["workload.tokensPerDay"].owner == "us"
+    assert rows["workload.tokensPerDay"].value == "10000000"
 
 
 def test_a_cited_key_that_names_nothing_is_a_fault() -> None:
