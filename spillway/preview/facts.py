@@ -15,7 +15,7 @@ from cost.plan.pricing import PlanCost
 from infra.stackfile import is_global
 from spillway.errors import SpillwayError
 from spillway.preview.document import Failover, PerMillion, Refused, Violation
-from spillway.preview.serving import POOLS, effect
+from spillway.preview.serving import effect
 
 Judge = Callable[[Preview], Sequence[Violation]]
 SHAPE: Final = (1024, 512)
@@ -39,14 +39,13 @@ def per_million(text: str, plan: Preview, cost: PlanCost) -> PerMillion | None:
         rate = node_rate(region, *SHAPE)
     except SpillwayError as error:
         return PerMillion(None, "", error.lines[0])
-    gaps = [
-        line for row in cost.rows if row.type in POOLS for line in row.after if line.gap and line.unit in ("", "hour")
-    ]
+    gaps = [line for row in cost.rows for line in row.after if line.gap and line.what.endswith("nodes")]
     if not region.target or not cost.after.steady or gaps:
         return PerMillion(None, "", gaps[0].gap if gaps else "no replica")
     tokens = Decimal(str(rate.capacity)) * sum(SHAPE) * region.target * HOURS_PER_MONTH * SECONDS_PER_HOUR
     mapped = " (measured elsewhere, scaled)" if any(one.mapped for one in rate.sources) else ""
-    basis = f"{region.target} replicas busy all day with {SHAPE[0]} tokens in and {SHAPE[1]} out{mapped}"
+    replicas = f"{region.target} replica{'s' if region.target > 1 else ''}"
+    basis = f"{replicas} busy all day with {SHAPE[0]} tokens in and {SHAPE[1]} out{mapped}"
     return PerMillion(cost.after.steady / tokens * 1_000_000, basis)
 
 
