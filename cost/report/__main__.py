@@ -1,9 +1,8 @@
 """`python -m cost.report`: the reports of the shipped scenarios in docs/reports/, as of their prices' day, so that they
-are the same whenever they are made; `--schema`: report.schema.json."""
+are the same whenever they are made, and report.schema.json."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +11,8 @@ from cost.report import document
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reports"
 
 
-def main(arguments: list[str]) -> int:
-    """Exit code 0. Raises SystemExit for an argument that is none."""
-    if arguments == ["--schema"]:
-        document.SCHEMA.write_text(document.schema(), encoding="utf-8")
-        return 0
-    if arguments:
-        raise SystemExit(f"{' '.join(arguments)}: the one option is --schema")
+def main() -> None:
+    """Write all of them."""
     from cost.compare import compare
     from cost.prices.snapshot import Snapshot
     from cost.report.files import NAMES, write
@@ -31,8 +25,8 @@ def main(arguments: list[str]) -> int:
             scenario = load(find(name))
             found = compare(scenario, snapshot, today=snapshot.date)
             write(scenario, snapshot, found, FOLDER / name, progress=bar.step)
-    return 0
+    document.SCHEMA.write_text(document.schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

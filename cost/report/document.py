@@ -1,7 +1,7 @@
 """report.json: a line of figures for each option, and the comparison that they are of.
 
 Amounts are text, decimals of at most twelve places, so that no program reads them as floats by chance. Its schema is
-report.schema.json beside this file (`python -m cost.report --schema` writes it). `version` rises when a key changes its
+report.schema.json beside this file (`make reports` writes it). `version` rises when a key changes its
 meaning or goes; keys may come without that. `read` gives the comparison back.
 """
 

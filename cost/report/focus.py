@@ -214,9 +214,11 @@ def write_parquet(found: Comparison, path: Path, version: Version = "1.2") -> Pa
         "focus_version": version,
         "estimate": f"{found.scenario}, prices of snapshot {found.snapshot}; no bill",
     }
-    schema = schema.with_metadata(said)
     data = arrow.Table.from_pylist(table, schema=schema)
-    parquet.write_table(data, path, compression="zstd", store_schema=False)
+    # Arrow's own description of its types is left out, and metadata of a schema would be with it.
+    with parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(data)
+        writer.add_key_value_metadata(said)
     return path
 
 

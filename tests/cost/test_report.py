@@ -198,8 +198,8 @@ def test_a_curve_is_read_between_its_points_and_after_its_steps() -> None:
 
 def test_a_band_is_read_between_its_rows() -> None:
     rows = tuple(Band(Decimal(x), Decimal(x), Decimal(x), Decimal(2 * x)) for x in (10, 20))
-    assert within(rows, Decimal(15)) == (15, 30)
-    assert within(rows, Decimal(10)) == (10, 20)
+    assert within(rows, Decimal(15)) == (Decimal(15), Decimal(30))
+    assert within(rows, Decimal(10)) == (Decimal(10), Decimal(20))
     assert within(rows, Decimal(30)) is None
 
 
