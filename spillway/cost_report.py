@@ -80,7 +80,7 @@ def tell(known: Told) -> None:
             words.figure(one.levelised_month if total else None),
             words.small(one.usd_million if total else None),
             words.figure(one.cash if total else None),
-            words.share(drawn.wins if drawn else None),
+            words.share(drawn.wins if drawn and one in known.serving else None),
         )
         tables.add(table, "", one.title, *cells, answer.state(known, one) or words.NONE)
     tables.show(table)

@@ -19,7 +19,7 @@ CARDS: Final[tuple[tuple[Kind, str], ...]] = (
     ("serverless", "Cheapest by the second"),
 )
 RANKED: Final = (
-    "option", "USD a month, levelised", "USD per million tokens", "cash", "P10", "P90", "amortised", "NPV", "wins",
+    "option", "USD a month, levelised", "P10", "P90", "USD per million tokens", "cash", "amortised", "NPV", "wins",
     "nodes", "used",
 )  # fmt: skip
 
@@ -37,8 +37,8 @@ def _cheapest(known: Told, best: Option) -> str:
         f"{best.title} is the cheapest: {words.usd(best.levelised_month)} a month, {words.rate(best.usd_million)} per "
         "million tokens"
     )
-    if len(known.ranked) > 1:
-        second = known.ranked[1]
+    if len(known.serving) > 1:
+        second = next(one for one in known.serving if one is not best)
         gap = second.levelised_month - best.levelised_month
         part = words.share(gap / second.levelised_month) if second.levelised_month else words.NONE
         text += (
@@ -149,13 +149,13 @@ def _cards(known: Told) -> str:
 
 
 def _card(known: Told, one: Option, title: str) -> str:
-    best, drawn, currency = known.best, known.drawn.get(one.name), known.found.currency
+    best, currency = known.best, known.found.currency
     lines = [
         ("million tokens", words.rate(one.usd_million)),
         (f"cash, {words.count(known.found.months, 'month')}", words.usd(one.cash)),
     ]
-    if drawn:
-        lines.append(("P10 to P90", f"{words.short(drawn.usd_p10)} to {words.short(drawn.usd_p90)} {currency}"))
+    if spread := known.month_range(one):
+        lines.insert(0, ("P10 to P90", f"{words.short(spread[0])} to {words.short(spread[1])} {currency}"))
     if best is not None and one is not best and best.levelised_month:
         lines.append(("against the cheapest", f"{words.times(one.levelised_month / best.levelised_month)} times"))
         met = known.breaks_even(one)
@@ -178,7 +178,7 @@ def ranking(known: Told) -> Html:
     rows = [_row(known, one) for one in known.ranked]
     rows += [(_named(known, one), *cells(known, one)) for one in known.out]
     caption = (
-        f"Options by levelised cost of a month. Cash, with its P10 and P90, amortised and NPV are of "
+        f"Options by levelised cost of a month, with its P10 and P90. Cash, amortised and NPV are of "
         f"{words.count(months, 'month')}. All amounts in {known.found.currency}"
     )
     heads = tuple(one.replace("USD", known.found.currency) for one in RANKED)
@@ -196,24 +196,27 @@ def state(known: Told, one: Option) -> str:
     """Empty where everything has a price and it can serve."""
     if one.status in ("unpriced", "infeasible"):
         return words.STATUSES[one.status]
-    gaps = known.gaps.get(one.name, ())
-    return f"{words.count(len(gaps), 'part')} without a price" if gaps else ""
+    said = []
+    if one in known.ranked and one not in known.serving:
+        said.append("a price to compare with, no service")
+    if gaps := known.gaps.get(one.name, ()):
+        said.append(f"{words.count(len(gaps), 'part')} without a price")
+    return ", ".join(said)
 
 
 def cells(known: Told, one: Option) -> tuple[str, ...]:
     """Figures of an option, as `RANKED` has them after its name; none where it has no total."""
     if one not in known.ranked:
         return (words.NONE,) * (len(RANKED) - 1)
-    drawn = known.drawn.get(one.name)
+    drawn, spread = known.drawn.get(one.name), known.month_range(one)
     nodes = words.NONE
     if one.nodes:
         first, last = one.nodes[0], one.nodes[-1]
         nodes = f"{first}" if first == last else f"{first} to {last}"
     return (
-        words.figure(one.levelised_month), words.small(one.usd_million), words.figure(one.cash),
-        words.figure(drawn.usd_p10 if drawn else None), words.figure(drawn.usd_p90 if drawn else None),
-        words.figure(one.amortised), words.figure(one.npv),
-        words.share(drawn.wins) if drawn else words.NONE, nodes, words.share(one.utilisation),
+        words.figure(one.levelised_month), *(words.figure(spread[end] if spread else None) for end in (0, 1)),
+        words.small(one.usd_million), words.figure(one.cash), words.figure(one.amortised), words.figure(one.npv),
+        words.share(drawn.wins if drawn and one in known.serving else None), nodes, words.share(one.utilisation),
     )  # fmt: skip
 
 

@@ -30,10 +30,11 @@ SCHEMA: Final = Path(__file__).with_name("report.schema.json")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """An option in one line. rank: 1 is the cheapest; None for those without a total, whose amounts are None too.
+    """An option in one line. rank: 1 is the cheapest; None for spot alone, which is a price and no service, and for
+    those without a total, whose amounts are None too.
 
-    cash, amortised, npv: of the period, with P10 and P90 of the cash; levelised_month: a month; usd_million: levelised,
-    per million tokens; wins: share of the draws. cheaper_from: tokens a day above the workload's from which it is
+    levelised_month: a month, with its P10 and P90; usd_million: levelised, per million tokens; cash, amortised, npv: of
+    the period; wins: share of the draws. cheaper_from: tokens a day above the workload's from which it is
     cheaper than the cheapest. unpriced: parts without a price, which no amount has in it.
     """
 
@@ -43,10 +44,10 @@ class Figures:
     status: Status
     rank: int | None
     levelised_month: Decimal | None
+    levelised_month_p10: Decimal | None
+    levelised_month_p90: Decimal | None
     usd_million: Decimal | None
     cash: Decimal | None
-    cash_p10: Decimal | None
-    cash_p90: Decimal | None
     amortised: Decimal | None
     npv: Decimal | None
     wins: Decimal | None
@@ -102,7 +103,8 @@ def document(known: Told) -> Document:
 def figures(known: Told) -> tuple[Figures, ...]:
     """Of every option, the cheapest first."""
     found = []
-    for rank, one in enumerate((*known.ranked, *known.out), 1):
+    for one in (*known.ranked, *known.out):
+        spread = known.month_range(one)
         total, drawn = one in known.ranked, known.drawn.get(one.name)
         met = known.breaks_even(one) if total else None
         found.append(
@@ -111,15 +113,15 @@ def figures(known: Told) -> tuple[Figures, ...]:
                 title=one.title,
                 kind=one.kind,
                 status=one.status,
-                rank=rank if total else None,
+                rank=known.serving.index(one) + 1 if one in known.serving else None,
                 levelised_month=one.levelised_month if total else None,
+                levelised_month_p10=spread[0] if spread else None,
+                levelised_month_p90=spread[1] if spread else None,
                 usd_million=one.usd_million if total else None,
                 cash=one.cash if total else None,
-                cash_p10=drawn.usd_p10 if drawn else None,
-                cash_p90=drawn.usd_p90 if drawn else None,
                 amortised=one.amortised if total else None,
                 npv=one.npv if total else None,
-                wins=drawn.wins if drawn else None,
+                wins=drawn.wins if drawn and one in known.serving else None,
                 cheaper_from=met.tokens_day if met else None,
                 nodes=one.nodes[0] if one.nodes else None,
                 utilisation=one.utilisation,

@@ -97,7 +97,8 @@ def _traffic(known: Told, drawn: Charts) -> list[str]:
         *(page.figure(_alone(known, one), drawn.alone(one)) for one in options),
         "</div>",
         "<h3>Break-even of every pair</h3>",
-        page.table(("options", "which is cheaper, by tokens a day"), _pairs(known), words=2),
+        page.table(("options", "which is cheaper, by tokens a day"), _pairs(known), words=2,
+                   caption="Where there are several, each is in report.json"),
     ]  # fmt: skip
     return parts
 
@@ -192,7 +193,7 @@ def _sure(known: Told, drawn: Charts) -> list[str]:
     else:
         parts.append(
             f"<p>{draws.draws:,} draws with seed {draws.seed}; in each the same traffic and prices for all options. "
-            f"Cash of {words.count(known.found.months, 'month')} and levelised cost of a million tokens, "
+            f"Levelised cost of {words.count(known.found.months, 'month')} together and of a million tokens, "
             f"{known.found.currency}.</p>"
         )
         rows = [
@@ -202,7 +203,7 @@ def _sure(known: Told, drawn: Charts) -> list[str]:
              words.share(one.wins), words.share(one.above_capacity))
             for one in draws.options
         ]  # fmt: skip
-        draws_heads = ("option", "cash P10", "P50", "P90", "mean", "per million P10", "P50", "P90", "wins",
+        draws_heads = ("option", "all months P10", "P50", "P90", "mean", "per million P10", "P50", "P90", "wins",
                        "above capacity")  # fmt: skip
         parts.append(page.table(draws_heads, rows))
         if draws.inputs:

@@ -53,8 +53,8 @@ def _options(known: Told) -> Iterable[str]:
     ]
     yield table([one.replace("USD", known.found.currency) for one in heads], rows)
     yield (
-        f"Cash with its P10 and P90, amortised and NPV are of {words.count(known.found.months, 'month')}, in "
-        f"{known.found.currency}."
+        f"P10 and P90 are of the levelised month; cash, amortised and NPV of "
+        f"{words.count(known.found.months, 'month')}, in {known.found.currency}."
     )
 
 
@@ -98,14 +98,14 @@ def _sure(known: Told) -> Iterable[str]:
     if draws is None:
         yield "No inputs were drawn, so there is no spread."
     else:
-        yield f"{draws.draws:,} draws, seed {draws.seed}; cash of the period and levelised cost of a million tokens."
+        yield f"{draws.draws:,} draws, seed {draws.seed}; levelised cost of the whole period and of a million tokens."
         rows = [
             (_named(known, one.option), *map(words.figure, (one.usd_p10, one.usd_p50, one.usd_p90)),
              *map(words.small, (one.usd_million_p10, one.usd_million_p50, one.usd_million_p90)),
              words.share(one.wins), words.share(one.above_capacity))
             for one in draws.options
         ]  # fmt: skip
-        yield table(("option", f"cash, {known.found.currency}, P10", "P50", "P90", "per million, P10", "P50", "P90",
+        yield table(("option", f"period, {known.found.currency}, P10", "P50", "P90", "per million, P10", "P50", "P90",
                      "wins", "above capacity"), rows)  # fmt: skip
         yield table(("input", "key", "drawn from"), [(known.meaning(key), key, told) for key, told in draws.inputs],
                     words=3)  # fmt: skip

@@ -39,7 +39,7 @@ class Told:
 
     @cached_property
     def ranked(self) -> tuple[Option, ...]:
-        """Options that have a total and can serve the workload, the cheapest first."""
+        """Options that have a total and can serve the workload, the cheapest first; spot alone too, as a price."""
         usable = (one for one in self.found.options if one.status in ("priced", "partial"))
         return tuple(sorted(usable, key=lambda one: (one.levelised_month, one.name)))
 
@@ -48,13 +48,25 @@ class Told:
         """The others, in the scenario's order."""
         return tuple(one for one in self.found.options if one not in self.ranked)
 
+    @cached_property
+    def serving(self) -> tuple[Option, ...]:
+        """Those of them that one would choose from: spot alone is a price to compare with, and no service."""
+        return tuple(one for one in self.ranked if one.market != "spot")
+
     @property
     def best(self) -> Option | None:
-        return self.ranked[0] if self.ranked else None
+        return self.found.option(self.found.best) if self.found.best else None
 
     def cheapest(self, kind: Kind) -> Option | None:
         """Of one kind."""
-        return next((one for one in self.ranked if one.kind == kind), None)
+        return next((one for one in self.serving if one.kind == kind), None)
+
+    def month_range(self, option: Option) -> tuple[Decimal, Decimal] | None:
+        """P10 and P90 of a levelised month."""
+        drawn = self.drawn.get(option.name)
+        if drawn is None or option not in self.ranked:
+            return None
+        return drawn.usd_p10 / self.found.months, drawn.usd_p90 / self.found.months
 
     @cached_property
     def drawn(self) -> dict[str, Drawn]:
@@ -94,11 +106,15 @@ class Told:
         if best is None:
             return None
         own = self.found.workload.tokens_day
+        names = {one.name for one in self.serving}
         met = [
             one
             for pair in self.found.pairs
             for one in pair.crossings
-            if one.feasible and (one.below if above else one.above) == best.name and (one.tokens_day > own) == above
+            if {pair.a, pair.b} <= names
+            and one.feasible
+            and (one.below if above else one.above) == best.name
+            and (one.tokens_day > own) == above
         ]
         return (min if above else max)(met, key=lambda one: one.tokens_day, default=None)
 
@@ -111,13 +127,18 @@ class Told:
     @cached_property
     def changes(self) -> tuple[Crossing, ...]:
         """Crossings on the lower edge of all options: where the cheapest of all changes."""
+        names = {one.name for one in self.serving}
         found = []
         for pair in self.found.pairs:
             for one in pair.crossings:
-                if one.feasible and all(
-                    (usd := at(other.curve, one.tokens_day)) is None or usd >= one.usd_day * Decimal("0.999")
-                    for other in self.found.options
-                    if other.name not in (pair.a, pair.b)
+                if (
+                    one.feasible
+                    and {pair.a, pair.b} <= names
+                    and all(
+                        (usd := at(other.curve, one.tokens_day)) is None or usd >= one.usd_day * Decimal("0.999")
+                        for other in self.serving
+                        if other.name not in (pair.a, pair.b)
+                    )
                 ):
                     found.append(one)
         return tuple(sorted(found, key=lambda one: (one.tokens_day, one.below, one.above)))

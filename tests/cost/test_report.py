@@ -88,7 +88,7 @@ def test_months_have_names() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_answer_is_the_cheapest_option_and_by_how_much(name: str) -> None:
     known = told(name)
-    best, second = known.ranked[:2]
+    best, second = known.serving[:2]
     first, sure, *_ = answer.sentences(known)
     assert best.name == known.found.best
     assert best.title in first
@@ -97,6 +97,20 @@ def test_the_answer_is_the_cheapest_option_and_by_how_much(name: str) -> None:
     assert words.usd(second.levelised_month - best.levelised_month) in first
     assert words.share(known.drawn[best.name].wins) in sure
     assert "200 draws" in sure
+
+
+def test_spot_alone_is_a_price_that_is_compared_with_and_never_the_answer(tmp_path: Path) -> None:
+    changed = document("product")
+    changed["options"] = [one for one in changed["options"] if one["name"] in ("aws-spot", "aws-on-demand", "own")]
+    changed["uncertain"] = []
+    changed["cited"] = []
+    known = Told(*compared(tmp_path / "spot.yaml", changed))
+    assert [one.name for one in known.ranked] == ["aws-spot", "own", "aws-on-demand"]
+    assert known.best is not None
+    assert known.best.name == "own"
+    assert answer.sentences(known)[0].startswith("Own servers, 8 x H200 is the cheapest")
+    assert answer.state(known, known.ranked[0]) == "a price to compare with, no service"
+    assert known.cheapest("cloud") is known.found.option("aws-on-demand")
 
 
 def test_options_are_ranked_by_what_a_month_costs() -> None:
