@@ -1,1 +1,2 @@
-"""Prices as dated data, in `data/prices/<date>/`. Imports no cloud SDK."""
+"""What serving a model costs: prices as dated data, throughput, options, comparisons, plans, reports. No cloud SDK is
+imported outside `cost/refresh/`."""
