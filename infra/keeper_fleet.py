@@ -72,8 +72,8 @@ def look(
         raise ValueError(f"target of {unknown[0]}: there is no such fleet; there are {', '.join(sorted(fleets))}")
     edits: list[Edit] = []
     plans: list[FleetPlan] = []
-    kept: dict[str, Memory] = {}
-    regions: dict[str, RegionMemory] = {}
+    kept = dict(memory.fleets)
+    regions = dict(memory.regions)
     wakes: list[float] = []
     for name in sorted(fleets):
         fleet = _Fleet(name, fleets[name], states, memory, rules, now, gone)
@@ -388,8 +388,9 @@ class _Fleet:
             why = "no stack with prices" if not self.stacks else "the floors alone are the target"
         rows = [self._known(stack) for stack in self.every]
         usd = math.fsum(
-            self.prices[stack].get(one.market, 0.0)
+            self.prices[stack][one.market]
             for stack, machines in zip(self.every, rows, strict=True)
+            if stack in self.stacks
             for one in machines.values()
         )
         serving = sum(one.ready for machines in rows for one in machines.values())

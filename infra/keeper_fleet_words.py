@@ -179,8 +179,8 @@ class Edit:
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
     """One fleet's look. target: nodes wanted, floors included. serving, booting: counted now. usd: per hour of what is
-    held now, floors included; plan: what is aimed at beyond the floors, None where nothing is to decide (`why`).
-    left_out: stack -> why the keeper does not move it."""
+    held now where it has prices, floors included; plan: what is aimed at beyond the floors, None where nothing is to
+    decide (`why`). left_out: stack -> why the keeper does not move it."""
 
     fleet: str
     stacks: tuple[str, ...]

@@ -225,6 +225,14 @@ def test_a_price_that_was_known_at_the_last_look_holds() -> None:
     assert look([EAST], {EAST.stack: silent}, memory, RULES, 60.0).plans[0].left_out == {}
 
 
+def test_a_look_at_some_stacks_forgets_nothing_of_the_others() -> None:
+    other = replace(WEST, fleet="vision")
+    memory = aged([EAST, other], {EAST.stack: state(EAST, 2), other.stack: state(other, 2)}, 3)
+    step = look([EAST], {EAST.stack: state(EAST, 2)}, memory, RULES, 4 * HOUR)
+    assert step.memory.regions[other.stack] == memory.regions[other.stack]
+    assert step.memory.fleets["vision"] == memory.fleets["vision"]
+
+
 def test_a_target_of_a_fleet_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"target of vision: there is no such fleet; there are llm"):
         look([EAST], {}, FleetMemory(), FleetRules(target={"vision": 3}), 0.0)
