@@ -24,7 +24,19 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clouds import DISTRIBUTIONS
-from tests.bench import boot, budget, capacity, cost, fortnight, gate, regions, resolver, staging, weights_store
+from tests.bench import (
+    boot,
+    budget,
+    capacity,
+    cost,
+    fortnight,
+    gate,
+    regions,
+    resolver,
+    reviews,
+    staging,
+    weights_store,
+)
 from tests.bench.plugin import start_seconds
 from tests.bench.surroundings import machine, preferred
 from tests.boot import needs
@@ -77,6 +89,7 @@ BENCHES = {
     ),
     "fortnight": Bench("a fortnight of the shipped stacks: alone, with the keeper, with clients", fortnight.measure),
     "cost": Bench("a cost scenario with 10,000 draws over three years, and the import of the model", cost.measure),
+    "reviews": Bench("previews of all stacks side by side, and a comment of 2,000 resources", reviews.measure),
     "container": Bench(
         "boot to ready as a container, notice to 503", _boots("nspawn"), lambda: needs.lacks("nspawn") or None
     ),
