@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from cost.arithmetic import Arrays, Inputs
@@ -44,20 +45,29 @@ def montecarlo(
     served = np.isfinite(costs).any(axis=0)
     first = np.where(served, np.argmin(costs, axis=0), -1)
     rows = tuple(
-        _drawn(model, cash[index], per_million[index], float(np.mean(first == index)), float(np.mean(above[index])))
+        _drawn(
+            model,
+            totals[index],
+            cash[index],
+            per_million[index],
+            float(np.mean(first == index)),
+            float(np.mean(above[index])),
+        )
         for index, model in enumerate(models)
     )
     return MonteCarlo(draws, seed, tuple((one.key, one.told) for one in found), rows)
 
 
-def _drawn(model: OptionModel, usd: Any, per_million: Any, wins: float, above: float) -> Drawn:
+def _drawn(model: OptionModel, usd: Any, cash: Any, per_million: Any, wins: float, above: float) -> Drawn:
     import numpy as np
 
-    low, middle, high = (decimal(one, 9) for one in np.quantile(usd, PERCENTILES))
-    each = tuple(decimal(one, 9) for one in np.quantile(per_million, PERCENTILES))
+    def three(values: Any) -> tuple[Decimal, Decimal, Decimal]:
+        low, middle, high = (decimal(one, 9) for one in np.quantile(values, PERCENTILES))
+        return low, middle, high
+
+    mean = decimal(float(np.mean(usd)), 9)
     return Drawn(
-        model.facts.name, low, middle, high, decimal(float(np.mean(usd)), 9), each[0], each[1], each[2],
-        decimal(wins, 6), decimal(above, 6),
+        model.facts.name, *three(usd), mean, *three(per_million), *three(cash), decimal(wins, 6), decimal(above, 6)
     )  # fmt: skip
 
 

@@ -280,7 +280,8 @@ class Tornado:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An option over all draws. usd: cash of the period; usd_million: levelised, per million tokens.
+    """An option over all draws. usd: levelised, of the whole period; usd_million: the same per million
+    tokens; cash: of the period.
 
     wins: share of the draws in which it is, levelised, the cheapest that can serve (spot alone never is).
     above_capacity: share in which it could not serve the traffic; it does not win those.
@@ -294,6 +295,9 @@ class Drawn:
     usd_million_p10: Decimal
     usd_million_p50: Decimal
     usd_million_p90: Decimal
+    cash_p10: Decimal
+    cash_p50: Decimal
+    cash_p90: Decimal
     wins: Decimal
     above_capacity: Decimal
 

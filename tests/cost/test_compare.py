@@ -305,6 +305,9 @@ def test_uncertain_inputs_spread_the_result_around_its_middle() -> None:
     for one in found.montecarlo.options:
         assert one.usd_p10 <= one.usd_p50 <= one.usd_p90
         assert one.usd_million_p10 <= one.usd_million_p50 <= one.usd_million_p90
+        assert one.cash_p10 <= one.cash_p50 <= one.cash_p90
+    own = next(one for one in found.montecarlo.options if one.option == "own")
+    assert own.cash_p50 > own.usd_p50  # what was bought outlives the period
     assert dict(found.montecarlo.inputs)["options.spot.priceFactor"].startswith("one of")
     tornado = {one.option: one for one in found.tornados}
     widths = [one.width for one in tornado["own"].swings]
