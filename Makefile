@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Test processes; each may drive an engine of its own. They take work from each other: the slow tests stand side by side, and one
 # process would get them all.
 WORKERS ?= 2
-CODE := $(wildcard spillway infra images sandbox cost observability rehearsal tests)
+CODE := $(wildcard spillway infra images sandbox cost observability rehearsal policy tests)
 
 .PHONY: help setup demo test test-boot test-focus test-vllm lint format typecheck bench bench-capacity reports clean distclean
 

@@ -1,0 +1,161 @@
+"""AWS policy documents: no `*` actions, no writing to `*` resources, no principal that is everybody.
+
+Elements: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from cost.plan.preview import Resource, Unknown
+from policy.findings import Finding, get, rows, texts, unknown
+
+ANYWHERE: Final = (
+    # Conditions alone narrow it (cloudwatch:namespace):
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+    "cloudwatch:PutMetricData",
+    # Session Manager; the messages' actions take no resource:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonmessagegatewayservice.html
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+READING: Final = re.compile(
+    r"(?:BatchCheck|BatchDescribe|BatchGet|Check|Describe|Estimate|Filter|Get|Head|List|Lookup|Query|Scan|Search|Select|"
+    r"Simulate|Validate|Verify|View)(?![a-z]).*"
+)
+"""Names of actions that change nothing. `GetSecretValue` and the like read, and what they read is told by resources:
+with `*` they are refused by SECRETS."""
+SECRETS: Final = (
+    "secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter", "ssm:GetParameters",
+    "ssm:GetParametersByPath", "s3:GetObject", "s3:GetObjectVersion", "sts:GetFederationToken",
+)  # fmt: skip
+"""They read what is worth stealing."""
+BROAD: Final = re.compile(
+    r":policy/(?:[^/]+/)*(?:AdministratorAccess.*|PowerUserAccess|IAMFullAccess|[A-Za-z0-9]+FullAccess)$"
+)
+
+
+def _document(*path: str) -> Callable[[Resource, tuple[str, ...], tuple[str, ...]], Iterator[Finding]]:
+    """Rights of a role, a user or a group."""
+
+    def rule(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
+        for where, row in _statements(resource, path):
+            if isinstance(row, Finding):
+                yield row
+            elif row.get("Effect") == "Allow":
+                for words in _allowed(row, anywhere):
+                    yield Finding(resource.urn, f"{where}: {words}")
+
+    return rule
+
+
+def _trust(*path: str) -> Callable[[Resource, tuple[str, ...], tuple[str, ...]], Iterator[Finding]]:
+    """Who may take a role on, read a bucket or write to a topic."""
+
+    def rule(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
+        for where, row in _statements(resource, path):
+            if isinstance(row, Finding):
+                yield row
+            elif row.get("Effect") == "Allow" and "NotPrincipal" in row:
+                yield Finding(resource.urn, f"{where}: Allow with NotPrincipal lets in everybody else: name principals")
+            elif row.get("Effect") == "Allow" and _everybody(row.get("Principal")) and not row.get("Condition"):
+                yield Finding(resource.urn, f"{where}: Principal * without a Condition: allowed are named principals")
+
+    return rule
+
+
+def _role(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
+    yield from _trust("assumeRolePolicy")(resource, anywhere, roles)
+    for arn in texts(get(resource, "managedPolicyArns") or []):
+        yield from _managed(resource, arn, roles)
+    for row in rows(get(resource, "inlinePolicies")):
+        told = row.get("policy")
+        inline = Resource(resource.urn, resource.type, {"policy": told}, {}, {})
+        yield from _document("policy")(inline, anywhere, roles)
+
+
+def _attachment(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
+    for arn in texts(get(resource, "policyArn") or []):
+        yield from _managed(resource, arn, roles)
+
+
+def _managed(resource: Resource, arn: str, roles: tuple[str, ...]) -> Iterator[Finding]:
+    if BROAD.search(arn) and arn not in roles:
+        yield Finding(resource.urn, f"{arn}: allowed are policies of what is needed, not of everything")
+
+
+def _statements(resource: Resource, path: tuple[str, ...]) -> Iterator[tuple[str, Mapping[str, Any] | Finding]]:
+    """Every statement of a document with its name; a finding where the document cannot be read yet, or at all."""
+    told, name = get(resource, *path), ".".join(path)
+    if told is None:
+        return
+    if isinstance(told, Unknown):
+        for one in unknown(resource, name, told):
+            yield "", one
+        return
+    if isinstance(told, str):
+        try:
+            told = json.loads(told)
+        except ValueError:
+            yield "", Finding(resource.urn, f"{name}: is no JSON, and cannot be judged")
+            return
+    for index, row in enumerate(rows(told.get("Statement") if isinstance(told, Mapping) else None)):
+        sid = row.get("Sid")
+        yield f"{name}: {sid if isinstance(sid, str) and sid else f'Statement[{index}]'}", row
+
+
+def _allowed(row: Mapping[str, Any], anywhere: tuple[str, ...]) -> Iterator[str]:
+    if "NotAction" in row:
+        yield "Allow with NotAction allows all the rest: name actions"
+    if "NotResource" in row:
+        yield "Allow with NotResource allows all the rest: name resources"
+    actions = texts(row.get("Action") or [])
+    for action in actions:
+        service, _, name = action.partition(":")
+        if action == "*" or name == "*" or "*" in service:
+            yield f"Action {action}: allowed are named actions"
+    if "*" not in texts(row.get("Resource") or []):
+        return
+    writing = [one for one in actions if ":" in one and not one.endswith(":*") and _writes(one, anywhere)]
+    if writing:
+        yield f"Resource * with {', '.join(writing)}: allowed are named resources"
+
+
+def _writes(action: str, anywhere: tuple[str, ...]) -> bool:
+    """Whether an action changes something, or reads secrets, and narrower resources exist for it."""
+    if any(action.lower() == one.lower() for one in anywhere):
+        return False
+    if any(fnmatchcase(one.lower(), action.lower()) for one in SECRETS):
+        return True
+    return READING.fullmatch(action.partition(":")[2]) is None
+
+
+def _everybody(principal: Any) -> bool:
+    if isinstance(principal, Mapping):
+        return any(_everybody(one) for key, one in principal.items() if key in ("AWS", "*", "Federated"))
+    return "*" in texts(principal or [])
+
+
+RULES: Final = {
+    "aws:iam/policy:Policy": _document("policy"),
+    "aws:iam/rolePolicy:RolePolicy": _document("policy"),
+    "aws:iam/userPolicy:UserPolicy": _document("policy"),
+    "aws:iam/groupPolicy:GroupPolicy": _document("policy"),
+    "aws:iam/role:Role": _role,
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attachment,
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment": _attachment,
+    "aws:iam/policyAttachment:PolicyAttachment": _attachment,
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _trust("policy"),
+    "aws:kms/key:Key": _trust("policy"),
+    "aws:s3/bucketPolicy:BucketPolicy": _trust("policy"),
+    "aws:secretsmanager/secretPolicy:SecretPolicy": _trust("policy"),
+    "aws:sns/topicPolicy:TopicPolicy": _trust("policy"),
+    "aws:sqs/queuePolicy:QueuePolicy": _trust("policy"),
+}
