@@ -88,7 +88,7 @@ BENCHES = {
         "plays of 14 days of 13 zones by policy, the bound, and many runs over all processors", capacity.measure
     ),
     "fortnight": Bench("a fortnight of the shipped stacks: alone, with the keeper, with clients", fortnight.measure),
-    "cost": Bench("a cost scenario with 10,000 draws over three years, and the import of the model", cost.measure),
+    "cost": Bench("a report of costs, the pricing of a plan of 1,000 resources, `import cost`", cost.measure),
     "reviews": Bench("previews of all stacks side by side, and a comment of 2,000 resources", reviews.measure),
     "container": Bench(
         "boot to ready as a container, notice to 503", _boots("nspawn"), lambda: needs.lacks("nspawn") or None
