@@ -399,11 +399,9 @@ def test_a_region_all_on_demand_has_nobody_who_falls_back() -> None:
 def test_what_cannot_be_played_is_refused_in_one_line() -> None:
     one = region("aws")
     for tried, capacity, told, says in (
-        (replace(one, rule=None), {zones(one)[0]: PLENTY}, prices(one), "alarms registered differently"),
         (one, {"mars-1a": PLENTY}, prices(one), "capacity of mars-1a: launches only in us-east-1a"),
         (one, {}, prices(one), "no capacity of any of its zones"),
         (one, {zones(one)[0]: PLENTY}, {}, "no price of p4d.24xlarge in us-east-1a, on-demand"),
-        (replace(one, blocks=(one.on_demand,)), {zones(one)[0]: PLENTY}, prices(one), "capacity blocks"),
     ):
         with pytest.raises(SpillwayError, match=says):
             RegionPlay(Clock(), tried, capacity, told)
