@@ -23,7 +23,7 @@ from spillway import outputs
 from spillway.cli import app
 from spillway.errors import SpillwayError
 from tests.cost import focus_validator
-from tests.cost.reported import SMALL, compared, shipped, snapshot
+from tests.cost.reported import SMALL, TODAY, compared, shipped, snapshot
 from tests.cost.reported import document as scenario_file
 
 SAID = """
@@ -244,6 +244,16 @@ def test_committed_reports_are_those_of_the_scenario_the_prices_and_the_code(nam
     assert kept.montecarlo is not None
     assert kept.montecarlo.draws == scenario.data.monte_carlo.draws
     assert sorted(one.name for one in (FOLDER / name).iterdir()) == sorted(files.NAMES)
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    text = (FOLDER.parent / "cost.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "support.yaml"
+    path.write_text(text)
+    scenario = load(path)
+    found = compare(scenario, snapshot(), today=TODAY, draws=100)
+    assert {one.status for one in found.options} == {"priced"}
+    assert any(one.owner == "product" and one.source == "logs of October" for one in scenario.assumptions)
 
 
 # --- the official validator of FOCUS ----------------------------------------------------------------------------------
