@@ -15,6 +15,7 @@ from cost.report.charts import Charts
 from cost.report.told import Told
 from cost.scenario import SHIPPED
 from tests.cost.reported import compared, document, shipped
+from tests.support import chromium
 
 VOID = frozenset({"meta", "br", "wbr", "line", "rect", "path", "circle", "polygon", "stop", "img"})
 
@@ -190,6 +191,13 @@ def test_a_page_in_another_currency_shows_its_inputs_in_that_currency(tmp_path: 
     text = seen(html.page_of(*compared(tmp_path / "euro.yaml", changed)))
     assert "1.16 USD for one (ECB reference rate, 2026-11-25)" in text
     assert "EUR/year" in text
+
+
+@pytest.mark.skipif(not chromium.THERE, reason="no chromium here")
+@pytest.mark.parametrize("width", [390, 1400])
+def test_no_width_of_a_window_makes_the_page_wider_than_itself(tmp_path: Path, width: int) -> None:
+    taken, there = chromium.widths(page("product"), tmp_path, width)
+    assert taken <= there
 
 
 def test_letters_of_lines_stand_below_each_other() -> None:

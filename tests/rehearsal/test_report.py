@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +21,7 @@ from rehearsal.report.told import Told
 from rehearsal.result import Incident, Nodes, Rehearsal
 from spillway.errors import SpillwayError
 from tests.rehearsal.rehearsals import DAY, HOUR, empty, fortnight, region, small, variant
+from tests.support import chromium
 
 VOID = {"meta", "line", "rect", "path", "circle", "polygon", "stop", "br"}
 
@@ -175,32 +174,11 @@ def test_a_month_of_changes_every_minute_gives_no_larger_chart_than_its_pixels()
     Page(text)
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium here")
-def test_no_width_of_a_window_makes_the_page_wider_than_itself(whole: Rehearsal, tmp_path: Path) -> None:
-    script = "<script>document.title = document.documentElement.scrollWidth + '/' + innerWidth</script></body>"
-    probe = tmp_path / "probe.html"
-    probe.write_text(html.page_of(whole).replace("</body>", script))
-    frames = tmp_path / "frames.html"
-    for width in (500, 1400):  # a window is no narrower than 500; narrower pages are in frames below
-        shown = _dom(probe, width)
-        found = re.search(r"<title>(\d+)/(\d+)</title>", shown)
-        assert found is not None
-        assert int(found[1]) <= int(found[2])
-    framed = html.page_of(whole).replace("</body>", script.replace("document.title", "parent.document.title"))
-    (tmp_path / "inner.html").write_text(framed)
-    frames.write_text("<title></title><iframe src='inner.html' style='width:360px;height:900px;border:0'></iframe>")
-    found = re.search(r"<title>(\d+)/(\d+)</title>", _dom(frames, 800))
-    assert found is not None
-    assert int(found[1]) <= int(found[2]) == 360
-
-
-def _dom(page: Path, width: int) -> str:
-    """What Chromium makes of a page."""
-    command = [
-        "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
-        f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},900", "--dump-dom", page.as_uri(),
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+@pytest.mark.skipif(not chromium.THERE, reason="no chromium here")
+@pytest.mark.parametrize("width", [360, 500, 1400])
+def test_no_width_of_a_window_makes_the_page_wider_than_itself(whole: Rehearsal, tmp_path: Path, width: int) -> None:
+    taken, there = chromium.widths(html.page_of(whole), tmp_path, width)
+    assert taken <= there
 
 
 # --- what follows from a rehearsal ------------------------------------------------------------------------------------
