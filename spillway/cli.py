@@ -47,6 +47,7 @@ class Lazy:
 
 COMMANDS: Mapping[str, Lazy] = {
     "catalog": Lazy("spillway.catalog_cli:catalog", "Machine types, where they are offered, and which models fit."),
+    "ci": Lazy("spillway.ci_cli:app", "What pipelines run: which stacks, one comment, issues for drift, the gate."),
     "cost": Lazy("spillway.cost_cli:app", "What it costs: prices, plans, reports, and how sure they are."),
     "dns": Lazy("spillway.dns_cli:app", "Global DNS: how fast failover is, who answers now, draining a region."),
     "engine": Lazy("spillway.engine_cli:app", "The Pulumi engine: find it, or install it once per user."),
