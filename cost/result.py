@@ -208,6 +208,11 @@ class Option:
     warnings: tuple[str, ...] = ()
 
     @property
+    def serves(self) -> bool:
+        """Whether one can choose it: has a total, can serve the workload, and is not spot alone, which is a price."""
+        return self.status in ("priced", "partial") and self.market != "spot"
+
+    @property
     def cash_by_month(self) -> tuple[Decimal, ...]:
         """USD that leave the account in each month."""
         return tuple(sum(column, Decimal(0)) for column in zip(*(line.cash for line in self.lines), strict=True))

@@ -27,6 +27,8 @@ RANKED: Final = (
 def sentences(known: Told) -> list[str]:
     """The answer in words."""
     best = known.best
+    if best is None and known.ranked:
+        return ["Spot alone is a price, and no service: there is nothing to choose from."]
     if best is None:
         return ["None of the options both has a price and can serve this workload; see why below."]
     return [one for one in (_cheapest(known, best), _sure(known, best), _from_to(known, best)) if one]
@@ -182,7 +184,7 @@ def ranking(known: Told) -> Html:
         f"{words.count(months, 'month')}. All amounts in {known.found.currency}"
     )
     heads = tuple(one.replace("USD", known.found.currency) for one in RANKED)
-    return page.table(heads, rows, caption=caption, mine=[0] if known.best else [])
+    return page.table(heads, rows, caption=caption, mine=[known.ranked.index(known.best)] if known.best else [])
 
 
 def _named(known: Told, one: Option) -> Html:

@@ -33,8 +33,8 @@ class Figures:
     """An option in one line. rank: 1 is the cheapest; None for spot alone, which is a price and no service, and for
     those without a total, whose amounts are None too.
 
-    levelised_month: a month, with its P10 and P90; usd_million: levelised, per million tokens; cash, amortised, npv: of
-    the period; wins: share of the draws. cheaper_from: tokens a day above the workload's from which it is
+    levelised_month: a month, with its P10 and P90; usd_million: levelised, per million tokens; cash (with its own),
+    amortised, npv: of the period; wins: share of the draws. cheaper_from: tokens a day above the workload's from which it is
     cheaper than the cheapest. unpriced: parts without a price, which no amount has in it.
     """
 
@@ -48,6 +48,8 @@ class Figures:
     levelised_month_p90: Decimal | None
     usd_million: Decimal | None
     cash: Decimal | None
+    cash_p10: Decimal | None
+    cash_p90: Decimal | None
     amortised: Decimal | None
     npv: Decimal | None
     wins: Decimal | None
@@ -119,6 +121,8 @@ def figures(known: Told) -> tuple[Figures, ...]:
                 levelised_month_p90=spread[1] if spread else None,
                 usd_million=one.usd_million if total else None,
                 cash=one.cash if total else None,
+                cash_p10=drawn.cash_p10 if drawn else None,
+                cash_p90=drawn.cash_p90 if drawn else None,
                 amortised=one.amortised if total else None,
                 npv=one.npv if total else None,
                 wins=drawn.wins if drawn and one in known.serving else None,

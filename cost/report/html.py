@@ -193,17 +193,17 @@ def _sure(known: Told, drawn: Charts) -> list[str]:
     else:
         parts.append(
             f"<p>{draws.draws:,} draws with seed {draws.seed}; in each the same traffic and prices for all options. "
-            f"Levelised cost of {words.count(known.found.months, 'month')} together and of a million tokens, "
-            f"{known.found.currency}.</p>"
+            f"Levelised cost and cash of {words.count(known.found.months, 'month')} together, and levelised cost of a "
+            f"million tokens, {known.found.currency}.</p>"
         )
         rows = [
             (_named(known, known.found.option(one.option)),
-             *map(words.figure, (one.usd_p10, one.usd_p50, one.usd_p90, one.usd_mean)),
+             *map(words.figure, (one.usd_p10, one.usd_p50, one.usd_p90, one.cash_p10, one.cash_p50, one.cash_p90)),
              *map(words.small, (one.usd_million_p10, one.usd_million_p50, one.usd_million_p90)),
              words.share(one.wins), words.share(one.above_capacity))
             for one in draws.options
         ]  # fmt: skip
-        draws_heads = ("option", "all months P10", "P50", "P90", "mean", "per million P10", "P50", "P90", "wins",
+        draws_heads = ("option", "levelised P10", "P50", "P90", "cash P10", "P50", "P90", "per million P10", "P50", "P90", "wins",
                        "above capacity")  # fmt: skip
         parts.append(page.table(draws_heads, rows))
         if draws.inputs:

@@ -51,7 +51,7 @@ class Told:
     @cached_property
     def serving(self) -> tuple[Option, ...]:
         """Those of them that one would choose from: spot alone is a price to compare with, and no service."""
-        return tuple(one for one in self.ranked if one.market != "spot")
+        return tuple(one for one in self.ranked if one.serves)
 
     @property
     def best(self) -> Option | None:

@@ -162,9 +162,9 @@ class _Writer:
                 sheet.write(row, 2, option.why, styles.note)
                 row += 1
         sheet.write(row + 1, 0, "Cheapest (levelised)", styles.strong)
-        usable = [at for at, one in enumerate(made, start=first) if one.option.status in ("priced", "partial")]
+        usable = [at for at, one in enumerate(made, start=first) if one.option.serves]
         if usable:
-            # As they are now: a status follows from more than a workbook holds.
+            # As they are now: who can serve follows from more than a workbook holds.
             cells = ",".join(f"G{at + 1}" for at in usable)
             area = f"G{first + 1}:G{first + len(made)}"
             names = f"A{first + 1}:A{first + len(made)}"

@@ -161,6 +161,17 @@ def test_the_same_comparison_gives_the_same_files(tmp_path: Path) -> None:
     assert sorted(one.name for one in (tmp_path / "a").iterdir()) == sorted(files.NAMES)
 
 
+def test_spot_alone_is_no_answer_in_any_file(tmp_path: Path) -> None:
+    changed = scenario_file("product")
+    changed["options"] = [one for one in changed["options"] if one["name"] == "aws-spot"]
+    changed["uncertain"], changed["cited"] = [], []
+    scenario, found = compared(tmp_path / "spot.yaml", changed)
+    files.write(scenario, snapshot(), found, tmp_path / "out")
+    assert found.best == ""
+    for name in ("report.html", "report.md", "report.json"):
+        assert "there is nothing to choose from" in (tmp_path / "out" / name).read_text()
+
+
 def test_a_file_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     path.write_text("earlier")
