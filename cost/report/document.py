@@ -34,8 +34,8 @@ class Figures:
     those without a total, whose amounts are None too.
 
     levelised_month: a month, with its P10 and P90; usd_million: levelised, per million tokens; cash (with its own),
-    amortised, npv: of the period; wins: share of the draws. cheaper_from: tokens a day above the workload's from which it is
-    cheaper than the cheapest. unpriced: parts without a price, which no amount has in it.
+    amortised, npv: of the period; wins: share of the draws. cheaper_from: tokens a day above the
+    workload's from which it is cheaper than the cheapest. unpriced: parts without a price, which no amount has in it.
     """
 
     option: str

@@ -98,16 +98,19 @@ def _sure(known: Told) -> Iterable[str]:
     if draws is None:
         yield "No inputs were drawn, so there is no spread."
     else:
-        yield f"{draws.draws:,} draws, seed {draws.seed}; levelised cost and cash of the whole period, levelised cost of a "
+        yield (
+            f"{draws.draws:,} draws, seed {draws.seed}; levelised cost and cash of the whole period, levelised cost of a "
             "million tokens."
+        )
         rows = [
-            (_named(known, one.option), *map(words.figure, (one.usd_p10, one.usd_p50, one.usd_p90, one.cash_p10, one.cash_p90)),
+            (_named(known, one.option),
+             *map(words.figure, (one.usd_p10, one.usd_p50, one.usd_p90, one.cash_p10, one.cash_p90)),
              *map(words.small, (one.usd_million_p10, one.usd_million_p50, one.usd_million_p90)),
              words.share(one.wins), words.share(one.above_capacity))
             for one in draws.options
         ]  # fmt: skip
-        yield table(("option", f"levelised, {known.found.currency}, P10", "P50", "P90", "cash, P10", "P90", "per million, P10", "P50", "P90",
-                     "wins", "above capacity"), rows)  # fmt: skip
+        yield table(("option", f"levelised, {known.found.currency}, P10", "P50", "P90", "cash, P10", "P90",
+                     "per million, P10", "P50", "P90", "wins", "above capacity"), rows)  # fmt: skip
         yield table(("input", "key", "drawn from"), [(known.meaning(key), key, told) for key, told in draws.inputs],
                     words=3)  # fmt: skip
     rows = [
