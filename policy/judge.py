@@ -37,7 +37,7 @@ def check(preview: Preview, config: Mapping[str, Any] | None = None, *, today: d
     more = {} if today is None else {"today": today}
     resources = sorted(preview.after, key=lambda one: one.urn)  # a plan's own order differs from run to run
     stack = Stack(preview.stack, tuple(resources), preview.config, **more)
-    return [_violation(one, stack) for one in run(stack, told)]
+    return sorted((_violation(one, stack) for one in run(stack, told)), key=lambda one: not one.mandatory)
 
 
 def run(stack: Stack, config: settings.Config) -> Iterator[Judged]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import grpc
 import pulumi_policy
 import pulumi_policy.policy
+from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.proto import analyzer_pb2
 from pulumi_policy.deserialize import serialize_properties
 
@@ -53,6 +54,9 @@ class Engine:
         self.values: dict[str, Any] = {}
         self.own: dict[str, Any] = {}
         self.told: settings.Config = settings.parse({}, "policy settings")
+        self.inputs: dict[str, dict[str, Any]] = {}
+        """URN -> what the program says of a resource. The whole stack comes with outputs alone, where one value that is
+        not known yet may hide the map that it is in."""
 
     def begin(self, stack: str, values: Mapping[str, str]) -> None:
         """A stack and its config. Raises ConfigError for the settings that are kept for it."""
@@ -78,6 +82,10 @@ class Servicer(pulumi_policy.policy._PolicyAnalyzerServicer):
         except ConfigError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "\n".join(error.lines))
         return super().ConfigureStack(request, context)
+
+    def Analyze(self, request: analyzer_pb2.AnalyzeRequest, context: Any) -> Any:
+        ENGINE.inputs[request.urn] = _known(MessageToDict(request.properties))
+        return super().Analyze(request, context)  # type: ignore[no-untyped-call]
 
     def Configure(self, request: analyzer_pb2.ConfigureAnalyzerRequest, context: Any) -> Any:
         usual = {one.name: _WIRE[one.level] for one in POLICIES}
@@ -177,7 +185,7 @@ def _resource(
     type_: str, urn: str, props: Mapping[str, Any], options: Any, refers: Mapping[str, tuple[str, ...]]
 ) -> Resource:
     values = _known(serialize_properties(props))
-    return Resource(urn, type_, values, {}, refers, "", bool(options and options.protect))
+    return Resource(urn, type_, ENGINE.inputs.get(urn, values), values, refers, "", bool(options and options.protect))
 
 
 def _known(value: Any) -> Any:
