@@ -203,8 +203,8 @@ def _sure(known: Told, drawn: Charts) -> list[str]:
              words.share(one.wins), words.share(one.above_capacity))
             for one in draws.options
         ]  # fmt: skip
-        draws_heads = ("option", "levelised P10", "P50", "P90", "cash P10", "P50", "P90", "per million P10", "P50", "P90",
-                       "wins", "above capacity")  # fmt: skip
+        draws_heads = ("option", "levelised P10", "P50", "P90", "cash P10", "P50", "P90", "per million P10", "P50",
+                       "P90", "wins", "above capacity")  # fmt: skip
         parts.append(page.table(draws_heads, rows))
         if draws.inputs:
             inputs = [(known.meaning(key), key, told) for key, told in draws.inputs]

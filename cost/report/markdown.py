@@ -99,8 +99,8 @@ def _sure(known: Told) -> Iterable[str]:
         yield "No inputs were drawn, so there is no spread."
     else:
         yield (
-            f"{draws.draws:,} draws, seed {draws.seed}; levelised cost and cash of the whole period, levelised cost of a "
-            "million tokens."
+            f"{draws.draws:,} draws, seed {draws.seed}; levelised cost and cash of the whole period, levelised cost of "
+            "a million tokens."
         )
         rows = [
             (_named(known, one.option),
