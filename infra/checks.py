@@ -398,7 +398,7 @@ def neighbours(path: Path) -> Neighbours:
     unread = []
     for other in sorted(path.parent.glob("Pulumi.*.yaml")):
         stack = stackfile.stack_of(other)
-        if other.name == path.name or stackfile.is_global(stack):
+        if other.name == path.name or not stackfile.may_be_region(stack):
             continue
         try:
             config, _ = stackfile.read_with_faults(other)

@@ -41,6 +41,7 @@ from infra.gcp.sections import (
 from infra.sections import (
     AccountId,
     Architecture,
+    AwsNode,
     AwsRegionName,
     Budget,
     Fallback,
@@ -166,6 +167,7 @@ class AwsRegion(RegionBase):
     network: Network
     storage: Storage = Field(default_factory=Storage.model_construct)
     image: Image
+    node: AwsNode = Field(default_factory=AwsNode.model_construct)
     logs: Logs = Field(default_factory=Logs.model_construct)
     secrets: SecretNames
     efa: bool = False
@@ -339,6 +341,8 @@ def load_each(stacks_dir: Path) -> tuple[dict[str, RegionConfig], list[str]]:
     regions: dict[str, RegionConfig] = {}
     lines: list[str] = []
     for path in sorted(stacks_dir.glob("Pulumi.*.yaml")):
+        if stackfile.is_ci(stackfile.stack_of(path)):  # no region needs to know who pipelines are
+            continue
         try:
             if stackfile.holds_region(stackfile.read(path)):
                 regions[stackfile.stack_of(path)] = load_stack_file(path)
@@ -350,6 +354,7 @@ def load_each(stacks_dir: Path) -> tuple[dict[str, RegionConfig], list[str]]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a whole stack file, for editors; committed as infra/schema/stack.schema.json."""
     from infra import schema
+    from infra.ci.sections import CLOUDS as PIPELINES
     from infra.dns.sections import GlobalStack
 
-    return schema.stack_file(CLOUDS, GlobalStack)
+    return schema.stack_file(CLOUDS, GlobalStack, PIPELINES)

@@ -1,4 +1,4 @@
-"""What `pulumi up` runs: read the stack file, refuse it or build the stack of its cloud, export the outputs."""
+"""What `pulumi up` runs: read the stack file, refuse it or build the kind of stack that it is, export outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.checks import not_compared
 from infra.config import REGION_KEY, ConfigError, RegionConfig, load_stack_file, parse_region
 from infra.faults import NotFound
 from infra.machine_checks import advice
-from infra.stackfile import GLOBAL_KEY, is_global
+from infra.stackfile import CI_KEY, GLOBAL_KEY, is_ci, is_global
 
 STACKS = "stacks"
 """`stackConfigDir` of Pulumi.yaml."""
@@ -60,13 +60,17 @@ def read_region(stack: str, root: Path) -> RegionConfig:
 
 
 def build_stack() -> None:
-    """Build the current stack: a region, or the global one."""
+    """Build the current stack: a region, the global one, or the roles of pipelines."""
     stack = pulumi.get_stack()
     root = Path(pulumi.get_root_directory())
     try:
         if is_global(stack):
             with no_collection():
                 build_global(stack, root)
+            return
+        if is_ci(stack):
+            with no_collection():
+                build_ci(stack, root)
             return
         config = read_region(stack, root)
         sdks.require(config.cloud, f"{STACKS}/Pulumi.{stack}.yaml", f"{REGION_KEY}.cloud", config.cloud)
@@ -101,6 +105,14 @@ def build_global(stack: str, root: Path) -> None:
         lambda: held(stack, GLOBAL_KEY, "the settings of the global stack"), stack, root, STACKS
     )
     program.build_global(config, stack, f"{STACKS}/Pulumi.{stack}.yaml")
+
+
+def build_ci(stack: str, root: Path) -> None:
+    """Build what lets pipelines into one cloud. Raises ConfigError."""
+    from infra.ci import program
+
+    config = program.read_ci(lambda: held(stack, CI_KEY, program.ABOUT), stack, root, STACKS)
+    program.build_ci(config, f"{STACKS}/Pulumi.{stack}.yaml")
 
 
 def build_region(config: RegionConfig) -> None:

@@ -37,11 +37,13 @@ class _Generator(GenerateJsonSchema):
         return False
 
 
-def stack_file(clouds: Mapping[str, type[Section]], world: type[Section]) -> dict[str, Any]:
-    """Schema (draft 2020-12) of a whole stack file: a region of one of `clouds` (by the value of `cloud`), or a global
-    stack, whose model is `world`."""
+def stack_file(
+    clouds: Mapping[str, type[Section]], world: type[Section], pipelines: Mapping[str, type[Section]]
+) -> dict[str, Any]:
+    """Schema (draft 2020-12) of a whole stack file: a region of one of `clouds` (by the value of `cloud`), a global
+    stack, whose model is `world`, or the pipeline roles of one of `pipelines` (by the value of `cloud`)."""
     definitions: dict[str, Any] = {}
-    for model in (*clouds.values(), world):
+    for model in (*clouds.values(), world, *pipelines.values()):
         _describe(model)
         schema = model.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
         for name, definition in schema.pop("$defs", {}).items():
@@ -56,8 +58,8 @@ def stack_file(clouds: Mapping[str, type[Section]], world: type[Section]) -> dic
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Spillway stack file",
-        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves; Pulumi.global.yaml: the names over all. "
-        "Made by `python -m infra.schema`.",
+        "description": "Pulumi.<cloud>-<region>.yaml: one region that serves; Pulumi.global.yaml: the names over all; "
+        "Pulumi.ci-<cloud>.yaml: roles of pipelines. Made by `python -m infra.schema`.",
         "type": "object",
         "additionalProperties": False,
         "required": ["config"],
@@ -66,10 +68,13 @@ def stack_file(clouds: Mapping[str, type[Section]], world: type[Section]) -> dic
                 "description": "The stack's configuration: one object, and settings of Pulumi's own.",
                 "type": "object",
                 "additionalProperties": False,
-                "oneOf": [{"required": [stackfile.REGION_KEY]}, {"required": [stackfile.GLOBAL_KEY]}],
+                "oneOf": [{"required": [key]} for key in stackfile.STACK_KEYS],
                 "properties": {
                     stackfile.REGION_KEY: regions[0] if len(regions) == 1 else {"oneOf": regions},
                     stackfile.GLOBAL_KEY: {"$ref": f"#/$defs/{world.__name__}"},
+                    stackfile.CI_KEY: {
+                        "oneOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in pipelines.values()]
+                    },
                     **pulumi,
                 },
             },

@@ -87,6 +87,9 @@ SecretName = Annotated[
         "the name of a secret, never its value: spillway/ and up to 500 letters, digits and /_+=.@-",
     ),
 ]
+PolicyName = Annotated[
+    str, text(r"^[A-Za-z0-9_+=,.@-]{1,128}$", "the name of a managed policy: up to 128 letters, digits and _+=,.@-")
+]
 Email = Annotated[
     str,
     text(
@@ -365,6 +368,14 @@ class Node(Section):
     """From unready until no balancer sends new requests."""
     grace_period_minutes: int = Field(default=30, ge=2, le=120)
     """A node that is not ready after this is given up; longer than fallback.bootMinutes."""
+
+
+class AwsNode(Node):
+    """A node's last two minutes and first half hour, and the most that its role may ever do."""
+
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html (PolicyName)
+    permissions_boundary: PolicyName | None = Field(default=None, examples=["spillway-ci-aws-node"])
+    """A managed policy of the account that bounds the node's role; pipelines may make no role without theirs."""
 
 
 class Limits(Section):

@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 REGION_KEY: Final = "spillway:region"
 GLOBAL_KEY: Final = "spillway:global"
-STACK_KEYS: Final = (REGION_KEY, GLOBAL_KEY, "spillway:ci")
+CI_KEY: Final = "spillway:ci"
+STACK_KEYS: Final = (REGION_KEY, GLOBAL_KEY, CI_KEY)
 # https://www.pulumi.com/docs/iac/concepts/config/ : what the engine itself writes into a stack file.
 TOP_LEVEL: Final = ("config", "encryptedkey", "encryptionsalt", "secretsprovider")
 PULUMI_KEYS: Final = ("pulumi:autonaming", "pulumi:disable-default-providers", "pulumi:tags")
@@ -35,6 +36,7 @@ SECOND_DOCUMENT: Final = (
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster; pure Python works as well
 _GLOBAL: Final = re.compile(r"global(-[a-z0-9]+)*")
+_CI: Final = re.compile(r"ci(-[a-z0-9]+)*")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+([eE][-+]?[0-9]+)?")
 
 
@@ -106,6 +108,23 @@ def is_global(stack: str) -> bool:
     return _GLOBAL.fullmatch(stack) is not None
 
 
+def is_ci(stack: str) -> bool:
+    """Whether a stack of this name holds the roles of pipelines: `ci-` and a cloud."""
+    return _CI.fullmatch(stack) is not None
+
+
+def may_be_region(stack: str) -> bool:
+    """Whether a stack of this name can be a region: it is neither a global one nor one of pipeline roles."""
+    return not (is_global(stack) or is_ci(stack))
+
+
+def own_key(stack: str) -> str:
+    """The key of the object that a stack of this name has."""
+    if is_global(stack):
+        return GLOBAL_KEY
+    return CI_KEY if is_ci(stack) else REGION_KEY
+
+
 def holds_region(config: Mapping[str, Any]) -> bool:
     """Whether a file with this `config:` map is a region stack's: none of the other stacks' objects is in it, so that a
     file with nothing in it counts, and is told what it lacks."""
@@ -123,8 +142,7 @@ def read(path: Path) -> dict[str, Any]:
 def read_with_faults(path: Path) -> tuple[dict[str, Any], list[Fault]]:
     """The file's `config:` map and the faults of its keys; raises ConfigError when it cannot be read as YAML at all."""
     name = display_name(path)
-    own = GLOBAL_KEY if is_global(stack_of(path)) else REGION_KEY
-    return check_document(_parse(_text(path, name), name), own)
+    return check_document(_parse(_text(path, name), name), own_key(stack_of(path)))
 
 
 def load(path: Path, key: str, about: str, parse: Callable[[object, str], T]) -> T:

@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 def region_stacks(folder: Path) -> list[str]:
-    """The names of all region stacks of a folder, faulty files included; global and other stacks are left out."""
+    """The names of all region stacks of a folder, faulty files included; global and ci stacks are left out."""
     names = []
     for path in sorted(folder.glob("Pulumi.*.yaml")):
         name = stackfile.stack_of(path)
-        if stackfile.is_global(name):
+        if not stackfile.may_be_region(name):
             continue
         try:
             config, _ = stackfile.read_with_faults(path)

@@ -32,6 +32,10 @@ class Scope:
         """An ARN in this region and account."""
         return naming.arn(service, self.region, self.account, resource)
 
+    def policy_arn(self, name: str) -> str:
+        """The ARN of a managed policy of this account, which is in no region."""
+        return f"arn:{naming.partition(self.region)}:iam::{self.account}:policy/{name}"
+
     def group_arn(self, group: str) -> str:
         """The ARN of an auto scaling group by name; its middle part is a UUID that AWS chooses, hence the star
         (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html)."""

@@ -19,7 +19,8 @@ class IdentityArgs:
     """What a node may touch.
 
     model_prefix: folder in `bucket`, `models/<name>/<revision>/`. secrets: label -> name. groups: names of the auto
-    scaling groups whose nodes carry the role. log_group: by name; None where logs stay on the nodes.
+    scaling groups whose nodes carry the role. log_group: by name; None where logs stay on the nodes. boundary: name of
+    the managed policy that bounds the role, if any.
     """
 
     scope: Scope
@@ -29,6 +30,7 @@ class IdentityArgs:
     groups: Sequence[str]
     metrics_namespace: str
     log_group: str | None = None
+    boundary: str | None = None
 
 
 def node_statements(args: IdentityArgs) -> list[dict[str, Any]]:
@@ -128,6 +130,7 @@ class Identity(pulumi.ComponentResource):
             assume_role_policy=policy(
                 [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]
             ),
+            permissions_boundary=None if args.boundary is None else scope.policy_arn(args.boundary),
             tags=scope.tags("identity", "node"),
             opts=child,
         )

@@ -99,6 +99,7 @@ class Region(pulumi.ComponentResource):
                 groups=list(groups.values()),
                 metrics_namespace=spot_config.metrics_namespace,
                 log_group=group_name(stack) if config.logs.ship else None,
+                boundary=config.node.permissions_boundary,
             ),
             child,
         )

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from infra.dns.plan import address_fault, selection_faults
 from infra.dns.sections import GlobalStack
 from infra.faults import Fault, did_you_mean, listed
-from infra.stackfile import is_global
+from infra.stackfile import is_ci, is_global
 from infra.validation import CheckList
 
 check: Final[CheckList[GlobalStack]] = CheckList()
@@ -119,6 +119,8 @@ def _members(stack: GlobalStack) -> Iterator[Fault]:
             yield Fault(path, f"{member.name}: has to have stack or endpoint, one of them, and {given} given")
         if member.stack is not None and is_global(member.stack):
             yield Fault((*path, "stack"), "has to be a region's stack; that one is a global one", member.stack)
+        if member.stack is not None and is_ci(member.stack):
+            yield Fault((*path, "stack"), "has to be a region's stack; that one holds roles of pipelines", member.stack)
         if member.stack in stacks:
             yield Fault((*path, "stack"), "stands twice; each region is one member", member.stack)
         stacks.update([member.stack] if member.stack else ())

@@ -15,7 +15,7 @@ from pathlib import Path
 from infra import stackfile
 from infra.dns.sections import GlobalStack
 from infra.faults import ConfigError, Fault, did_you_mean, listed
-from infra.stackfile import GLOBAL_KEY, REGION_KEY, is_global
+from infra.stackfile import GLOBAL_KEY, REGION_KEY, is_global, may_be_region
 from infra.validation import validate
 
 __all__ = ["GLOBAL_KEY", "ConfigError", "GlobalStack", "load_global", "parse_global"]
@@ -74,7 +74,7 @@ def _region_stacks(config: GlobalStack, stacks: Path) -> tuple[dict[str, str] | 
             continue
         if member.stack not in files:
             if not (member.planned or member.drain):
-                regions = [name for name in files if not is_global(name)]
+                regions = [name for name in files if may_be_region(name)]
                 hint = did_you_mean(member.stack, regions)
                 why = f"no such stack: there is no stacks/Pulumi.{member.stack}.yaml{hint}; planned: true allows that"
                 faults.append(Fault(("members", number, "stack"), why, member.stack))

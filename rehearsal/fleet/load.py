@@ -9,7 +9,7 @@ from typing import Final
 from infra import config as config_files
 from infra.dns.config import load_global
 from infra.faults import did_you_mean, listed
-from infra.stackfile import display_name, is_global, stack_of
+from infra.stackfile import display_name, is_global, may_be_region, stack_of
 from rehearsal.fleet import files, regions, sources, world, world_files
 from rehearsal.fleet.model import Fleet, Region, SourceKind, World
 from rehearsal.fleet.resources import Notes, Stack
@@ -63,7 +63,7 @@ def _fleet(stacks: list[Stack], kind: SourceKind, world_stack: str | None) -> Fl
             raise SpillwayError(f"{one.file}: stack {one.name} is in {files_of[one.name]} already")
         files_of[one.name] = one.file
     notes: Notes = {}
-    found = {one.name: regions.region(one, notes) for one in stacks if not is_global(one.name)}
+    found = {one.name: regions.region(one, notes) for one in stacks if may_be_region(one.name)}
     if not found:
         raise SpillwayError(f"{stacks[0].file if stacks else 'no file'}: no region stack; expected at least one")
     named = {one.name: one for one in stacks if is_global(one.name)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from infra.stackfile import GLOBAL_KEY, REGION_KEY, is_global
+from infra.stackfile import may_be_region, own_key
 from rehearsal.fleet.resources import HIDDEN, Resource, Stack
 from spillway.errors import SpillwayError
 
@@ -113,7 +113,7 @@ def _map(data: Mapping[str, Any], key: str, file: str) -> Mapping[str, Any]:
 
 
 def _config(data: Mapping[str, Any], name: str, file: str) -> Mapping[str, Any] | None:
-    text = _map(data, "config", file).get(GLOBAL_KEY if is_global(name) else REGION_KEY)
+    text = _map(data, "config", file).get(own_key(name))
     if text is None or text == HIDDEN:
         return None
     try:
@@ -170,7 +170,7 @@ def deployed(directory: Path) -> bool:
     if not (directory / CLOUDS).exists():
         return False
     try:
-        return any(not is_global(stack.name) for stack in sandbox(directory))
+        return any(may_be_region(stack.name) for stack in sandbox(directory))
     except SpillwayError:
         return False
 

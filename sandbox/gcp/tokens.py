@@ -22,6 +22,8 @@ BUCKET_IAM_MEMBER: Final = "gcp:storage/bucketIAMMember:BucketIAMMember"
 
 SERVICE_ACCOUNT: Final = "gcp:serviceaccount/account:Account"
 SERVICE_ACCOUNT_IAM_MEMBER: Final = "gcp:serviceaccount/iAMMember:IAMMember"
+IDENTITY_POOL: Final = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
+IDENTITY_PROVIDER: Final = "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
 PROJECT_IAM_MEMBER: Final = "gcp:projects/iAMMember:IAMMember"
 PROJECT_ROLE: Final = "gcp:projects/iAMCustomRole:IAMCustomRole"
 PROJECT_SERVICE: Final = "gcp:projects/service:Service"

@@ -103,7 +103,7 @@ def _report(stack: str, settings: _Settings, say: Any) -> Report:
 
 def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
     from infra.config import load_stack_file
-    from infra.stackfile import is_global
+    from infra.stackfile import is_ci, is_global
     from spillway.regions import global_names, sandbox_directory
 
     path = settings.path(stack)
@@ -114,6 +114,8 @@ def _rows(stack: str, settings: _Settings, say: Say) -> Sequence[Row]:
             raise SpillwayError(f"preflight: --image-age {settings.image_age} goes with a region: {stack} has no image")
         sandbox = sandbox_directory() if settings.sandbox else None
         return global_rows(path, stack, settings.now, sandbox, settings.profile, say)
+    if is_ci(stack):
+        raise NotCovered("preflight does not cover roles of pipelines: `pulumi preview` says what would be made")
     config = load_stack_file(path, stack)
     cloud = preflight_of(config)
     if settings.sandbox:

@@ -9,9 +9,10 @@ import pytest
 from infra import outputs
 from infra.config import load_stack_file
 from infra.dns.plan import Endpoint
+from infra.stackfile import may_be_region, stack_of
 
 STACKS = Path(__file__).parents[2] / "stacks"
-REGIONS = sorted(path for path in STACKS.glob("Pulumi.*.yaml") if not path.name.startswith("Pulumi.global"))
+REGIONS = sorted(path for path in STACKS.glob("Pulumi.*.yaml") if may_be_region(stack_of(path)))
 
 
 @pytest.mark.parametrize("path", REGIONS, ids=lambda path: path.name)
