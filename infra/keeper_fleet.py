@@ -116,6 +116,13 @@ class _Fleet(FleetSeen):
         self.stack_of = {
             place(one.stack, zone): (one.stack, zone) for one in self.stacks.values() for zone in one.zones
         }
+        usable = [stack for stack in self.stacks if stack in self.states or stack not in self.gone]
+        # A limit that the regions which are left could not keep together would leave part of the target nowhere.
+        there = {self.stacks[stack].region for stack in usable}, {self.stacks[stack].cloud for stack in usable}
+        region_share, cloud_share = (
+            max(share, 1.0 / max(1, len(of)))
+            for share, of in zip((rules.region_share, rules.cloud_share), there, strict=True)
+        )
         keeper = Keeper(
             places,
             Rules(
@@ -123,8 +130,8 @@ class _Fleet(FleetSeen):
                 max(one.boot for one in self.stacks.values()),
                 rules.look,
                 rules.availability,
-                region_share=rules.region_share,
-                cloud_share=rules.cloud_share,
+                region_share=region_share,
+                cloud_share=cloud_share,
                 levers=rules.levers,
             ),
         )
@@ -143,7 +150,6 @@ class _Fleet(FleetSeen):
             results += told
             lost += [place(stack, zone) for zone in gone]
         # Without a price no part in the plan: what is gone takes no orders.
-        usable = [stack for stack in self.stacks if stack in self.states or stack not in self.gone]
         seen = Observed(
             self.now,
             tuple(held),

@@ -66,12 +66,14 @@ class RegionState:
 @dataclass(frozen=True, slots=True)
 class FleetRules:
     """What is wanted of every fleet, as in `infra.keeper_words.Rules`. look: seconds between two looks. target: nodes
-    of each fleet by its name; what is left out has the sum of its stacks'. Shares of the target per region, cloud."""
+    of each fleet by its name; what is left out has the sum of its stacks'. Shares of the target per region, cloud: of
+    regions that can be had, so that the rest takes it all over when others are gone."""
 
     look: float = 60.0
     availability: float = 0.995
     target: Mapping[str, int] = field(default_factory=dict)
-    region_share: float = 1.0
+    region_share: float = 0.75
+    """A region goes dark at once, with no loss before it to learn from: a quarter of the target is always elsewhere."""
     cloud_share: float = 1.0
     levers: Levers = field(default_factory=Levers)
 

@@ -45,7 +45,7 @@ def plan(
     availability: Annotated[
         float, typer.Option(min=0.5, max=0.99999, help="Share of the time in which the target is to serve.")
     ] = 0.995,
-    region_share: Annotated[float, typer.Option(min=0.01, max=1, help="Most of a target in one region.")] = 1.0,
+    region_share: Annotated[float, typer.Option(min=0.01, max=1, help="Most of a target in one region.")] = 0.75,
     cloud_share: Annotated[float, typer.Option(min=0.01, max=1, help="Most of a target in one cloud.")] = 1.0,
     look: Annotated[float, typer.Option(min=30, max=3600, help="Seconds until the next look, as scheduled.")] = 60.0,
     prices: Annotated[

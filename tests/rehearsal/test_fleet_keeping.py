@@ -30,7 +30,7 @@ def made(look: float = 300.0, keeper: bool = True) -> tuple[Clock, dict[str, Reg
         for one in fleet().regions
     }
     stacks, _ = region_stacks(fleet())
-    return clock, plays, FleetKeeping(clock, plays, stacks, FleetRules(look=look)) if keeper else None
+    return clock, plays, FleetKeeping(clock, plays, stacks, FleetRules(look=look, region_share=1.0)) if keeper else None
 
 
 def dry(plays: dict[str, RegionPlay], name: str, count: int = 0) -> None:

@@ -26,7 +26,8 @@ from infra.keeper_fleet import (
 from infra.keeper_words import Market
 
 PRICES: Mapping[Market, float] = {"spot": 8.0, "on-demand": 22.0}
-RULES = FleetRules()
+RULES = FleetRules(region_share=1.0)
+"""Two regions of two nodes each: a limit per region would decide most of what is asked here."""
 HOUR = 3600.0
 
 
@@ -241,7 +242,7 @@ def test_a_target_of_a_fleet_that_is_not_there_is_refused() -> None:
 def test_a_share_per_cloud_is_kept() -> None:
     stacks = [EAST, WEST, GCP]
     states = {one.stack: state(one, 0) for one in stacks}
-    rules = FleetRules(target={"llm": 4}, cloud_share=0.5)
+    rules = FleetRules(target={"llm": 4}, region_share=1.0, cloud_share=0.5)
     step = look(stacks, states, FleetMemory(), rules, 0.0)
     aws = sum(sum(edit.after) for edit in step.edits if edit.stack.startswith("aws"))
     assert 0 < aws <= 2
@@ -308,3 +309,29 @@ def test_whatever_is_seen_limits_hold_and_no_more_is_given_up_than_what_serves_a
         memory = FleetMemory.from_json(json.loads(json.dumps(step.memory.to_json())))
         assert memory == step.memory
         now += PATIENCE
+
+
+def test_a_part_of_the_target_is_always_in_another_region() -> None:
+    stacks = [EAST, WEST]
+    states = {EAST.stack: state(EAST, 2), WEST.stack: state(WEST, 2)}
+    cheap = states | {EAST.stack: RegionState(2, 0, 2, 0, nodes(EAST, 2, 0), prices={"spot": 0.01, "on-demand": 0.02})}
+    memory = aged(stacks, states)
+    for hour in range(61, 90):
+        step = look(stacks, cheap, memory, FleetRules(target={"llm": 4}), hour * HOUR)
+        memory = step.memory
+        spot, minimum = after(step, WEST) or (2, 0)
+        assert spot + minimum >= 1
+
+
+def test_regions_that_are_left_take_over_all_of_it() -> None:
+    stacks = [EAST, WEST]
+    states = {EAST.stack: state(EAST, 2), WEST.stack: state(WEST, 2)}
+    memory = aged(stacks, states)
+    alone = {WEST.stack: states[WEST.stack]}
+    wanted = 0
+    for minute in range(30):
+        step = look(stacks, alone, memory, FleetRules(), 61 * HOUR + minute * 60, gone=(EAST.stack,))
+        memory = step.memory
+        spot, minimum = after(step, WEST) or (2, 0)
+        wanted = max(wanted, spot + minimum)
+    assert wanted >= 4
