@@ -188,11 +188,29 @@ def comment(
     if dry_run:
         sys.stdout.write(text)
         return
+    if not fork_run and (newer := _moved_on(place)):
+        typer.echo(newer)
+        return
     conversation = place.conversation(place.api(), author)
     done = stick(conversation, text, MARKER, only_edit=not found.rows and not found.left_out)
     told = f"comment {done.action}" if done.action != "none" else "no stack is touched, and there is no comment"
     removed = f", {done.removed} more with its marker removed" if done.removed else ""
     typer.echo(f"{place.name}: {told}{removed}{': ' + done.url if done.url else ''}")
+
+
+def _moved_on(place: Place) -> str:
+    """Why the run's review is an old one; empty where it is not, or where the event does not tell its commit."""
+    from spillway.ci import github
+    from spillway.ci.places import event
+
+    told = event(os.environ).get("pull_request") if place.platform == "github" else None
+    sha = (told.get("head") or {}).get("sha") if isinstance(told, Mapping) else None
+    if sha is None:
+        return ""
+    head, _, _ = github.at(place.api(), place.project(), place.pull_request())
+    if head == sha:
+        return ""
+    return f"pull request {place.pull_request()} has moved on from {sha[:12]} to {head[:12]}: nothing is posted"
 
 
 @app.command()

@@ -115,9 +115,8 @@ def _chosen(
 
 def _job(name: str, kind: str, cloud: str, reached: bool, path: str, backend: str) -> Job:
     if not reached:
-        # A global stack reads region stacks, which stand-in clouds then need as well.
-        extras = EXTRAS if kind == "global" else (cloud,)
-        return Job(name, kind, cloud, "sandbox", extras, (), path)
+        # The stand-in clouds take the types of all SDKs, and a global stack reads region stacks of several.
+        return Job(name, kind, cloud, "sandbox", EXTRAS, (), path)
     state = next((login for start, login in BACKENDS.items() if backend.startswith(start)), None)
     logins = sorted({one for one in (cloud, state) if one in FEDERATED})
     return Job(name, kind, cloud, "account", (cloud,), tuple(logins), path)

@@ -63,11 +63,15 @@ def merge(
                 raise SpillwayError(f"{row.stack}: two results of one stack; give one folder for each")
             rows[row.stack] = row
         failovers |= {each.stack: each for each in one.failovers}
+    why_broken = dict(broken or {})
+    missing = [stack for stack in expected or {} if stack not in rows]
+    if len(missing) == len(why_broken) == 1:  # a download of one artifact has no folder of its name
+        why_broken = {missing[0]: next(iter(why_broken.values()))}
     for stack, path in (expected or {}).items():
         if stack not in rows:
-            why = (broken or {}).get(stack, NOTHING)
+            why = why_broken.get(stack, NOTHING)
             rows[stack] = StackRow(stack, "failed", path, {}, None, (), None, (), (why,))
-    stray = {stack: why for stack, why in (broken or {}).items() if stack not in rows}
+    stray = {stack: why for stack, why in why_broken.items() if stack not in rows}
     if stray:
         raise SpillwayError(*stray.values())
     head = _one("commits", [one.head for one in documents])
