@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from cost.plan.functions import named
@@ -30,13 +31,20 @@ def _whole(stack: Stack, settings: WithFallback) -> Iterator[Finding]:
         if not steady:
             yield Finding(spot.group.urn, "a spot pool without an on-demand pool: when spot goes, nothing serves")
             continue
-        least, most = spot.count.steady, max(pool.count.ceiling for pool in steady)
+        least, most = spot.count.steady, max(_most(pool) for pool in steady)
         if most < least:
             yield Finding(
                 steady[0].group.urn,
                 f"takes at most {int(most)} nodes in place of {int(least)} on spot: allowed are {int(least)} or more",
             )
         yield from _FALLBACKS[spot.group.type](stack, spot, steady)
+
+
+def _most(pool: Pool) -> Decimal:
+    """Nodes that a pool may have. A group's own limit goes before what the cost model counts, which takes the fallback
+    for granted."""
+    most = get(pool.group, "maxSize")
+    return Decimal(str(most)) if isinstance(most, int | float) else pool.count.ceiling
 
 
 def _aws(stack: Stack, spot: Pool, steady: list[Pool]) -> Iterator[Finding]:

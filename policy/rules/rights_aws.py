@@ -121,11 +121,16 @@ def _allowed(row: Mapping[str, Any], anywhere: tuple[str, ...]) -> Iterator[str]
         service, _, name = action.partition(":")
         if action == "*" or name == "*" or "*" in service:
             yield f"Action {action}: allowed are named actions"
-    if "*" not in texts(row.get("Resource") or []):
+    if not any(_anything(one) for one in texts(row.get("Resource") or [])):
         return
     writing = [one for one in actions if ":" in one and not one.endswith(":*") and _writes(one, anywhere)]
     if writing:
         yield f"Resource * with {', '.join(writing)}: allowed are named resources"
+
+
+def _anything(resource: str) -> bool:
+    """`*`, or an ARN that leaves open what of a service it is: `arn:aws:s3:::*`."""
+    return resource == "*" or (resource.startswith("arn:") and resource.split(":", 5)[-1] == "*")
 
 
 def _writes(action: str, anywhere: tuple[str, ...]) -> bool:
