@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Final, TypeVar
 
 from infra.faults import Fault, did_you_mean, listed
-from rehearsal.fleet import Region, World
+from rehearsal.fleet import FunctionFallback, Region, World
 from rehearsal.model import Market
 from rehearsal.regions import Clock, Order, RegionPlay
 from rehearsal.result import Incident
@@ -83,10 +83,13 @@ def timed(
 
 
 class _Nothing(Exception):
-    def __init__(self, key: str, value: str, known: Iterable[str]) -> None:
+    def __init__(self, key: str, value: str, known: Iterable[str], why: str = "") -> None:
         super().__init__(key)
         names = list(dict.fromkeys(known))
         self.key, self.value = key, value
+        if why:
+            self.why = why
+            return
         has = f"there are {listed(names, 'and')}, and first" if names else "there are none"
         self.why = f"matches nothing that is played{did_you_mean(value, names)}; {has}"
 
@@ -122,6 +125,12 @@ def _placed(one: Timed, regions: Sequence[Region], world: World | None) -> Timed
             left = [one for one in left if any(fnmatchcase(name, event.region) for name in (one.stack, one.region))]
         if not left:
             raise _Nothing("region", event.region, (one.stack for one in among))
+    if event.what == "throttled":  # alarms and groups are the cloud's own, and nothing of theirs is refused
+        left = [one for one in left if isinstance(one.fallback, FunctionFallback)]
+        if not left:
+            key = next((key for key in ("region", "cloud") if getattr(event, key) is not None), "what")
+            why = "happens to the fallback's function (Azure, Google Cloud), and there is none"
+            raise _Nothing(key, getattr(event, key), (), why)
     if event.zone is None:
         return Timed(event, one.begin, one.end, stacks=tuple(each.stack for each in left))
     zones: dict[str, tuple[str, ...]] = {}

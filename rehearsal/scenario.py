@@ -42,6 +42,10 @@ Pattern = Annotated[
     str, text(r"^[A-Za-z0-9*?\[\]._-]{1,64}$", "a name, * and ? for any characters, or first for the first choice")
 ]
 Trace = Annotated[str, text(r"^[^\s].{0,255}$", "the name of a recorded trace, or a path")]
+Prices = Annotated[
+    str,
+    text(r"^\S[^\n]{0,255}$", 'snapshot, a snapshot\'s date in quotes such as "2026-11-26", or a list by name or path'),
+]
 Sentence = Annotated[str, text(r"^\S.{0,299}$", "one line of text")]
 What = Literal[
     "dark", "spot", "on-demand", "throttled", "boot", "price", "checkers-blind", "dns-provider-down", "surge", "quota",
@@ -195,6 +199,8 @@ _KEYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "deploy": (("region", "cloud"), (), ()),
 }
 _COMMON: Final = ("at", "lasts", "what", "why")
+_FURTHEST: Final = 3650 * DAY
+"""Into a trace: what is longer than any, and still a date of the calendar."""
 REGION_KINDS: Final = frozenset({"dark", "spot", "on-demand", "throttled", "boot", "price", "quota", "flap", "deploy"})
 
 
@@ -215,7 +221,7 @@ class Scenario(Section):
     """Instead of a recorded trace."""
     start: Duration = "0m"
     """How far into the trace it begins."""
-    prices: Trace = "snapshot"
+    prices: Prices = "snapshot"
     """`snapshot`: the newest of cost/data/prices; or one of them by its date; or a price list's name or path."""
     spot_prices: SpotRates | None = None
     """Where the list has no spot price."""
@@ -289,7 +295,7 @@ def load(which: str | Path) -> Loaded:
     known = shipped()
     if isinstance(which, str) and which in known:
         path = FOLDER / f"{which}.yaml"
-    elif not path.exists():
+    elif not path.exists() or path.is_dir():
         hint = did_you_mean(str(which), known)
         raise ConfigError([f"scenario {which}: neither a file nor shipped{hint}; shipped are {listed(known, 'and')}"])
     name = path.name
@@ -304,9 +310,18 @@ def parse(data: object, file: str) -> Scenario:
     present = found.__dict__.keys()
     if {"trace", "synthetic"} <= present:
         faults += _supply(found)
+    if "start" in present and seconds_of(found.start) > _FURTHEST:
+        faults.append(Fault(("start",), f"has to be at most {_FURTHEST / DAY:.0f}d", found.start))
+    if found.__dict__.get("stacks") == ():
+        faults.append(Fault(("stacks",), "names none; leave it out for those that a service reaches"))
+    if (load := found.__dict__.get("load")) is not None:
+        faults += [fault.below("load") for fault in _load(load)]
     if "events" in present:
         for number, event in enumerate(found.events):
             faults += [fault.below("events", number) for fault in _event(event)]
+            if event.what == "surge" and "load" in present and found.load is None:
+                why = "multiplies requests, and none are played; `load: {}` plays some"
+                faults.append(Fault(("events", number, "what"), why, event.what))
     if faults:
         raise ConfigError(fault.line(file) for fault in faults)
     return found
@@ -316,6 +331,14 @@ def _supply(found: Scenario) -> Iterator[Fault]:
     if (found.trace is None) == (found.synthetic is None):
         told = "missing" if found.trace is None else "given beside synthetic"
         yield Fault(("trace",), f"{told}; a scenario has a trace or a synthetic one")
+
+
+def _load(load: Load) -> Iterator[Fault]:
+    """What would be read and do nothing."""
+    given = load.model_fields_set
+    for key, other in (("utilisation", "per_second"), ("profile", "weights")):
+        if {key, other} <= given and getattr(load, other) is not None:
+            yield Fault((key,), f"goes without {Load.model_fields[other].alias or other}, which says it already")
 
 
 def _event(event: Event) -> Iterator[Fault]:

@@ -9,8 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from spillway.errors import SpillwayError
+
 WIDE: Final = 120
 """Characters that a value of JSON may take on its line."""
+
+
+def foreseen(option: str, folder: Path) -> None:
+    """Looks whether files can be left in a folder, which need not be there yet, before the work that fills them is
+    done: minutes of it would be lost. Makes nothing. Raises SpillwayError."""
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise SpillwayError(f"{option} {folder}: has to be a folder, and {there} is none")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SpillwayError(f"{option} {folder}: {there} cannot be written to")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 from infra.faults import did_you_mean, listed
 from spillway.errors import WrongUsage
 from spillway.options import Json
+from spillway.outputs import foreseen
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +55,9 @@ def rehearse(
             min=0, max=100_000, help="Further plays over days drawn at random, for the spread of each figure."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random; else the scenario's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**31 - 1, help="Of everything random; else the scenario's.")
+    ] = None,
     json_: Json = False,
     list_: Annotated[bool, typer.Option("--list", help="Tell the shipped scenarios.")] = False,
 ) -> None:
@@ -70,6 +73,8 @@ def rehearse(
         return
     wanted = _variants(variants)
     loaded = scenarios.load(Path(scenario) if scenario.endswith((".yaml", ".yml")) else scenario)
+    folder = out or OUT / loaded.scenario.name
+    foreseen("--out", folder)
     fleet, source = fleet_of(stacks, world)
     from rehearsal import report
     from rehearsal.progress import Bar
@@ -79,7 +84,7 @@ def rehearse(
     runs = loaded.scenario.repeat if repeat is None else repeat
     with Bar("Rehearsal", steps(fleet, loaded, wanted, runs)) as bar:
         found = play(fleet, loaded, variants=wanted, repeat=repeat, seed=seed, progress=bar.step)
-    paths = report.write(found, out or OUT / loaded.scenario.name)
+    paths = report.write(found, folder)
     if json_:
         from rehearsal.report import document
 
@@ -236,14 +241,11 @@ def _length(seconds: float) -> str:
 def _variants(text: str) -> tuple[Variants, ...]:
     from rehearsal.rehearse import VARIANTS
 
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    if names == [ALL]:
-        return VARIANTS
+    names, known = [part.strip() for part in text.split(",")], (*VARIANTS, ALL)
     for name in names:
-        if name not in VARIANTS:
-            known = (*VARIANTS, ALL)
+        if name not in known:
             raise WrongUsage(f"--variants: no {name!r}{did_you_mean(name, known)}; there are {listed(known, 'and')}")
-    return tuple(one for one in VARIANTS if one in names)
+    return tuple(one for one in VARIANTS if ALL in names or one in names)
 
 
 def _tell_scenarios(as_json: bool) -> None:

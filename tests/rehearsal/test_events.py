@@ -232,6 +232,8 @@ def test_whatever_happens_nothing_is_held_beyond_what_there_is(
         lasts = {} if what["what"] == "deploy" else {"for": f"{length}h"}
         told.append({"at": f"day 1 {hour:02d}:00"} | what | lasts)
     stack = more.draw(st.sampled_from(["gcp-us-central1", "aws-us-east-1"]))
+    if stack.startswith("aws"):  # which has no function whose calls could be refused
+        told = [row for row in told if row["what"] != "throttled"]
     for row in told:
         if stack.startswith("aws") and "zone" in row:
             row["zone"] = "us-east-1[ab]"

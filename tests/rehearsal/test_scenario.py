@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,25 @@ def test_the_committed_schema_is_what_the_models_say() -> None:
             {"events": [{"at": "day 1 14:00", "what": "deploy", "for": "1h"}]},
             "mine.yaml: events[0].for = 1h: does not go with what: deploy",
         ),
+        (
+            {"events": [{"at": "day 1 14:00", "what": "surge", "factor": 3}]},
+            "mine.yaml: events[0].what = surge: multiplies requests, and none are played; `load: {}` plays some",
+        ),
+        (
+            {"load": {"utilisation": 0.5, "perSecond": 4}},
+            "mine.yaml: load.utilisation: goes without perSecond, which says it already",
+        ),
+        (
+            {"load": {"profile": "flat", "weights": [1] * 24}},
+            "mine.yaml: load.profile: goes without weights, which says it already",
+        ),
+        ({"stacks": []}, "mine.yaml: stacks: names none; leave it out for those that a service reaches"),
+        ({"start": "99999999d"}, "mine.yaml: start = 99999999d: has to be at most 3650d"),
+        ({"start": f"{10**30}d"}, f"mine.yaml: start = {10**30}d: has to be at most 3650d"),
+        (
+            {"prices": date(2026, 11, 26)},
+            'mine.yaml: prices = 2026-11-26: has to be snapshot, a snapshot\'s date in quotes such as "2026-11-26"',
+        ),
     ],
 )
 def test_a_fault_is_one_line_with_file_key_value_and_what_is_allowed(keys: dict[str, Any], line: str) -> None:
@@ -114,6 +133,9 @@ def test_a_name_that_is_nothing_is_told_with_what_there_is(tmp_path: Path) -> No
     (tmp_path / "list.yaml").write_text("- a\n")
     with pytest.raises(ConfigError, match="the file has to be a map"):
         load(tmp_path / "list.yaml")
+    for nothing in ("", str(tmp_path)):
+        with pytest.raises(ConfigError, match=rf"scenario {nothing}: neither a file nor shipped"):
+            load(nothing)
 
 
 def test_days_are_dates_and_times_are_utc() -> None:
@@ -134,10 +156,19 @@ def test_events_outside_and_of_nothing_are_refused_with_what_there_is() -> None:
         {"at": "day 1 12:00", "what": "dark", "member": "onprem"},
         {"at": "day 1 12:00", "what": "surge", "factor": 2, "service": "x.example.com"},
     ]
-    one = scenario.parse(told(events=events), FILE)
+    one = scenario.parse(told(events=events, load={}), FILE)
     with pytest.raises(Exception, match="is not within the rehearsal") as caught:
         happens(one, supplied(one))
     lines = caught.value.lines  # type: ignore[attr-defined]  # SpillwayError
     assert len(lines) == 6
     assert "events[1].region = aws-us-esat-1: matches nothing that is played (did you mean aws-us-east-1?)" in lines[1]
     assert lines[5].endswith("there are llm-us.example.com and llm.example.com, and first")
+
+
+def test_calls_are_refused_where_a_function_makes_them_and_nowhere_else() -> None:
+    at = {"at": "day 1 12:00", "what": "throttled"}
+    one = scenario.parse(told(events=[at]), FILE)
+    assert happens(one, supplied(one))[0].stacks == ("azure-eastus", "gcp-us-central1")
+    one = scenario.parse(told(events=[at | {"region": "aws-*"}]), FILE)
+    with pytest.raises(Exception, match=r"events\[0\]\.region = aws-\*: happens to the fallback's function"):
+        happens(one, supplied(one))

@@ -81,6 +81,9 @@ def test_the_shipped_scenarios_are_listed(mine: Path) -> None:
         (["--scenario", "normal"], "scenario normal: neither a file nor shipped"),
         (["--scenario", "missing.yaml"], "scenario missing.yaml: neither a file nor shipped"),
         (["--stacks", "nowhere"], "nowhere"),
+        (["--variants", ""], r"--variants: no ''; there are deployed, keeper, changes and all"),
+        (["--variants", "all,nope"], r"--variants: no 'nope'; there are"),
+        (["--out", str(ROOT / "README.md" / "report")], r"--out .*report: has to be a folder, and .*README.md is none"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_played(mine: Path, arguments: list[str], line: str) -> None:
