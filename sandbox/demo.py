@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import demo_dns, demo_rehearsal
+from sandbox import demo_cost, demo_dns, demo_rehearsal
 from sandbox.clouds import DISTRIBUTIONS, registry, sandbox_dir
 from sandbox.demo_disks import disks
 from sandbox.project import Project, pulumi_command
@@ -149,6 +149,8 @@ def main() -> int:
             demo_dns.fail_over(console, project.directory, world.outputs)
         with errors.status("Rehearsing a week of recorded spot capacity"):
             demo_rehearsal.present(console, project.directory)
+        with errors.status("Pricing the plans"):
+            demo_cost.present(console, project, environment, (*REGIONS, GLOBAL))
         further(console, project.directory)
         console.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/dim]")
     except (SpillwayError, RuntimeError) as error:
