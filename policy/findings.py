@@ -82,7 +82,7 @@ Whole = Callable[[Stack, S], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class Policy(Generic[S]):
-    """One policy: of each resource by itself, which the engine asks before it makes one, or of the whole stack."""
+    """One policy: of each resource by itself, which the engine asks before it makes it, of the whole stack, or both."""
 
     name: str
     title: str
@@ -93,8 +93,8 @@ class Policy(Generic[S]):
     level: Level = "mandatory"
 
     def __post_init__(self) -> None:
-        if (self.each is None) == (self.whole is None):
-            raise ValueError(f"{self.name}: looks at each resource or at the whole stack, one of them")
+        if self.each is None and self.whole is None:
+            raise ValueError(f"{self.name}: looks at nothing")
 
     def find(self, stack: Stack, settings: S) -> Iterator[Finding]:
         """Everything that a stack has against this policy, in the order of the plan."""

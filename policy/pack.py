@@ -8,7 +8,7 @@ is still judged before that resource is made; what the whole stack says, only af
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import grpc
@@ -114,14 +114,15 @@ def serve() -> None:
     pulumi_policy.policy._PolicyAnalyzerServicer = Servicer  # type: ignore[misc]
     pulumi_policy.PolicyPack(
         NAME,
-        policies=[*map(_as_pulumi, POLICIES), _open()],
+        policies=[*(one for policy in POLICIES for one in _as_pulumi(policy)), _open()],
         enforcement_level=pulumi_policy.EnforcementLevel.MANDATORY,
         description="What every stack of Spillway is held to before it is deployed.",
         display_name="Spillway",
     )
 
 
-def _as_pulumi(policy: Policy[Any]) -> pulumi_policy.Policy:
+def _as_pulumi(policy: Policy[Any]) -> Iterator[pulumi_policy.Policy]:
+    """One for each resource, one for the whole stack, of the same name and settings: the engine has them apart."""
     schema = pulumi_policy.PolicyConfigSchema(settings.properties(policy))
     common: dict[str, Any] = {
         "name": policy.name,
@@ -130,8 +131,7 @@ def _as_pulumi(policy: Policy[Any]) -> pulumi_policy.Policy:
         "enforcement_level": _LEVELS[policy.level],
         "config_schema": schema,
     }
-    if policy.each is not None:
-        each = policy.each
+    if (each := policy.each) is not None:
 
         def validate(args: pulumi_policy.ResourceValidationArgs, report: pulumi_policy.ReportViolation) -> None:
             resource = _resource(args.resource_type, args.urn, args.props, args.opts, {})
@@ -139,14 +139,15 @@ def _as_pulumi(policy: Policy[Any]) -> pulumi_policy.Policy:
                 if finding.judged:  # the others come with the whole stack, as advice
                     report(finding.message, None)
 
-        return pulumi_policy.ResourceValidationPolicy(validate=validate, **common)
+        yield pulumi_policy.ResourceValidationPolicy(validate=validate, **common)
+    if (whole := policy.whole) is not None:
 
-    def validate_stack(args: pulumi_policy.StackValidationArgs, report: pulumi_policy.ReportViolation) -> None:
-        for finding in dict.fromkeys(policy.find(_stack(args), ENGINE.told[policy.name].settings)):
-            if finding.judged:
-                report(finding.message, finding.urn or None)
+        def validate_stack(args: pulumi_policy.StackValidationArgs, report: pulumi_policy.ReportViolation) -> None:
+            for finding in dict.fromkeys(whole(_stack(args), ENGINE.told[policy.name].settings)):
+                if finding.judged:
+                    report(finding.message, finding.urn or None)
 
-    return pulumi_policy.StackValidationPolicy(validate=validate_stack, **common)
+        yield pulumi_policy.StackValidationPolicy(validate=validate_stack, **common)
 
 
 def _open() -> pulumi_policy.Policy:

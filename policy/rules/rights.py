@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cost.plan.preview import Resource
 from infra.sections import Listed
-from policy.findings import Finding, Policy, Settings
+from policy.findings import Finding, Policy, Settings, Stack
 from policy.rules import rights_aws, rights_azure, rights_gcp, rights_tencent
 
 
@@ -40,10 +40,18 @@ def _each(resource: Resource, settings: Rights) -> Iterator[Finding]:
         yield from rule(resource, settings.anywhere, settings.roles)
 
 
+def _whole(stack: Stack, settings: Rights) -> Iterator[Finding]:
+    """Policies of a stack's own, of which some only bound what others grant."""
+    for resource in stack.side.of(*rights_aws.BY_USE):
+        if not rights_aws.only_bounds(resource, stack):
+            yield from rights_aws.BY_USE[resource.type](resource, settings.anywhere, settings.roles)
+
+
 POLICY: Final = Policy(
     "least-privilege",
     "Least privilege",
     "No role may do everything, nor write everywhere, and nobody from anywhere may take one on.",
     Rights,
     each=_each,
+    whole=_whole,
 )

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from cost.plan.preview import Resource, Unknown
-from policy.findings import Finding, get, rows, texts, unknown
+from policy.findings import Finding, Stack, get, rows, texts, unknown
 
 ANYWHERE: Final = (
     # Conditions alone narrow it (cloudwatch:namespace):
@@ -148,8 +148,24 @@ def _everybody(principal: Any) -> bool:
     return "*" in texts(principal or [])
 
 
+def only_bounds(policy: Resource, stack: Stack) -> bool:
+    """Whether a policy is nothing but a permissions boundary. That grants nothing, it limits what is granted, so that
+    `service:*` in it is no right (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html)."""
+    bounds = False
+    for other in stack.resources:
+        for key, urns in other.refers.items():
+            if policy.urn not in urns or not other.type.startswith("aws:iam/"):
+                continue
+            if key == "permissionsBoundary":
+                bounds = True
+            elif key in ("policyArn", "managedPolicyArns", "policyArns"):
+                return False
+    return bounds
+
+
+BY_USE: Final = {"aws:iam/policy:Policy": _document("policy")}
+"""What their use decides on, which only the whole stack shows."""
 RULES: Final = {
-    "aws:iam/policy:Policy": _document("policy"),
     "aws:iam/rolePolicy:RolePolicy": _document("policy"),
     "aws:iam/userPolicy:UserPolicy": _document("policy"),
     "aws:iam/groupPolicy:GroupPolicy": _document("policy"),

@@ -30,6 +30,7 @@ EXPECTED = {
     ("no-public-node", "public-subnet"),
     ("open-ingress", "open-ssh"),
     ("least-privilege", "everything"),
+    ("least-privilege", "granted"),
     ("deletion-protection", "spot-alone"),
     ("deletion-protection", "unprotected-zone"),
     ("spot-with-fallback", "spot-alone"),

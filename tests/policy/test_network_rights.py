@@ -206,6 +206,16 @@ def test_everybody_may_neither_take_a_role_nor_read_a_bucket_without_a_condition
     assert said(rights.POLICY, resource("aws:iam/role:Role", {"assumeRolePolicy": service})) == []
 
 
+def test_a_permissions_boundary_grants_nothing_until_it_is_attached() -> None:
+    type_ = "aws:iam/policy:Policy"
+    boundary = resource(type_, {"policy": document(Action="ec2:*", Resource="*")}, "boundary")
+    role = resource("aws:iam/role:Role", {}, refers={"permissionsBoundary": (boundary.urn,)})
+    attached = resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", {}, refers={"policyArn": (boundary.urn,)})
+    assert said(rights.POLICY, boundary, role) == []
+    assert said(rights.POLICY, boundary) == ["policy: One: Action ec2:*: allowed are named actions"]
+    assert len(said(rights.POLICY, boundary, role, attached)) == 1
+
+
 def test_managed_policies_of_everything_are_refused_unless_named() -> None:
     arn = "arn:aws:iam::aws:policy/AdministratorAccess"
     one = resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"policyArn": arn})

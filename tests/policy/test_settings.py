@@ -115,8 +115,8 @@ class Context:
 @pytest.fixture
 def servicer(monkeypatch: pytest.MonkeyPatch) -> pack.Servicer:
     monkeypatch.setattr(pack, "ENGINE", pack.Engine())
-    policies = [pack._as_pulumi(one) for one in POLICIES]
-    return pack.Servicer("spillway", "1.0.0", policies, pack._LEVELS["mandatory"])  # type: ignore[no-untyped-call]
+    policies = [one for policy in POLICIES for one in pack._as_pulumi(policy)]
+    return pack.Servicer("spillway", "1.0.0", policies, pack._LEVELS["mandatory"])
 
 
 def begin(servicer: pack.Servicer, stack: str = "gcp-us-central1", **values: str) -> None:
@@ -127,7 +127,7 @@ def configure(servicer: pack.Servicer, **given: tuple[int, dict[str, Any]]) -> A
     request = analyzer_pb2.ConfigureAnalyzerRequest()
     for name, (level, values) in given.items():
         row = request.policyConfig[name.replace("_", "-")]
-        row.enforcementLevel = level  # type: ignore[assignment]
+        row.enforcementLevel = level
         row.properties.update(values)
     servicer.Configure(request, Context())
     return request
@@ -178,5 +178,5 @@ def test_values_that_are_not_known_and_secrets_come_out_of_the_engine_s_wrapping
     }
     known = {"unknown": UNKNOWN, "deep": [{"flag": UNKNOWN, "port": 443}], "secret": {"a": 1}}
     assert pack._known(wrapped) == known
-    props = unknown_checking_proxy(deserialize_properties(wrapped))  # type: ignore[no-untyped-call]
+    props = unknown_checking_proxy(deserialize_properties(wrapped))
     assert pack._resource("a:b:C", "urn:x::y::a:b:C::one", props, None, {}).inputs == known

@@ -76,6 +76,21 @@ def program() -> dict[str, Any]:
             "type": "aws:iam/rolePolicy:RolePolicy",
             "inputs": {"name": "everything", "role": "${role.name}", "policy": _policy("s3:*", "*")},
         },
+        "boundary": {
+            "type": "aws:iam/policy:Policy",
+            "inputs": {"name": "boundary", "policy": _policy("s3:*", "*"), "tags": TAGS},
+            "wants": ["arn"],
+        },
+        "bounded": {
+            "type": "aws:iam/role:Role",
+            "inputs": {
+                "name": "bounded", "assumeRolePolicy": TRUST, "permissionsBoundary": "${boundary.arn}", "tags": TAGS
+            },
+        },
+        "granted": {
+            "type": "aws:iam/policy:Policy",
+            "inputs": {"name": "granted", "policy": _policy("s3:*", "*"), "tags": TAGS},
+        },
         "open-template": {
             "type": "aws:ec2/launchTemplate:LaunchTemplate",
             "inputs": {
