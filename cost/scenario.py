@@ -47,7 +47,7 @@ class Period(Section):
 
     months: int = Field(default=36, ge=1, le=120)
     """How many months."""
-    start: Annotated[str, text(r"^\d{4}-(0[1-9]|1[0-2])$", 'a month in quotes such as "2027-01"')] = "2027-01"
+    start: Annotated[str, text(r"^2[01]\d{2}-(0[1-9]|1[0-2])$", 'a month in quotes such as "2027-01"')] = "2027-01"
     """The first one."""
 
 

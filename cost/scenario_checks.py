@@ -49,6 +49,10 @@ def together(data: ScenarioFile, options: tuple[AnyOption, ...]) -> Iterator[Fau
         models.shape(data.model.name)
     except NotInCatalog as error:
         yield Fault(("model", "name"), str(error), data.model.name)
+    longest = data.workload.input_tokens + data.workload.output_tokens
+    if data.model.context_tokens is not None and data.model.context_tokens < longest:
+        words = f"has to be at least {longest}: inputTokens and outputTokens of a request have to fit"
+        yield Fault(("model", "contextTokens"), words, data.model.context_tokens)
     if data.currency != "USD" and data.exchange is None:
         words = f"missing: prices are in USD and this file is in {data.currency}; say what one {data.currency} is worth"
         yield Fault(("exchange",), words)

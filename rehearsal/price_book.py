@@ -132,7 +132,7 @@ def read(name: str, folder: Path) -> Book:
             return _listed(prices.all_rows(path), path.name, str(path), "", "")
     allowed = [NEWEST, *dates(), *lists]
     hint = did_you_mean(name, allowed)
-    raise SpillwayError(f"prices = {name}: neither a file nor a list{hint}; lists are {listed(allowed, 'and')}")
+    raise SpillwayError(f"prices = {name}: neither a file nor known{hint}; known are {listed(allowed, 'and')}")
 
 
 def _listed(rows: Iterable[prices.Row], name: str, origin: str, seen: str, note: str) -> Book:

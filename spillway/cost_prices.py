@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
@@ -73,6 +74,8 @@ def prices(
     if cloud is not None and cloud not in snapshot.providers():
         hint = did_you_mean(cloud, snapshot.providers())
         raise SpillwayError(f"--cloud {cloud}: has to be {listed(snapshot.providers())}{hint}")
+    if region is not None:
+        _known(region, cloud, snapshot)
     head = _head(snapshot, today, stale_days)
     if machine or gpu:
         names = list(dict.fromkeys(machine)) if machine else _with(gpu or "", cloud)
@@ -81,12 +84,21 @@ def prices(
     elif sku:
         _things(head, snapshot, list(dict.fromkeys(sku)), cloud, region, today, stale_days, as_json)
     elif unpriced:
-        gaps = [gap for gap in snapshot.unpriced if cloud in (None, gap.provider)]
-        _gaps(head, [gap for gap in gaps if region is None or gap.region in (region, "*")], as_json)
+        _gaps(head, [gap for gap in snapshot.unpriced if _within(gap, cloud, region)], as_json)
     elif sources:
-        _sources(head, snapshot, as_json)
+        _sources(head, snapshot, cloud, region, as_json)
     else:
-        _summary(head, snapshot, cloud, as_json)
+        _summary(head, snapshot, cloud, region, as_json)
+
+
+def _known(region: str, cloud: str | None, snapshot: Snapshot) -> None:
+    """Raises SpillwayError where neither the snapshot nor the catalog has a region: a slip would look unpriced."""
+    rows: tuple[Price | Unpriced, ...] = (*snapshot.rows, *snapshot.unpriced)
+    places = {row.region for row in rows if cloud in (None, row.provider)}
+    places |= {place for name in catalog.READERS if cloud in (None, name) for place in catalog.regions(name)}
+    if region not in places:
+        where = f" of {cloud}" if cloud else ""
+        raise SpillwayError(f"--region {region}: no region{where} is called so{did_you_mean(region, sorted(places))}")
 
 
 def _head(snapshot: Snapshot, today: Date, stale_days: int) -> dict[str, Any]:
@@ -308,8 +320,13 @@ def _gaps(head: dict[str, Any], gaps: Sequence[Unpriced], as_json: bool) -> None
     tables.show(table)
 
 
-def _sources(head: dict[str, Any], snapshot: Snapshot, as_json: bool) -> None:
-    count = {name: sum(row.source_id == name for row in snapshot.rows) for name in snapshot.sources}
+def _within(row: Price | Unpriced, cloud: str | None, region: str | None) -> bool:
+    return cloud in (None, row.provider) and (region is None or row.region in (region, "*"))
+
+
+def _sources(head: dict[str, Any], snapshot: Snapshot, cloud: str | None, region: str | None, as_json: bool) -> None:
+    count = Counter(row.source_id for row in snapshot.rows if _within(row, cloud, region))
+    chosen = [one for one in snapshot.sources.values() if count[one.id] or cloud is region is None]
     if as_json:
         told = {
             one.id: {
@@ -319,23 +336,24 @@ def _sources(head: dict[str, Any], snapshot: Snapshot, as_json: bool) -> None:
                 "note": one.note,
                 "rows": count[one.id],
             }
-            for one in snapshot.sources.values()
+            for one in chosen
         }
         typer.echo(json.dumps(head | {"sources": told}, indent=2))
         return
     typer.echo(_title(head))
     table: Table = tables.plain("source", "rows", "title", "address", "licence")
-    for one in snapshot.sources.values():
+    for one in chosen:
         tables.add(table, "", one.id, str(count[one.id]), one.title, one.url, one.licence)
     tables.show(table)
 
 
-def _summary(head: dict[str, Any], snapshot: Snapshot, cloud: str | None, as_json: bool) -> None:
+def _summary(head: dict[str, Any], snapshot: Snapshot, cloud: str | None, region: str | None, as_json: bool) -> None:
     told = []
     for provider in snapshot.providers():
-        if cloud not in (None, provider):
+        own = [row for row in snapshot.rows if row.provider == provider and _within(row, cloud, region)]
+        gaps = [row for row in snapshot.unpriced if row.provider == provider and _within(row, cloud, region)]
+        if not own and not gaps:
             continue
-        own = [row for row in snapshot.rows if row.provider == provider]
         machines = {row.sku for row in own if row.sku in snapshot.machines}
         told.append(
             {
@@ -345,7 +363,7 @@ def _summary(head: dict[str, Any], snapshot: Snapshot, cloud: str | None, as_jso
                 "regions": len({row.region for row in own} - {"*"}),
                 "other_things": len({row.sku for row in own} - machines),
                 "flagged": sum(bool(row.flags) for row in own),
-                "unpriced": sum(gap.provider == provider for gap in snapshot.unpriced),
+                "unpriced": len(gaps),
                 "seen": _days(own) if own else "-",
             }
         )

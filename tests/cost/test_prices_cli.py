@@ -74,6 +74,16 @@ def test_things_and_what_has_no_price(run: Run) -> None:
     assert all(one["rows"] and one["url"] and one["licence"] for one in json.loads(out)["sources"].values())
 
 
+def test_a_cloud_and_a_region_narrow_every_view(run: Run) -> None:
+    _, out, _ = run("prices", "--region", "eastus", "--json")
+    assert {one["cloud"]: one["regions"] for one in json.loads(out)["clouds"] if one["regions"]} == {"azure": 1}
+    _, out, _ = run("prices", "--sources", "--cloud", "azure", "--json")
+    told = json.loads(out)["sources"]
+    assert told
+    assert len(told) < len(Snapshot.load().sources)
+    assert sum(one["rows"] for one in told.values()) == sum(row.provider == "azure" for row in Snapshot.load().rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -82,6 +92,8 @@ def test_things_and_what_has_no_price(run: Run) -> None:
         (("--gpu", "H1000"), "--gpu H1000: no machine has it (did you mean H100?)"),
         (("--sku", "nat.hours"), "has no such thing (did you mean nat.hour?)"),
         (("--cloud", "gpc"), "--cloud gpc: has to be"),
+        (("--region", "us-esat-1"), "--region us-esat-1: no region is called so (did you mean us-east-1?)"),
+        (("--region", "eastus", "--cloud", "aws"), "--region eastus: no region of aws is called so"),
         (("--date", "2020-01-01"), "no snapshot of 2020-01-01; there is"),
     ],
 )

@@ -90,6 +90,8 @@ def test_a_wrong_option_is_one_line(option: dict[str, Any], changes: dict[str, A
         ({"exchange": {"usd": 1.1, "source": "ECB", "observed": "2026-11-01"}}, "exchange: is for a currency other"),
         ({"currency": "euro"}, "currency = euro: has to be an ISO 4217 code"),
         ({"period": {"months": 0}}, "period.months = 0"),
+        ({"period": {"start": "9999-12"}}, "period.start = 9999-12: has to be a month in quotes"),
+        ({"model": {"contextTokens": 100}}, "model.contextTokens = 100: has to be at least "),
         ({"uncertain": [{"key": "options.own.staffFt", "low": 0.0, "high": 1.0}]}, "names no number of this file"),
         ({"uncertain": [{"key": "options.own.staffFte", "low": 2.0, "high": 1.0}]}, "has to be below high (1)"),
         ({"uncertain": [{"key": PUE, "low": 0.5, "high": 2.0}]}, "makes options.own.pue 0.5; it has to be from 1"),

@@ -145,7 +145,7 @@ def test_a_spot_price_that_equals_on_demand_is_none(tmp_path: Path) -> None:
 
 
 def test_names_of_lists_and_traces_that_are_none_are_refused() -> None:
-    with pytest.raises(SpillwayError, match=r"prices = snapshots: neither a file nor a list \(did you mean snapshot"):
+    with pytest.raises(SpillwayError, match=r"prices = snapshots: neither a file nor known \(did you mean snapshot"):
         supplied(made(prices="snapshots"))
     with pytest.raises(SpillwayError, match=r"mine.yaml: trace = gcp-h100: neither a file nor recorded"):
         supplied(made(trace="gcp-h100"))
