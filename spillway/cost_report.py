@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from infra.faults import listed
-from spillway.errors import WrongUsage
+from spillway.errors import SpillwayError, WrongUsage
 from spillway.options import Json
 
 if TYPE_CHECKING:
     from cost.report.told import Told
+    from cost.result import Comparison
 
 OUT: Final = Path("build/cost")
 
@@ -28,6 +29,9 @@ def report(
         typer.Option(min=0, max=1_000_000, help="Of the Monte Carlo; 0: none. Left out: the scenario's."),
     ] = None,
     focus: Annotated[str, typer.Option("--focus", help="Version of FOCUS of focus.parquet: 1.2 or 1.4.")] = "1.2",
+    against: Annotated[
+        Path | None, typer.Option(help="report.json of an earlier report of the scenario: tells what changed.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """What a workload costs through an API, on own hardware and in each cloud; where that changes, and how sure it is.
@@ -49,17 +53,28 @@ def report(
     from cost.report.told import Told
     from rehearsal.progress import Bar
 
+    earlier = None if against is None else _earlier(against, loaded.name)
     with Bar("Report", 1 + len(files.NAMES)) as bar:
         found = compare(loaded, snapshot, draws=draws)
         bar.step("comparison")
-        paths = files.write(loaded, snapshot, found, out or OUT / loaded.name, version=version, progress=bar.step)
+        where = out or OUT / loaded.name
+        paths = files.write(loaded, snapshot, found, where, version=version, earlier=earlier, progress=bar.step)
     if json_:
-        typer.echo(document.dumped(loaded, found).rstrip("\n"))
+        typer.echo(document.dumped(loaded, found, earlier).rstrip("\n"))
         return
-    tell(Told(loaded, found))
+    tell(Told(loaded, found, earlier))
     typer.echo("")
     for path in paths:
         typer.echo(str(path))
+
+
+def _earlier(path: Path, scenario: str) -> Comparison:
+    from cost.report import document
+
+    found = document.read(path)
+    if found.scenario != scenario:
+        raise SpillwayError(f"--against {path}: is a report of the scenario {found.scenario}, not of {scenario}")
+    return found
 
 
 def tell(known: Told) -> None:

@@ -31,7 +31,8 @@ def sentences(known: Told) -> list[str]:
         return ["Spot alone is a price, and no service: there is nothing to choose from."]
     if best is None:
         return ["None of the options both has a price and can serve this workload; see why below."]
-    return [one for one in (_cheapest(known, best), _sure(known, best), _from_to(known, best)) if one]
+    said = [_cheapest(known, best), _sure(known, best), _from_to(known, best)]
+    return [*said, known.since.sentence()] if known.since else said
 
 
 def _cheapest(known: Told, best: Option) -> str:

@@ -8,6 +8,7 @@ meaning or goes; keys may come without that. `read` gives the comparison back.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
@@ -70,8 +71,20 @@ class Converted:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What differs from the report that this one is held against. kind month: levelised, of an option."""
+
+    kind: Literal["month", "input", "price"]
+    what: str
+    unit: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """The file. currency: of every amount; month_hours: what a month is; exchange: None where nothing was converted;
+    since: empty where it is held against no earlier report;
     figures: by rank, options without a total last."""
 
     format: Literal["spillway.cost"]
@@ -80,6 +93,7 @@ class Document:
     month_hours: Decimal
     exchange: Converted | None
     answer: tuple[str, ...]
+    since: tuple[Change, ...]
     figures: tuple[Figures, ...]
     comparison: Comparison
 
@@ -98,8 +112,19 @@ def document(known: Told) -> Document:
         converted = Converted(currency, Decimal(repr(rate.usd)), rate.source, date.fromisoformat(rate.observed))
     return Document(
         "spillway.cost", VERSION, known.found.currency, HOURS_PER_MONTH, converted, tuple(sentences(known)),
-        figures(known), known.found,
+        tuple(_changes(known)), figures(known), known.found,
     )  # fmt: skip
+
+
+def _changes(known: Told) -> Iterator[Change]:
+    since = known.since
+    if since is None:
+        return
+    for moved in since.options():
+        amounts = ("" if one is None else words.exact(one) for one in (moved.then, moved.now))
+        yield Change("month", moved.title, known.found.currency, *amounts)
+    yield from (Change("input", one.what, one.unit, one.then, one.now) for one in since.inputs())
+    yield from (Change("price", one.what, one.unit, one.then, one.now) for one in since.prices())
 
 
 def figures(known: Told) -> tuple[Figures, ...]:
@@ -135,9 +160,9 @@ def figures(known: Told) -> tuple[Figures, ...]:
     return tuple(found)
 
 
-def dumped(scenario: Scenario, found: Comparison) -> str:
-    """The file's text: same comparison, same bytes."""
-    return compact(_plain(document(Told(scenario, found))))
+def dumped(scenario: Scenario, found: Comparison, earlier: Comparison | None = None) -> str:
+    """The file's text: same comparison, same bytes. earlier: of a report that it is held against."""
+    return compact(_plain(document(Told(scenario, found, earlier))))
 
 
 def _plain(value: Any) -> Any:

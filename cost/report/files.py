@@ -18,9 +18,11 @@ NAMES: Final = ("report.html", "report.xlsx", "report.md", "report.csv", "report
 
 def write(
     scenario: Scenario, snapshot: Snapshot, found: Comparison, out: Path, *, version: focus.Version = "1.2",
-    progress: Callable[[str], None] | None = None,
+    earlier: Comparison | None = None, progress: Callable[[str], None] | None = None,
 ) -> list[Path]:  # fmt: skip
     """Write the files into `out`, which is made where it is missing; their paths. version: of FOCUS.
+
+    earlier: of a report that this one is held against.
 
     progress: called with a file's name once it stands. The same comparison gives the same bytes. Raises SpillwayError,
     one line, where they cannot be written.
@@ -31,11 +33,11 @@ def write(
         return lambda path: path.write_bytes(made().encode())
 
     writers: dict[str, Callable[[Path], object]] = {
-        "report.html": text(lambda: html.page_of(scenario, found)),
+        "report.html": text(lambda: html.page_of(scenario, found, earlier)),
         "report.xlsx": lambda path: write_workbook(scenario, snapshot, found, path),
-        "report.md": text(lambda: markdown.text_of(scenario, found)),
+        "report.md": text(lambda: markdown.text_of(scenario, found, earlier)),
         "report.csv": text(lambda: table.text_of(found)),
-        "report.json": text(lambda: document.dumped(scenario, found)),
+        "report.json": text(lambda: document.dumped(scenario, found, earlier)),
         "focus.parquet": lambda path: focus.write_parquet(found, path, version),
     }
     try:

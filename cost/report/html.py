@@ -30,19 +30,19 @@ h2.page{margin-top:0}p.small{break-after:avoid}td.w{min-width:6rem}td.w:first-of
 td a{overflow-wrap:anywhere}}
 """
 SECTIONS: Final = (
-    ("answer", "answer"), ("traffic", "traffic"), ("made of", "made"), ("money by month", "money"),
-    ("how sure", "sure"), ("utilisation", "utilisation"), ("spot", "spot"), ("no price", "unpriced"),
-    ("capacity", "capacity"), ("lines", "lines"), ("assumptions", "assumptions"), ("sources", "sources"),
-    ("how to read it", "reading"), ("signatures", "signatures"),
+    ("answer", "answer"), ("since then", "since"), ("traffic", "traffic"), ("made of", "made"),
+    ("money by month", "money"), ("how sure", "sure"), ("utilisation", "utilisation"), ("spot", "spot"),
+    ("no price", "unpriced"), ("capacity", "capacity"), ("lines", "lines"), ("assumptions", "assumptions"),
+    ("sources", "sources"), ("how to read it", "reading"), ("signatures", "signatures"),
 )  # fmt: skip
 
 
-def page_of(scenario: Scenario, found: Comparison) -> str:
-    """The page, ready to be written."""
-    known = Told(scenario, found)
+def page_of(scenario: Scenario, found: Comparison, earlier: Comparison | None = None) -> str:
+    """The page, ready to be written. earlier: of a report that it is held against."""
+    known = Told(scenario, found, earlier)
     drawn = Charts(known)
     body = [
-        *answer.first(known), *_traffic(known, drawn), *_made(known, drawn), *_money(known, drawn),
+        *answer.first(known), *_since(known), *_traffic(known, drawn), *_made(known, drawn), *_money(known, drawn),
         *_sure(known, drawn), *_utilisation(known, drawn), *_spot(known, drawn), *basis.parts(known),
     ]  # fmt: skip
     head = _head(known, [(name, ident) for name, ident in SECTIONS if any(f'<h2 id="{ident}"' in one for one in body)])
@@ -66,6 +66,31 @@ def _head(known: Told, sections: Sequence[tuple[str, str]]) -> list[str]:
 
 def _named(known: Told, option: Option) -> str:
     return f"{known.letters[option.name]} {option.title}"
+
+
+def _since(known: Told) -> list[str]:
+    since = known.since
+    if since is None:
+        return []
+    then, now = since.earlier, since.found
+    rows = [
+        (one.title, words.figure(one.then), words.figure(one.now), words.figure(one.change, sign=True),
+         words.share(one.change / one.then) if one.change is not None and one.then else words.NONE)
+        for one in since.options()
+    ]  # fmt: skip
+    heads = ("option", str(then.today), str(now.today), "change", "in percent")
+    parts = [
+        '<h2 id="since" class="page">Since the earlier report</h2>',
+        page.table(heads, rows, caption=f"{now.currency} a month, levelised"),
+    ]
+    for title, changed in (("Inputs that changed", since.inputs()), ("Prices that changed", since.prices())):
+        parts.append(f"<h3>{title}</h3>")
+        if changed:
+            cells = [(one.what, one.unit, one.then, one.now) for one in changed]
+            parts.append(page.table(("what", "unit", "then", "now"), cells, words=2))
+        else:
+            parts.append("<p>None.</p>")
+    return parts
 
 
 def _traffic(known: Told, drawn: Charts) -> list[str]:

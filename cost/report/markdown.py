@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from cost.report import answer, words
+from cost.report.since import Since
 from cost.report.told import Told
 from cost.result import Comparison
 from cost.scenario import Scenario
 from spillway.markdown import plain, table
 
 
-def text_of(scenario: Scenario, found: Comparison) -> str:
-    """The file's text."""
-    known = Told(scenario, found)
+def text_of(scenario: Scenario, found: Comparison, earlier: Comparison | None = None) -> str:
+    """The file's text. earlier: of a report that it is held against."""
+    known = Told(scenario, found, earlier)
     parts = [
         f"# Estimate of costs: {plain(found.title)}",
         plain(found.shows),
@@ -26,6 +27,8 @@ def text_of(scenario: Scenario, found: Comparison) -> str:
     if said := answer.caveats(known):
         parts.append("\n".join(f"> {plain(one)}  " for one in said))
     parts += ["## Options", *_options(known)]
+    if known.since:
+        parts += ["## Since the earlier report", *_since(known.since)]
     parts += ["## Against traffic", *_traffic(known)]
     if known.ranked:
         parts += ["## What a month is made of", _made(known), "## Money by year", _money(known)]
@@ -56,6 +59,21 @@ def _options(known: Told) -> Iterable[str]:
         f"P10 and P90 are of the levelised month; cash, amortised and NPV of "
         f"{words.count(known.found.months, 'month')}, in {known.found.currency}."
     )
+
+
+def _since(since: Since) -> Iterable[str]:
+    rows = [
+        (one.title, words.figure(one.then), words.figure(one.now), words.figure(one.change, sign=True))
+        for one in since.options()
+    ]
+    heads = (f"option, {since.found.currency} a month", str(since.earlier.today), str(since.found.today), "change")
+    yield table(heads, rows)
+    changed = [*since.inputs(), *since.prices()]
+    if changed:
+        yield "Inputs and prices that changed:"
+        yield table(
+            ("what", "unit", "then", "now"), [(one.what, one.unit, one.then, one.now) for one in changed], words=2
+        )
 
 
 def _traffic(known: Told) -> Iterable[str]:

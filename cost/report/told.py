@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from cost.report import words
+from cost.report.since import Since
 from cost.result import Band, Comparison, Crossing, Drawn, Group, Kind, Line, Option, Point, Tornado, Unpriced
 from cost.scenario import Exchange, Scenario
 
@@ -26,10 +27,11 @@ class Used:
 
 
 class Told:
-    """A comparison with its scenario, from which it was made."""
+    """A comparison with its scenario, from which it was made. earlier: of a report that it is held against."""
 
-    def __init__(self, scenario: Scenario, found: Comparison) -> None:
+    def __init__(self, scenario: Scenario, found: Comparison, earlier: Comparison | None = None) -> None:
         self.scenario, self.found = scenario, found
+        self.since = None if earlier is None else Since(found, earlier)
         self.letters = {one.name: _letter(index) for index, one in enumerate(found.options)}
 
     @property
