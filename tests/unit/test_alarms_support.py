@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.regions.metric_math import MetricMathError, evaluate
 from tests.support.alarms import (
     ALARM,
     GROUP,
@@ -19,7 +20,6 @@ from tests.support.alarms import (
     StepPolicy,
     read_region,
 )
-from rehearsal.regions.metric_math import MetricMathError, evaluate
 
 NO_BOUND = float("inf")
 
