@@ -75,15 +75,17 @@ def command(
         root=_root(), where=place.value, stacks=tuple(stack or ()), base=base, at_once=workers(at_once),
         refresh=refresh, budget=None if fleet_budget is None else Decimal(str(fleet_budget)), use=told.of, all=all_,
     )  # fmt: skip
+    masker = Masker.of()
     with console.status("Looking at what changes") as status:
         found = review(
-            wanted, snapshot, datetime.now(UTC).date(), Masker.of(), None if no_policy else _judge(), status.update
+            wanted, snapshot, datetime.now(UTC).date(), masker, None if no_policy else _judge(), status.update
         )
-    text = as_markdown(found)
+    # Values are masked where they are taken in; whatever way a key found into a text beside them, it ends here.
+    text, data = masker.text(as_markdown(found)), masker.text(json.dumps(as_json(found), indent=2) + "\n")
     if out is not None:
-        _write(out, found, text, json.dumps(as_json(found), indent=2) + "\n", as_page(found))
+        _write(out, text, data, masker.text(as_page(found)))
     if json_:
-        sys.stdout.write(json.dumps(as_json(found), indent=2) + "\n")
+        sys.stdout.write(data)
     elif out is None:
         sys.stdout.write(text)
     else:
@@ -114,7 +116,7 @@ def _judge() -> Judge:
     return judge
 
 
-def _write(out: Path, found: Document, markdown: str, data: str, sheet: str) -> None:
+def _write(out: Path, markdown: str, data: str, sheet: str) -> None:
     from spillway.outputs import whole
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -168,7 +168,7 @@ def row_of(
         if row.op != "same"
     )
     counts: dict[Op, int] = {op: cost.count(op) for op in OPS}
-    told = None if violations is None else tuple(sorted(violations, key=_severity))
+    told = None if violations is None else tuple(sorted((_masked(one, masker) for one in violations), key=_severity))
     return StackRow(
         plan.stack, "previewed", touched, counts, cost, changes, told, tuple(refused), (), per_million
     )  # fmt: skip
@@ -178,6 +178,10 @@ def failed_row(stack: str, errors: Sequence[str], masker: Masker, *, touched: st
     """A stack that could not be previewed, and why."""
     told = tuple(masker.text(line) for line in errors) or ("the engine says nothing of why",)
     return StackRow(stack, "failed", touched, {}, None, (), None, (), told)
+
+
+def _masked(one: Violation, masker: Masker) -> Violation:
+    return replace(one, resource=masker.text(one.resource), message=masker.text(one.message))
 
 
 def _severity(one: Violation) -> tuple[bool, str, str, str]:

@@ -32,7 +32,7 @@ SCRIPTS: Final = re.compile(
 LOOKS: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.{0,10000}?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
         r"\b(AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b",
         r"\bgh[pousr]_[A-Za-z0-9]{30,}\b",
         r"\bgithub_pat_[A-Za-z0-9_]{30,}\b",

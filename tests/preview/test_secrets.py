@@ -68,7 +68,7 @@ def planted(masker: Masker) -> Document:
     plan = parse(json.dumps(data), "planted")
     cost = price_plan(plan, Snapshot.load(), date(2026, 11, 26))
     everything = "; ".join((*SHAPES.values(), *ENVIRONMENT.values()))
-    violation = Violation("policy", True, "resource", masker.text(everything))
+    violation = Violation("policy", True, "resource", everything)
     rows = (row_of(plan, cost, masker, violations=[violation]), failed_row("other", (everything,), masker))
     return Document("Review", "account", "main", "head", rows, notes=(masker.text(everything),))
 
