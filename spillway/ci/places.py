@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import httpx
-
 from spillway.ci import azure, github, gitlab
 from spillway.ci.api import Api
 from spillway.ci.sticky import Conversation
@@ -39,8 +37,6 @@ class Place:
     environment: Mapping[str, str]
     repository: str = ""
     number: int = 0
-    transport: httpx.BaseTransport | None = None
-    sleep: Callable[[float], None] | None = None
 
     @property
     def name(self) -> str:
@@ -59,9 +55,8 @@ class Place:
         }[self.platform]
         if not re.match(r"https?://", base):
             raise SpillwayError("SYSTEM_COLLECTIONURI: has to be the address of the organisation, https://...")
-        more: dict[str, Any] = {} if self.sleep is None else {"sleep": self.sleep}
         headers = _HEADERS[self.platform](token)
-        return Api(self.name, base, headers, _RIGHTS[self.platform], transport=self.transport, **more)
+        return Api(self.name, base, headers, _RIGHTS[self.platform])
 
     def conversation(self, api: Api, author: str = github.AUTHOR) -> Conversation:
         """The pull request's comments. author: whose comments are ours, on GitHub. Raises SpillwayError."""
