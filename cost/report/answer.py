@@ -6,6 +6,7 @@ from decimal import Decimal
 from html import escape
 from typing import Final
 
+from cost.prices.snapshot import STALE_DAYS
 from cost.report import words
 from cost.report.told import Told, at
 from cost.result import Kind, Option
@@ -18,6 +19,8 @@ CARDS: Final[tuple[tuple[Kind, str], ...]] = (
     ("cloud", "Cheapest in a cloud"),
     ("serverless", "Cheapest by the second"),
 )
+OLD: Final = Decimal("0.05")
+"""Share of a month from which on old prices are told by option."""
 RANKED: Final = (
     "option", "USD a month, levelised", "P10", "P90", "USD per million tokens", "cash", "amortised", "NPV", "wins",
     "nodes", "used",
@@ -103,6 +106,8 @@ def caveats(known: Told) -> list[str]:
     out = [one for one in known.out if one.status == "infeasible"]
     if out:
         said.append("Cannot serve this workload: " + "; ".join(f"{one.title} ({one.why})" for one in out) + ".")
+    if old := _old(known):
+        said.append(old)
     if any(one.kind == "api" for one in found.options) and len({one.kind for one in found.options}) > 1:
         said.append(
             f"An API serves a model of its own, every other option {found.model}: how good answers are is not weighed."
@@ -111,6 +116,22 @@ def caveats(known: Told) -> list[str]:
         said.append("What a pool of spot gives is out of a rehearsal with capacity that was recorded elsewhere; see "
                     "Capacity.")  # fmt: skip
     return said
+
+
+def _old(known: Told) -> str:
+    """How much of a month rests on prices that are marked as old."""
+    shares = [
+        (sum((line.levelised for line in one.lines if "stale" in line.flags), Decimal(0)) / one.levelised_month, one)
+        for one in known.ranked
+        if one.levelised_month
+    ]
+    shares.sort(key=lambda pair: -pair[0])
+    if not shares or not shares[0][0]:
+        return ""
+    much = [f"{words.share(part)} of a month of {one.title}" for part, one in shares if part >= OLD]
+    rest = next((part for part, _ in shares if 0 < part < OLD), None)
+    told = [*much, *([f"at most {words.share(rest)} {'elsewhere' if much else 'of a month'}"] if rest else [])]
+    return f"Prices seen more than {STALE_DAYS} days before this report are marked as stale: {'; '.join(told)}."
 
 
 def _lacking(known: Told, name: str) -> str:

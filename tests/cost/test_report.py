@@ -158,6 +158,14 @@ def test_old_prices_are_told_first() -> None:
     assert answer.caveats(known)[0] == "Prices are too old: the oldest is 400 days old."
 
 
+def test_how_much_rests_on_old_prices_is_told() -> None:
+    known = told("product")
+    said = next(one for one in answer.caveats(known) if "marked as stale" in one)
+    for one in known.ranked:
+        old = sum((line.levelised for line in one.lines if "stale" in line.flags), Decimal(0)) / one.levelised_month
+        assert (f"{words.share(old)} of a month of {one.title}" in said) == (old >= answer.OLD)
+
+
 def test_where_nothing_can_serve_it_says_so(tmp_path: Path) -> None:
     changed = document()
     changed["workload"]["tokensPerDay"] = 1e13
