@@ -235,7 +235,9 @@ def _stale(snapshot: Snapshot, today: date) -> str:
     if not snapshot.stale(today):
         return ""
     age = snapshot.age(today)
-    return f"the oldest on-demand price of snapshot {snapshot.id} is {age} days old; {STALE_DAYS} are allowed"
+    return (
+        f"on-demand prices of machines of snapshot {snapshot.id} are {age} days old (median); {STALE_DAYS} are allowed"
+    )
 
 
 def _published(model: OptionModel, levelised: Decimal, nodes: tuple[int, ...]) -> tuple[str, ...]:

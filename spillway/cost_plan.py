@@ -76,6 +76,9 @@ def plan(
         if stack not in read:
             raise SpillwayError(f"{against[stack].file}: stack {stack} is in no --preview; there are {', '.join(read)}")
     told = usage.read(use) if use else usage.UseFile.model_validate({})
+    for stack in told.stacks:
+        if stack not in read:  # one file may serve several commands, so it is no fault
+            typer.echo(f"note: {use}: stacks.{stack}: is in no --preview and counts for nothing", err=True)
     snapshot = Snapshot.load(prices)
     today = datetime.now(UTC).date()
     found = [

@@ -22,6 +22,8 @@ from cost.prices.snapshot import ON_DEMAND
 Case = Literal["steady", "worst", "ceiling"]
 CASES: Final[tuple[Case, ...]] = ("steady", "worst", "ceiling")
 MIB_PER_GIB: Final = 1024
+MOST: Final = 10**12
+"""Above what any cloud has of anything: what is larger is a slip, and nothing to multiply with."""
 Number = int | Decimal
 
 
@@ -134,7 +136,9 @@ def number(value: Any, what: str) -> Decimal | Gap:
         found = Decimal(str(value))
     except ArithmeticError:
         return Gap(what, f"the plan says {value!r}, which is no number")
-    return found if found.is_finite() and found >= 0 else Gap(what, f"the plan says {value!r}, which is no count")
+    if not found.is_finite() or not 0 <= found <= MOST:
+        return Gap(what, f"the plan says {value!r}, which is no count")
+    return found
 
 
 def numbers(values: Sequence[Any], what: str) -> list[Decimal] | Gap:

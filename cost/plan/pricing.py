@@ -11,6 +11,7 @@ What has no price is a gap with a reason: in none of the sums. Of spot without a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
@@ -214,7 +215,9 @@ def _context(plan: Preview, side: Side) -> Context:
 def _budget(config: Mapping[str, Any]) -> Decimal | None:
     budget = config.get("budget")
     told = budget.get("monthlyUsd") if isinstance(budget, Mapping) else None
-    return Decimal(str(told)) if isinstance(told, int | float) and not isinstance(told, bool) else None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+        return None
+    return Decimal(str(told))
 
 
 class _Pricer:
@@ -310,7 +313,12 @@ class _Pricer:
         hours = machines.count.times(HOURS_PER_MONTH)
         what = f"{machines.market} nodes"
         if machines.market == "spot":
-            yield self._spot(what, machines, context, known)
+            line = self._spot(what, machines, context, known)
+            yield line
+            if line.amounts is not None:  # otherwise the line itself says so
+                yield from (
+                    gap for gap in _lacking(what, machines.types, bought) if not self._spot_of(gap.sku, context)
+                )
             return
         if not known:
             reason = next(one.reason for one in bought if isinstance(one, Unpriced))
@@ -327,6 +335,7 @@ class _Pricer:
         if dear is not first:
             note += f"; at worst {_plain(machines.count.worst)} x {dear.sku}"
         yield self._priced(what, amounts, hours.steady, first, note)
+        yield from _lacking(what, machines.types, bought)
 
     def _spot(self, what: str, machines: Machines, context: Context, bought: Sequence[Price]) -> Line:
         count = machines.count.steady
@@ -334,7 +343,7 @@ class _Pricer:
         offers: list[tuple[Decimal, Price]] = []
         every: list[Price] = []
         for name in machines.types:
-            rows = self.snapshot.spot_by_zone(provider=context.provider, region=context.region, sku=name)
+            rows = self._spot_of(name, context)
             # AWS's prices go by zone ids, which each account knows under names of its own: all of the region's count.
             named = {one.zone for one in rows} & set(machines.zones)
             rows = tuple(one for one in rows if not one.sold_out and (not named or one.zone in named))
@@ -361,6 +370,9 @@ class _Pricer:
             note += f", {low} to {high} USD/h by zone and type"
         return self._priced(what, amounts, hours, price, note)
 
+    def _spot_of(self, machine: str, context: Context) -> tuple[Price, ...]:
+        return self.snapshot.spot_by_zone(provider=context.provider, region=context.region, sku=machine)
+
     def _priced(self, what: str, amounts: Amounts, quantity: Decimal, price: Price, note: str) -> Line:
         flags = price.flags
         old = price.stale(self.today) if self.stale_days is None else price.stale(self.today, self.stale_days)
@@ -371,6 +383,13 @@ class _Pricer:
             market=price.market if price.market != ON_DEMAND else "", source=price.source, observed=price.observed,
             flags=flags,
         )  # fmt: skip
+
+
+def _lacking(what: str, types: Sequence[str], found: Sequence[Price | Unpriced]) -> Iterator[Line]:
+    """Types of a pool that nobody has a price of: any of its nodes may be one, so no case bounds what it costs."""
+    for name, one in zip(types, found, strict=True):
+        if isinstance(one, Unpriced):
+            yield Line(f"{what} that are {name}", None, None, "hour", None, gap=one.reason, sku=name)
 
 
 _CASES: Final[tuple[Case, ...]] = ("steady", "worst", "ceiling")

@@ -163,8 +163,8 @@ def _one(plan: PlanCost) -> Iterable[str]:
     yield from _unpriced(plan)
     stale = "; **older than it should be**" if plan.stale else ""
     base = f", compared with {plan.base}" if plan.base else ""
-    yield f"Prices: snapshot {plan.snapshot}, its oldest on-demand price {plan.age} days old{stale}. A month has"
-    yield f"{HOURS_PER_MONTH} hours. List prices without tax, of {plan.file}{base}."
+    yield f"Prices: snapshot {plan.snapshot}, {plan.age} days old (median of machines on demand){stale}."
+    yield f"A month has {HOURS_PER_MONTH} hours. List prices without tax, of {plan.file}{base}."
     yield ""
 
 

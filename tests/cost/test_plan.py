@@ -365,3 +365,39 @@ def test_money_is_rounded_for_reading_only() -> None:
 def test_prices_that_do_not_exist_are_told_by_the_snapshot() -> None:
     gap = snapshot().find(provider="aws", region="us-east-1", sku="no.such")
     assert isinstance(gap, Unpriced)
+
+
+def replaced(old: str, new: str) -> Edit:
+    def edit(data: dict[str, Any]) -> None:
+        changed = json.loads(json.dumps(data).replace(old, new))
+        data.clear()
+        data.update(changed)
+
+    return edit
+
+
+def test_a_type_that_nobody_has_a_price_of_is_told_beside_those_that_have_one() -> None:
+    found = cost("aws-us-east-1", replaced("p5.48xlarge", "p9.48xlarge"))
+    assert {one.what for one in found.unpriced} == {
+        "spot nodes that are p9.48xlarge", "on-demand nodes that are p9.48xlarge",
+    }  # fmt: skip
+    assert cost("aws-us-east-1").unpriced == ()
+
+
+@pytest.mark.parametrize("size", [10**30, 1e300, -1, float("nan"), "lots"])
+def test_a_size_that_is_no_count_is_told_and_not_multiplied(size: object) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        for one in states(data, "aws:autoscaling/group:Group"):
+            one["inputs"]["minSize"] = size
+
+    assert {one.what for one in cost("aws-us-east-1", edit).unpriced} == {"nodes"}
+
+
+@pytest.mark.parametrize("told", [float("nan"), float("inf"), True, "60000"])
+def test_a_budget_that_is_no_amount_is_none(told: object) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        config = json.loads(data["config"]["spillway:region"])
+        config["budget"]["monthlyUsd"] = told
+        data["config"]["spillway:region"] = json.dumps(config)
+
+    assert cost("aws-us-east-1", edit).budget is None

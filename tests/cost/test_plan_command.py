@@ -88,3 +88,10 @@ def test_a_usage_file_says_each_fault_with_its_key(tmp_path: Path) -> None:
 
 def test_two_forms_at_once_are_a_wrong_use() -> None:
     assert run("--preview", UPDATE, "--json", "--markdown")[0] == 2
+
+
+def test_use_of_a_stack_that_is_not_priced_is_told(tmp_path: Path) -> None:
+    use = tmp_path / "use.yaml"
+    use.write_text("stacks: { gcp-us-centarl1: { egressGb: 3 } }\n")
+    found = CliRunner().invoke(app, ["--preview", GCP, "--use", str(use)], catch_exceptions=False)
+    assert f"note: {use}: stacks.gcp-us-centarl1: is in no --preview" in found.stderr
