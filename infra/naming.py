@@ -55,6 +55,11 @@ def name(stack: str, suffix: str, limit: int = NAME_MAX) -> str:
     return full
 
 
+def is_aws_region(text: str) -> bool:
+    """Whether a text has the form of an AWS region's name."""
+    return _REGION.fullmatch(text) is not None
+
+
 def pool_name(stack: str, pool: Pool) -> str:
     """The auto scaling group of a pool: `spillway-aws-us-east-1-spot`."""
     if pool not in POOLS:

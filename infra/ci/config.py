@@ -118,6 +118,8 @@ def _stacks(config: CiBase) -> Iterator[Fault]:
     for number, name in enumerate(config.stacks):
         if not name.startswith(f"{config.cloud}-"):
             yield Fault(("stacks", number), f"is no stack of {config.cloud}: each cloud has roles of its own", name)
+        elif config.cloud == "aws" and not naming.is_aws_region(name.removeprefix("aws-")):
+            yield Fault(("stacks", number), "is no AWS region's, such as aws-us-east-1", name)
         elif name in seen:
             yield Fault(("stacks", number), "stands twice in the list", name)
         seen.add(name)
@@ -138,6 +140,19 @@ def _existing(config: CiBase) -> Iterator[Fault]:
     for number, kind in enumerate(config.existing_providers):
         if getattr(config, kind) is None:
             yield Fault(("existingProviders", number), f"there is no section {kind}", kind)
+
+
+@check("account", "region", "stacks", "zones", "state", "cloud", cloud="aws")
+def _sizes(config: CiBase) -> Iterator[Fault]:
+    from infra.ci import aws_rights
+
+    assert isinstance(config, AwsCi)
+    if any(not naming.is_aws_region(region) for region in config.regions):  # told of the stack's name
+        return
+    for name, size in aws_rights.too_long(config).items():
+        key = "zones" if name == "dns" else "stacks"
+        why = f"the policy {name} would have {size} characters, IAM takes {aws_rights.POLICY_MAX}: name fewer"
+        yield Fault((key,), why)
 
 
 @check("tags", cloud="aws")

@@ -71,8 +71,8 @@ CHANGES: Final[Mapping[str, str]] = {
     "compute.regionBackendServices.delete compute.regionBackendServices.update compute.regionBackendServices.use",
     "gcp:compute/regionHealthCheck:RegionHealthCheck": "compute.regionHealthChecks.create "
     "compute.regionHealthChecks.delete compute.regionHealthChecks.update compute.regionHealthChecks.useReadOnly",
-    # A group launches from its template with the rights of Google's own agent; whoever makes it needs no more:
-    # https://docs.cloud.google.com/compute/docs/instance-groups/create-mig-with-same-configuration-as-vm
+    # Whoever makes a group has to be allowed what the group then does by itself:
+    # https://docs.cloud.google.com/compute/docs/reference/rest/v1/regionInstanceGroupManagers/insert
     "gcp:compute/regionInstanceGroupManager:RegionInstanceGroupManager": "compute.instanceGroupManagers.create "
     "compute.instanceGroupManagers.delete compute.instanceGroupManagers.update compute.instanceGroupManagers.use "
     "compute.instanceGroups.create compute.instanceGroups.delete compute.instanceGroups.update "

@@ -136,7 +136,9 @@ class WorkloadIdentityPoolProvider(_Kept):
 
     @staticmethod
     def _mapping_faults(args: Args) -> Iterator[Fault]:
-        mapping = args.get("attributeMapping")
+        if args.is_unknown("attributeMapping"):
+            return
+        mapping = args["attributeMapping"]
         if args["oidc"] is not None and (not isinstance(mapping, dict) or "google.subject" not in mapping):
             yield Fault("attributeMapping", "needs google.subject")
         for key, text in mapping.items() if isinstance(mapping, dict) else ():

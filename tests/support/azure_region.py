@@ -550,6 +550,16 @@ def whole() -> Region:
     )
     kept = cloud.create(tokens.VAULT, **vault())
     cloud.create(tokens.SECRET, **inputs(vaultName=kept["name"], secretName="api-keys", properties={"value": "[]"}))
+    cloud.create(
+        tokens.FEDERATED_CREDENTIAL,
+        **inputs(
+            resourceName="node",
+            federatedIdentityCredentialResourceName="pipelines",
+            issuer="https://token.actions.githubusercontent.com",
+            subject="repo:a/b:pull_request",
+            audiences=["api://AzureADTokenExchange"],
+        ),
+    )
     cloud.create(tokens.ROLE_DEFINITION, **role_definition())
     cloud.create(tokens.ROLE_ASSIGNMENT, **assignment(container.id, cloud.identity["principalId"]))
     cloud.create(tokens.CONTAINER, **inputs(accountName=name, containerName="code"))

@@ -177,6 +177,12 @@ def everything() -> MemoryCloud:
         thresholdRules=[{"thresholdPercent": 0.8}],
     )  # fmt: skip
     cloud.create(tokens.PROJECT_SERVICE, service="compute.googleapis.com")
+    cloud.create(tokens.IDENTITY_POOL, workloadIdentityPoolId="pipelines")
+    cloud.create(
+        tokens.IDENTITY_PROVIDER, workloadIdentityPoolId="pipelines", workloadIdentityPoolProviderId="github",
+        oidc={"issuerUri": "https://token.actions.githubusercontent.com"},
+        attributeMapping={"google.subject": "assertion.sub"}, attributeCondition="assertion.repository == 'a/b'",
+    )  # fmt: skip
     return cloud
 
 
