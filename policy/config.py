@@ -144,29 +144,3 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
         if choice.get("type") != "null":
             kept.update({key: value for key, value in choice.items() if key != "title"})
     return kept
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a settings file, for editors; committed as policy/policy.schema.json."""
-    level = {"enum": list(LEVELS)}
-    policies = {
-        one.name: {
-            "description": one.description,
-            "anyOf": [
-                level,
-                {
-                    "type": "object",
-                    "properties": {LEVEL_KEY: level, **properties(one)},
-                    "additionalProperties": False,
-                },
-            ],
-        }
-        for one in POLICIES
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What Spillway's policies are told for one stack",
-        "type": "object",
-        "properties": {ALL: level, **policies},
-        "additionalProperties": False,
-    }

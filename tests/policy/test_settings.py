@@ -17,6 +17,7 @@ from cost.plan.preview import UNKNOWN, Preview
 from infra.faults import ConfigError
 from policy import config, pack
 from policy.rules import POLICIES
+from policy.schema import PATH, json_schema
 from sandbox.project import ROOT
 from tests.support.json_schema import faults
 
@@ -94,13 +95,19 @@ def test_a_plan_is_judged_by_its_stack_s_own_file_and_by_what_is_told() -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_settings_are_of_shipped_stacks_and_fit_the_schema(path: Path) -> None:
     assert (ROOT / "stacks" / f"Pulumi.{path.stem}.yaml").exists()
-    assert faults(config.json_schema(), json.loads(path.read_text())) == []
+    assert faults(json_schema(), json.loads(path.read_text())) == []
     config.load(path.stem)
 
 
 def test_the_committed_schema_is_the_current_one() -> None:
-    committed = json.loads((ROOT / "policy" / "policy.schema.json").read_text())
-    assert committed == json.loads(json.dumps(config.json_schema()))
+    assert json.loads(PATH.read_text()) == json.loads(json.dumps(json_schema()))
+
+
+def test_the_page_of_policies_has_each_of_them_with_its_settings() -> None:
+    lines = (ROOT / "docs" / "policy.md").read_text().splitlines()
+    for one in POLICIES:
+        (row,) = [line for line in lines if line.startswith(f"| `{one.name}`")]
+        assert [key for key in config.properties(one) if f"`{key}`" not in row] == []
 
 
 class Aborted(Exception):
