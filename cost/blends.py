@@ -32,6 +32,8 @@ SEED: Final = 7
 PLACES: Final = 6
 """Digits after the point that are kept of a share."""
 SECONDS_PER_MINUTE: Final = 60
+MOST_NODES: Final = 500
+"""As many as rehearsal/blend.py plays (SIZE_MAX); a test holds the two together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,12 @@ class CloudModel:
 
         assert self.sizing is not None
         first = self.nodes(EXACT, scenario.inputs, scenario.inputs["workload.tokensPerDay"])
+        if int(first) > blends.MOST_NODES:
+            self.facts.fits = False
+            self.facts.why = (
+                f"needs {int(first):,} nodes in one region; a rehearsal of its pools takes {blends.MOST_NODES} at most"
+            )
+            return
         self.mix = blends.mix(self.spec, int(first), self._offers[SPOT].usd, self._offers[ON_DEMAND].usd)
         self.facts.service = self.mix.service
         self.facts.warnings += self.mix.warnings

@@ -199,6 +199,22 @@ def test_the_blend_pays_for_what_the_pools_were_billed() -> None:
     assert dearer.cash > found.cash
 
 
+def test_too_many_nodes_for_a_rehearsal_leave_the_other_options_alone() -> None:
+    from cost.blends import MOST_NODES
+    from rehearsal.blend import SIZE_MAX
+
+    assert MOST_NODES == SIZE_MAX
+    found = worked(
+        {**CLOUD, "name": "blend", "machine": "p5en.48xlarge", "market": "blend", "nodes": 501,
+         "throughput": {"anchor": "llama-3.3-70b-h200", "derate": 0.5}},
+        {**CLOUD, "machine": "p5en.48xlarge", "throughput": {"anchor": "llama-3.3-70b-h200", "derate": 0.5}},
+        model={"name": "llama-3.3-70b-instruct", "dtype": "fp8"},
+    )  # fmt: skip
+    assert found.option("blend").status == "infeasible"
+    assert "takes 500 at most" in found.option("blend").why
+    assert found.option("cloud").status in ("priced", "partial")
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [({"machine": "p5.48xlarg"}, "made.yaml: options.cloud.machine: unknown machine type p5.48xlarg (did you mean"),
