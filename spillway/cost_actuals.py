@@ -24,6 +24,9 @@ class Cost(StrEnum):
 def actuals(
     focus: Annotated[Path, typer.Option(help="The bill: FOCUS data, Parquet or CSV.")],
     estimate: Annotated[Path, typer.Option(help="The estimate: focus.parquet of `spillway cost report`.")],
+    option: Annotated[
+        str | None, typer.Option("--option", help="Of the estimate; has to be named when it holds several.")
+    ] = None,
     cost: Annotated[
         Cost, typer.Option(help="effective: commitments spread over their term; billed: as invoiced.")
     ] = Cost.effective,
@@ -38,7 +41,7 @@ def actuals(
     """
     from cost.actuals import as_json, compare
 
-    found = compare(focus, estimate, "EffectiveCost" if cost is Cost.effective else "BilledCost")
+    found = compare(focus, estimate, "EffectiveCost" if cost is Cost.effective else "BilledCost", option)
     if json_:
         import json
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 from typer.testing import CliRunner
 
-from cost.actuals import Group, Item, Sum, compare, variances
+from cost.actuals import compare, variances
+from cost.bills import Group, Item, Sum
 from spillway import cost_actuals
 from spillway.errors import SpillwayError
 
@@ -143,6 +144,73 @@ def test_a_file_of_another_kind_is_told_in_one_line(tmp_path: Path) -> None:
     parquet.write_table(table, tmp_path / "few.parquet")
     with pytest.raises(SpillwayError, match="column EffectiveCost: missing"):
         compare(tmp_path / "few.parquet", estimate)
+
+
+def test_one_option_of_an_estimate_is_compared_and_has_to_be_named(tmp_path: Path) -> None:
+    estimate = write(tmp_path / "estimate.parquet", [
+        row(x_Option="spot", EffectiveCost="60"), row(x_Option="on-demand", EffectiveCost="220"),
+    ])  # fmt: skip
+    bill = write(tmp_path / "bill.csv", [row(EffectiveCost="70")])
+    assert compare(bill, estimate, option="spot").months[0].sum("difference") == 10
+    assert compare(bill, estimate, option="on-demand").months[0].sum("difference") == -150
+    for option, words in (
+        (None, "holds 2 options; name one with --option: spot or on-demand"),
+        ("sport", "there is spot or on-demand (did you mean spot?)"),
+    ):
+        with pytest.raises(SpillwayError) as error:
+            compare(bill, estimate, option=option)
+        (line,) = error.value.lines
+        assert line.startswith(str(estimate))
+        assert words in line
+    plain = write(tmp_path / "plain.parquet", [row()])
+    with pytest.raises(SpillwayError, match="leave --option out"):
+        compare(bill, plain, option="spot")
+    one = write(tmp_path / "one.parquet", [row(x_Option="spot", EffectiveCost="60")])
+    assert compare(bill, one).months[0].sum("difference") == 10
+    found = CliRunner().invoke(
+        app, ["--focus", str(bill), "--estimate", str(estimate), "--option", "spot", "--json"]
+    )  # fmt: skip
+    assert json.loads(found.stdout)["months"][0]["difference"] == "10"
+
+
+ESTIMATED = {"ProviderName": "aws", "ServiceName": "Compute"}
+NETWORK = {"ServiceCategory": "Networking", "SkuPriceDetails": None}
+
+
+def test_a_clouds_bill_meets_an_estimate_though_both_name_things_in_their_own_way(tmp_path: Path) -> None:
+    """Names and units of AWS's own exports against those of cost/report/focus.py."""
+    network, storage = NETWORK | {"ServiceName": "Network"}, NETWORK | {"ServiceCategory": "Storage"}
+    estimate = write(tmp_path / "estimate.parquet", [
+        row(**ESTIMATED, EffectiveCost="200"),
+        row(**ESTIMATED | network, EffectiveCost="20", RegionId="*"),
+        row(**ESTIMATED | network, EffectiveCost="30"),
+        row(**ESTIMATED | network, EffectiveCost="6", PricingQuantity="1000", PricingUnit="NLCU-Hours"),
+        row(**ESTIMATED | storage, EffectiveCost="40", PricingQuantity="1024", PricingUnit="MiBps-Months"),
+    ])  # fmt: skip
+    old = {"ProviderName": "AWS", "SkuPriceDetails": None, "x_UsageType": "USE2-BoxUsage:p4d.24xlarge"}
+    vpc = NETWORK | {"ProviderName": "AWS", "ServiceName": "Amazon Virtual Private Cloud"}
+    bill = write(tmp_path / "bill.parquet", [
+        row(**old, EffectiveCost="220", PricingUnit="Hrs"),
+        row(**vpc, EffectiveCost="25", PricingUnit="Hrs"),
+        row(**vpc, EffectiveCost="25", PricingUnit="Hrs"),
+        row(**vpc, EffectiveCost="3", PricingQuantity="500", PricingUnit="LCU-Hrs"),
+        row(**vpc | {"ServiceCategory": "Storage"}, EffectiveCost="80", PricingQuantity="2", PricingUnit="GiBps-mo"),
+    ])  # fmt: skip
+    (month,) = compare(bill, estimate).months
+    found = {(one.group.service, one.group.unit): one for one in month.groups}
+    assert {one.group.provider for one in month.groups} == {"aws"}
+    assert found["Compute", "hour"].price == 20
+    assert found["Networking", "hour"].difference == 0
+    assert found["Networking", "lcu-hour"].quantity == -3
+    assert found["Storage", "mbps-month"].quantity == 40
+    assert month.sum("unplanned") == 0
+
+
+def test_a_machine_that_was_not_planned_is_no_other_name_of_one_that_was(tmp_path: Path) -> None:
+    estimate = write(tmp_path / "estimate.parquet", [row(**ESTIMATED)])
+    other = json.dumps({"InstanceType": "p5.48xlarge"})
+    (month,) = compare(write(tmp_path / "bill.csv", [row(SkuPriceDetails=other, EffectiveCost="550")]), estimate).months
+    assert [month.sum(name) for name in ("unplanned", "price", "quantity")] == [Decimal(550), Decimal(0), Decimal(-100)]
 
 
 def test_the_command_prints_a_table_or_json_and_minds_its_limit(tmp_path: Path) -> None:
