@@ -91,6 +91,7 @@ def cut(folder: Path) -> None:
 
 
 def _cut(rows: list[dict[str, Any]], looked: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+    """In the order of their names: the engine's is another one each time, and would show as changes."""
     found: list[dict[str, Any]] = []
     for row in rows:
         if row["type"] == "pulumi:pulumi:Stack":
@@ -106,13 +107,13 @@ def _cut(rows: list[dict[str, Any]], looked: Mapping[str, set[str]]) -> list[dic
             for layer in ("inputs", "outputs", "propertyDependencies"):
                 values = {key: value for key, value in (row.get(layer) or {}).items() if key in looked[row["urn"]]}
                 if layer == "propertyDependencies":
-                    values = {key: urns for key, urns in values.items() if urns}
+                    values = {key: sorted(urns) for key, urns in values.items() if urns}
                 if layer == "outputs":  # where it says the same as the program, once is enough
                     values = {key: value for key, value in values.items() if value != one.get("inputs", {}).get(key)}
                 if values:
                     one[layer] = values
             found.append(one)
-    return found
+    return sorted(found, key=lambda row: (row["type"] != "pulumi:pulumi:Stack", row["urn"]))
 
 
 def _write(name: str, data: dict[str, Any]) -> None:
