@@ -50,13 +50,17 @@ def group(resource: Resource, context: Context) -> Found:
     if isinstance(sizes, Gap):
         return [sizes]
     template = _template(resource, context)
-    if kind == "capacity-block":
-        return [Gap("nodes of a capacity block", "paid in advance, at a price of the offer that was accepted")]
-    count = _count(context, kind, sizes[0], sizes[1])
     types = _types(resource, template)
-    found: list[Charged] = [Machines(kind, types, _zones(resource, context), count, kind == "on-demand")]
-    if not types:
-        found = [Gap("nodes", "the plan does not say of which machine type")]
+    found: list[Charged]
+    if kind == "capacity-block":
+        # All that was bought, for as long as it was bought: `maxSize` is the block's size. Disks are charged beside it.
+        count = Count.of(sizes[1])
+        found = [Gap("nodes of a capacity block", "paid in advance, at a price of the offer that was accepted")]
+    else:
+        count = _count(context, kind, sizes[0], sizes[1])
+        found = [Machines(kind, types, _zones(resource, context), count, kind == "on-demand")]
+        if not types:
+            found = [Gap("nodes", "the plan does not say of which machine type")]
     if template is not None:
         found += _volumes(template, count)
         if template.get("monitoring", "enabled") is True:

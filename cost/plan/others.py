@@ -84,6 +84,7 @@ RULES: Final[Mapping[str, Rule]] = {
     GROUP: group,
     TEMPLATE: free("https://www.tencentcloud.com/document/product/377: no charge for Auto Scaling"),
     "tencentcloud:As/lifecycleHook:LifecycleHook": free("https://www.tencentcloud.com/document/product/377"),
+    "tencentcloud:As/scalingPolicy:ScalingPolicy": free("https://www.tencentcloud.com/document/product/377"),
     "tencentcloud:Cam/policy:Policy": _CAM,
     "tencentcloud:Cam/role:Role": _CAM,
     "tencentcloud:Cam/rolePolicyAttachment:RolePolicyAttachment": _CAM,
