@@ -34,6 +34,8 @@ EVERYWHERE: Final = "*"
 """Region of an estimate's row whose price is the same in all of them; bills name the region."""
 PLANNED: Final = ("Usage", "Purchase")
 """Charge categories that an estimate has."""
+MOST: Final = 10**15
+"""Of money or of anything in a row: what is larger is a slip, and no figure to add up."""
 USAGE: Final = ("SkuMeter", "x_UsageType")
 _USAGE: Final = re.compile(r"(?:^|-)(?:Box|Spot|Reserved)Usage:([a-z0-9-]+\.[a-z0-9-]+)$")
 _ZERO: Final = Decimal(0)
@@ -261,4 +263,6 @@ def _decimal(value: Any, where: str) -> Decimal:
         raise SpillwayError(f"{where} = {str(value)[:40]!r}: expected a number") from None
     if not found.is_finite():
         raise SpillwayError(f"{where} = {value}: expected a finite number")
+    if abs(found) > MOST:
+        raise SpillwayError(f"{where} = {str(value)[:40]}: expected {MOST:.0e} at most")
     return found

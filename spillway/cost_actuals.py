@@ -31,7 +31,8 @@ def actuals(
         Cost, typer.Option(help="effective: commitments spread over their term; billed: as invoiced.")
     ] = Cost.effective,
     max_difference_percent: Annotated[
-        float | None, typer.Option(min=0, help="Exit with 11 when a month is further off than this.")
+        float | None,
+        typer.Option(min=0, help="Exit with 11 when a month is further off than this, or no month is in both."),
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -49,6 +50,8 @@ def actuals(
     else:
         _show(found)
     if max_difference_percent is not None:
+        if not found.both:
+            raise typer.Exit(11)  # the warning says which months there are: nothing was found to be within the limit
         for month in found.both:
             planned = month.sum("estimate")
             if abs(month.sum("difference")) * 100 > planned * _decimal(max_difference_percent):

@@ -122,6 +122,8 @@ def test_an_estimate_agrees_with_itself(tmp_path: Path) -> None:
     ([row(ChargePeriodStart="October")], "row 1: ChargePeriodStart = 'October'"),
     ([row(EffectiveCost="cheap")], "row 1: EffectiveCost = 'cheap'"),
     ([row(EffectiveCost="NaN")], "expected a finite number"),
+    ([row(EffectiveCost="1e400")], "row 1: EffectiveCost = 1e400: expected 1e+15 at most"),
+    ([row(PricingQuantity="9" * 60)], "row 1: PricingQuantity = 999"),
     ([row(BillingCurrency="")], "row 1: BillingCurrency: empty"),
 ])  # fmt: skip
 def test_a_broken_row_is_told_with_its_number(tmp_path: Path, rows: list[dict[str, Any]], words: str) -> None:
@@ -225,3 +227,8 @@ def test_the_command_prints_a_table_or_json_and_minds_its_limit(tmp_path: Path) 
     assert json.loads(told.stdout)["months"][0]["price"] == "50"
     billed = run(app, ["--focus", bill, "--estimate", estimate, "--cost", "billed", "--json"])
     assert json.loads(billed.stdout)["months"][0]["difference"] == "-10"
+    later = str(write(tmp_path / "later.csv", [row(ChargePeriodStart="2027-01-01T00:00:00Z")]))
+    nothing = run(app, ["--focus", later, "--estimate", estimate, "--max-difference-percent", "20"])
+    assert nothing.exit_code == 11
+    assert "no month is in both" in nothing.stderr
+    assert run(app, ["--focus", later, "--estimate", estimate]).exit_code == 0
