@@ -107,12 +107,21 @@ def merge(
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever was found.")] = False,
 ) -> None:
     """One document of the previews of single stacks. Exit code 1 when something is wrong in any."""
-    from spillway.preview.command import _show, _write
+    from spillway.outputs import whole
+    from spillway.preview.command import _show
     from spillway.preview.markdown import as_markdown
     from spillway.preview.sheet import as_json, as_page
 
     found = _merged(results, expected, fleet_budget)
-    _write(out, found, as_markdown(found), json.dumps(as_json(found), indent=2) + "\n", as_page(found))
+    sheet = json.dumps(as_json(found), indent=2) + "\n"
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in (
+        ("comment.md", as_markdown(found)),
+        ("preview.json", sheet),
+        ("preview.html", as_page(found)),
+    ):
+        with whole(out / name) as part:
+            part.write_text(content)
     _show(found, out)
     if found.failed and not exit_zero:
         raise typer.Exit(1)
@@ -161,10 +170,11 @@ def comment(
     from spillway.ci.sticky import stick
     from spillway.ci.untrusted import Stale, belongs, defused, number_of, run_of
     from spillway.preview.markdown import LIMIT, MARKER, as_markdown
+    from spillway.preview.secrets import Masker
 
     found = _merged(results, expected)
     if dry_run and platform is None and not fork_run:
-        sys.stdout.write(as_markdown(found))
+        sys.stdout.write(Masker.of().text(as_markdown(found)))
         return
     place = Place(platform_of(os.environ, platform), os.environ, repository, number)
     if fork_run:
@@ -185,6 +195,7 @@ def comment(
     else:
         run = f"\n[This run, with the whole document as an artifact]({place.run})\n" if place.run else ""
         text = as_markdown(found, LIMIT - len(run)) + run
+    text = Masker.of().text(text)  # was masked where it was made; this job has other secrets than that one
     if dry_run:
         sys.stdout.write(text)
         return
@@ -229,13 +240,14 @@ def drift(
     from spillway.ci.drift import report
     from spillway.ci.places import Place
     from spillway.ci.places import platform as platform_of
+    from spillway.preview.secrets import Masker
 
     found = _merged(results, expected)
     place: Place = Place(platform_of(os.environ, platform), os.environ, repository)
     tracker = place.tracker(place.api(), label)
     failed = False
     known = None if expected is None else [row.stack for row in found.rows]
-    for one in report(found, tracker, run=place.run, known=known):
+    for one in report(found, tracker, run=place.run, known=known, mask=Masker.of().text):
         typer.echo(f"{one.stack}: {one.what}{' ' + one.url if one.url else ''}")
         failed = failed or one.failed
     if failed:

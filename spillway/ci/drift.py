@@ -7,7 +7,7 @@ replaced, updated and created again. People are told (by a comment) when that ch
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -60,14 +60,21 @@ def fingerprint(row: StackRow) -> str:
     return f"{found}:{counts}"
 
 
-def report(found: Document, tracker: Tracker, *, run: str = "", known: Collection[str] | None = None) -> Iterator[Done]:
+def report(
+    found: Document,
+    tracker: Tracker,
+    *,
+    run: str = "",
+    known: Collection[str] | None = None,
+    mask: Callable[[str], str] = str,
+) -> Iterator[Done]:
     """Issues as the document has it, one stack after the other. run: address of the run, for who reads the issue.
-    known: every stack that is looked at; an issue of any other is closed. Raises SpillwayError.
+    known: every stack that is looked at; an issue of any other is closed. mask: hides secrets. Raises SpillwayError.
     """
     for row in found.rows:
         for attempt in (1, 2):
             try:
-                yield _about(row, found, tracker, _of(tracker, row.stack), run)
+                yield _about(row, found, tracker, _of(tracker, row.stack), run, mask)
                 break
             except Lost:  # an issue that may be there by now: look again before another one is made
                 if attempt == 2:
@@ -98,7 +105,9 @@ def _of(tracker: Tracker, stack: str) -> list[Issue]:
     return sorted(_by_stack(tracker).get(stack, []), key=lambda one: not one.open)
 
 
-def _about(row: StackRow, found: Document, tracker: Tracker, issues: Sequence[Issue], run: str) -> Done:
+def _about(
+    row: StackRow, found: Document, tracker: Tracker, issues: Sequence[Issue], run: str, mask: Callable[[str], str]
+) -> Done:
     level, mark = severity(row), fingerprint(row)
     still = [one for one in issues if one.open]
     for extra in still[1:]:
@@ -112,7 +121,7 @@ def _about(row: StackRow, found: Document, tracker: Tracker, issues: Sequence[Is
         tracker.say(issue.id, f"Clean: the clouds are as {found.head} says{where}.")
         tracker.close(issue.id, done=True)
         return Done(row.stack, "clean: closed", issue.url)
-    body = _body(row, found, mark, tracker.limit, run)
+    body = mask(_body(row, found, mark, tracker.limit, run))
     if issue is None:
         url = tracker.create(f"Drift: {row.stack}", body)
         return Done(row.stack, f"{mark}: issue made", url, level == "unknown")

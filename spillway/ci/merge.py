@@ -74,7 +74,8 @@ def merge(
     stray = {stack: why for stack, why in why_broken.items() if stack not in rows}
     if stray:
         raise SpillwayError(*stray.values())
-    head = _one("commits", [one.head for one in documents])
+    # The engine writes a salt into the stack file that it previews: a checkout of the same commit differs (+) or not.
+    head = _one("commits", [one.head.removesuffix("+") for one in documents])
     places = {one.where for one in documents}
     notes = list(dict.fromkeys(note for one in documents for note in one.notes))
     if len(places) == 2:

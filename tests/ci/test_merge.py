@@ -115,6 +115,8 @@ def test_two_results_of_one_stack_and_results_of_two_commits_are_refused() -> No
     once = documents()["updated"]
     with pytest.raises(SpillwayError, match="aws-us-east-1: two results of one stack"):
         merge([once, once])
+    other = Document("t", "sandbox", "main", f"{once.head}+", documents()["failed"].rows)
+    assert merge([once, other]).head == once.head  # the engine wrote a salt into its stack file
     other = Document("t", "sandbox", "main", "another", documents()["failed"].rows)
     with pytest.raises(SpillwayError, match="results of several commits"):
         merge([once, other])
