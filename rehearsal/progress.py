@@ -40,6 +40,10 @@ class Bar:
     ) -> None:
         self._bar.stop()
 
+    def note(self, text: str) -> None:
+        """A line beside the count: why it does not move."""
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
     def step(self, name: str) -> None:
         """One more is done. name: which."""
         self.done += 1

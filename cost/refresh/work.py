@@ -124,26 +124,38 @@ def gather(
             for step in left:
                 answer = kept.get(step.key)
                 if answer is None:
-                    answer = patient(refresher.name, step.key, step.ask, sleep)
+                    answer = patient(refresher.name, step.key, step.ask, sleep, bar.note if bar else None)
                     kept.put(step.key, answer)
                 answers[step.key] = answer
                 if bar:
                     bar.step(step.key)
 
 
-def patient(name: str, what: str, ask: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """`ask()`, again after Busy: as late as the cloud asks for, else ever later. Raises SpillwayError in the end."""
+def patient(
+    name: str,
+    what: str,
+    ask: Callable[[], T],
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] | None = None,
+) -> T:
+    """`ask()`, again after Busy: as late as the cloud asks for, else ever later; all tries may take minutes, so `tell`
+    is given each fault at once. Raises SpillwayError in the end."""
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        told = error.after if isinstance(error, Busy) else None
-        return min(LONGEST_WAIT, 2.0 ** min(state.attempt_number, 6) if told is None else told)
+        after = error.after if isinstance(error, Busy) else None
+        return min(LONGEST_WAIT, 2.0 ** min(state.attempt_number, 6) if after is None else after)
+
+    def told(state: tenacity.RetryCallState) -> None:
+        if tell and state.outcome and state.next_action:
+            tell(f"{name}: {what}: {state.outcome.exception()}; again in {state.next_action.sleep:.0f} s")
 
     again = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Busy),
         stop=tenacity.stop_after_attempt(TRIES),
         wait=wait,
         sleep=sleep,
+        before_sleep=told,
         reraise=True,
     )
     try:

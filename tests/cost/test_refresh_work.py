@@ -70,6 +70,7 @@ def test_half_an_answer_is_no_answer(tmp_path: Path) -> None:
 
 def test_waits_grow_unless_the_cloud_says_how_long() -> None:
     slept: list[float] = []
+    told: list[str] = []
     faults = iter([Busy("x"), Busy("x"), Busy("x", 7.5), Busy("x", 9_999), Busy("x")])
 
     def ask() -> str:
@@ -77,7 +78,8 @@ def test_waits_grow_unless_the_cloud_says_how_long() -> None:
             raise fault
         return "done"
 
-    assert patient("cloud", "step", ask, slept.append) == "done"
+    assert patient("cloud", "step", ask, slept.append, told.append) == "done"
+    assert told[:3] == ["cloud: step: x; again in 2 s", "cloud: step: x; again in 4 s", "cloud: step: x; again in 8 s"]
     assert slept == [2, 4, 7.5, LONGEST_WAIT, 32]
 
 
