@@ -16,9 +16,8 @@ import pulumi_policy
 import pulumi_policy.policy
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.proto import analyzer_pb2
-from pulumi_policy.deserialize import serialize_properties
 
-from cost.plan.preview import UNKNOWN, Resource
+from cost.plan.preview import SECRET, UNKNOWN, Resource
 from infra.faults import ConfigError
 from policy import config as settings
 from policy.findings import Finding, Policy, Stack
@@ -33,7 +32,9 @@ UNKNOWNS: Final = frozenset({
 })  # fmt: skip
 """What the engine writes for a boolean, number, text, list, asset, archive or map that it does not know yet
 (https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go)."""
-SECRET_KEY: Final = "4dabf18193072939515e22adb298388d"
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+"""How the engine wraps a secret (https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/properties.go)."""
 _LEVELS: Final = {
     "advisory": pulumi_policy.EnforcementLevel.ADVISORY,
     "mandatory": pulumi_policy.EnforcementLevel.MANDATORY,
@@ -57,6 +58,7 @@ class Engine:
         self.inputs: dict[str, dict[str, Any]] = {}
         """URN -> what the program says of a resource. The whole stack comes with outputs alone, where one value that is
         not known yet may hide the map that it is in."""
+        self.outputs: dict[str, dict[str, Any]] = {}
 
     def begin(self, stack: str, values: Mapping[str, str]) -> None:
         """A stack and its config. Raises ConfigError for the settings that are kept for it."""
@@ -84,8 +86,13 @@ class Servicer(pulumi_policy.policy._PolicyAnalyzerServicer):
         return super().ConfigureStack(request, context)
 
     def Analyze(self, request: analyzer_pb2.AnalyzeRequest, context: Any) -> Any:
-        ENGINE.inputs[request.urn] = _known(MessageToDict(request.properties))
+        # Read here, as pulumi-policy hands secrets over in clear text: no rule may have one to print.
+        ENGINE.inputs[request.urn] = plain(MessageToDict(request.properties))
         return super().Analyze(request, context)  # type: ignore[no-untyped-call]
+
+    def AnalyzeStack(self, request: analyzer_pb2.AnalyzeStackRequest, context: Any) -> Any:
+        ENGINE.outputs = {one.urn: plain(MessageToDict(one.properties)) for one in request.resources}
+        return super().AnalyzeStack(request, context)  # type: ignore[no-untyped-call]
 
     def Configure(self, request: analyzer_pb2.ConfigureAnalyzerRequest, context: Any) -> Any:
         usual = {one.name: _WIRE[one.level] for one in POLICIES}
@@ -134,7 +141,7 @@ def _as_pulumi(policy: Policy[Any]) -> Iterator[pulumi_policy.Policy]:
     if (each := policy.each) is not None:
 
         def validate(args: pulumi_policy.ResourceValidationArgs, report: pulumi_policy.ReportViolation) -> None:
-            resource = _resource(args.resource_type, args.urn, args.props, args.opts, {})
+            resource = _resource(args.resource_type, args.urn, args.opts, {})
             for finding in dict.fromkeys(each(resource, ENGINE.told[policy.name].settings)):
                 if finding.judged:  # the others come with the whole stack, as advice
                     report(finding.message, None)
@@ -172,7 +179,7 @@ def _tell(policy: str, finding: Finding, report: pulumi_policy.ReportViolation) 
 def _stack(args: pulumi_policy.StackValidationArgs) -> Stack:
     found = [
         _resource(
-            one.resource_type, one.urn, one.props, one.opts,
+            one.resource_type, one.urn, one.opts,
             {key: tuple(other.urn for other in others) for key, others in one.property_dependencies.items()},
         )
         for one in args.resources
@@ -182,22 +189,21 @@ def _stack(args: pulumi_policy.StackValidationArgs) -> Stack:
     return Stack(ENGINE.stack, tuple(sorted(found, key=lambda one: one.urn)), ENGINE.values)
 
 
-def _resource(
-    type_: str, urn: str, props: Mapping[str, Any], options: Any, refers: Mapping[str, tuple[str, ...]]
-) -> Resource:
-    values = _known(serialize_properties(props))
-    return Resource(urn, type_, ENGINE.inputs.get(urn, values), values, refers, "", bool(options and options.protect))
+def _resource(type_: str, urn: str, options: Any, refers: Mapping[str, tuple[str, ...]]) -> Resource:
+    outputs = ENGINE.outputs.get(urn, {})
+    inputs = ENGINE.inputs.get(urn, outputs)
+    return Resource(urn, type_, inputs, outputs, refers, "", bool(options and options.protect))
 
 
-def _known(value: Any) -> Any:
-    """Plain values, without secrets' wrapping, with one text for whatever is not known."""
+def plain(value: Any) -> Any:
+    """Values as a plan has them: one text for whatever is not known yet, another for a secret."""
     if isinstance(value, str):
         return UNKNOWN if value in UNKNOWNS else value
     if isinstance(value, Mapping):
-        if SECRET_KEY in value:
-            return _known(value.get("value"))
-        return {str(key): _known(item) for key, item in value.items()}
-    return [_known(item) for item in value] if isinstance(value, list) else value
+        if value.get(SIGNATURE) == SECRET_SIGNATURE:
+            return SECRET
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _value(text: str) -> Any:

@@ -15,7 +15,7 @@ from cost.plan.preview import parse
 from policy.rules import POLICIES
 from sandbox.project import ROOT
 from tests.engine.flat import PROGRAM, Flat
-from tests.policy.violating import program
+from tests.policy.violating import PLANTED, program
 from tests.support.engine import EngineSandbox, copied_project
 
 pytestmark = pytest.mark.engine
@@ -56,13 +56,16 @@ def test_every_policy_stops_the_preview_of_what_violates_it_and_says_the_same_of
     config = tmp_path / "config.json"
     config.write_text(json.dumps(given))
 
-    found = told(flat.run("preview", "--policy-pack", PACK, "--policy-pack-config", str(config)).failed().stdout)
+    text = flat.run("preview", "--policy-pack", PACK, "--policy-pack-config", str(config)).failed().text
+    found = told(text)
 
+    assert PLANTED not in text
     mandatory = {(name, resource) for level, name, resource, _ in found if level == "mandatory"}
     assert mandatory == EXPECTED - {("imdsv2", "open-template")}
     assert {(name, resource) for level, name, resource, _ in found if level == "advisory"} == {
         ("imdsv2", "open-template"),
         ("not-judged", "flat-dev"),
+        ("not-judged", "hidden"),
     }
     assert {name for name, _ in EXPECTED} == {one.name for one in POLICIES}
 

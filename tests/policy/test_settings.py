@@ -9,11 +9,9 @@ from typing import Any
 import grpc
 import pytest
 from pulumi.runtime.proto import analyzer_pb2
-from pulumi_policy.deserialize import deserialize_properties
-from pulumi_policy.proxy import unknown_checking_proxy
 
 import policy
-from cost.plan.preview import UNKNOWN, Preview
+from cost.plan.preview import SECRET, UNKNOWN, Preview
 from infra.faults import ConfigError
 from policy import config, pack
 from policy.rules import POLICIES
@@ -177,13 +175,11 @@ def test_faults_of_settings_end_the_run_with_their_lines(
         begin(servicer, "bad")
 
 
-def test_values_that_are_not_known_and_secrets_come_out_of_the_engine_s_wrapping() -> None:
+def test_values_that_are_not_known_and_secrets_come_as_a_plan_has_them() -> None:
     wrapped = {
         "unknown": "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
         "deep": [{"flag": "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7", "port": 443}],
-        "secret": {pack.SECRET_KEY: "1b47061264138c4ac30d75fd1eb44270", "value": {"a": 1}},
+        "secret": {pack.SIGNATURE: pack.SECRET_SIGNATURE, "value": {"a": 1}},
     }
-    known = {"unknown": UNKNOWN, "deep": [{"flag": UNKNOWN, "port": 443}], "secret": {"a": 1}}
-    assert pack._known(wrapped) == known
-    props = unknown_checking_proxy(deserialize_properties(wrapped))
-    assert pack._resource("a:b:C", "urn:x::y::a:b:C::one", props, None, {}).inputs == known
+    known = {"unknown": UNKNOWN, "deep": [{"flag": UNKNOWN, "port": 443}], "secret": SECRET}
+    assert pack.plain(wrapped) == known

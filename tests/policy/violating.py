@@ -7,6 +7,8 @@ from typing import Any
 
 TAGS = {"spillway:stack": "dev", "spillway:component": "test", "spillway:managed-by": "pulumi"}
 
+PLANTED = "planted-secret"
+
 
 def _policy(action: str, resource: str) -> str:
     statement = {"Sid": "Anything", "Effect": "Allow", "Action": action, "Resource": resource}
@@ -69,6 +71,18 @@ def program() -> dict[str, Any]:
             "inputs": {
                 "securityGroupId": "${group.id}", "ipProtocol": "tcp", "fromPort": 443, "toPort": 443,
                 "cidrIpv4": "0.0.0.0/0", "tags": TAGS,
+            },
+        },
+        "secretive": {
+            "type": "aws:iam/role:Role",
+            "inputs": {
+                "name": "secretive", "assumeRolePolicy": TRUST, "tags": {**TAGS, "spillway:stack": {"secret": PLANTED}}
+            },
+        },
+        "hidden": {
+            "type": "aws:iam/rolePolicy:RolePolicy",
+            "inputs": {
+                "name": "hidden", "role": "${secretive.name}", "policy": {"secret": _policy(f"{PLANTED}:*", "*")}
             },
         },
         "role": {"type": "aws:iam/role:Role", "inputs": {"name": "dev", "assumeRolePolicy": TRUST, "tags": TAGS}},
