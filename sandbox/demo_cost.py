@@ -15,7 +15,7 @@ def present(console: Console, project: Project, environment: Mapping[str, str], 
     """A row for each stack: a month as planned, the range of spot prices, without any spot. Raises SpillwayError."""
     from cost.money import CURRENCY
     from cost.plan.pricing import PlanCost, price_plan, total
-    from cost.plan.telling import money
+    from cost.plan.telling import money, old_words
     from cost.prices.snapshot import Snapshot
     from spillway.errors import SpillwayError
     from spillway.preview.runs import command, preview_all, workers
@@ -42,3 +42,5 @@ def present(console: Console, project: Project, environment: Mapping[str, str], 
             f"{gaps} things" if gaps else "",
         )
     console.print(table)
+    if aged := old_words(found):
+        console.print(f"[dim]{aged}.[/dim]")

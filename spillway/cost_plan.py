@@ -66,7 +66,7 @@ def plan(
     from cost.plan.guards import EXIT, Guards, crossed
     from cost.plan.pricing import price_plan
     from cost.plan.telling import as_json, as_markdown
-    from cost.prices.snapshot import Snapshot
+    from cost.prices.snapshot import STALE_DAYS, Snapshot
 
     if markdown and json_:
         raise typer.BadParameter("not together with --json", param_hint="--markdown")
@@ -83,7 +83,8 @@ def plan(
     today = datetime.now(UTC).date()
     found = [
         price_plan(
-            one, snapshot, today, base=against.get(stack), use=told.of(stack), stale_days=max_age
+            one, snapshot, today, base=against.get(stack), use=told.of(stack),
+            stale_days=STALE_DAYS if max_age is None else max_age,
         )
         for stack, one in sorted(read.items())
     ]  # fmt: skip
@@ -122,7 +123,7 @@ def _show(found: Sequence[PlanCost], over: Sequence[Crossed]) -> None:
     from rich.console import Console
 
     from cost.plan.pricing import total
-    from cost.plan.telling import money
+    from cost.plan.telling import money, old_words
     from spillway.tables import add, plain, show
 
     table = plain("stack", "USD a month", "change", "low", "high", "worst case", "ceiling", "budget", "no price")
@@ -145,5 +146,7 @@ def _show(found: Sequence[PlanCost], over: Sequence[Crossed]) -> None:
     first = found[0]
     age = f", {first.age} days old" + (" (older than it should be)" if first.stale else "")
     console.print(f"Prices: snapshot {first.snapshot}{age}. Steady, 730 hours, list prices without tax.", markup=False)
+    if aged := old_words(found):
+        console.print(f"{aged}.", style="yellow", markup=False)
     for guard in over:
         console.print(f"{guard.guard}: {guard.words}", style="bold red", markup=False)

@@ -23,7 +23,7 @@ from cost.money import HOURS_PER_MONTH
 from cost.plan import aws, azure, gcp, others
 from cost.plan.charges import Case, Charge, Charged, Context, Free, Gap, Machines, Rule, Use
 from cost.plan.preview import OPS, Change, Op, Preview, Resource, Side
-from cost.prices.snapshot import ON_DEMAND, SPOT, Price, Snapshot, Unpriced
+from cost.prices.snapshot import ON_DEMAND, SPOT, STALE_DAYS, Price, Snapshot, Unpriced
 
 RULES: Final[Mapping[str, Rule]] = {**aws.RULES, **azure.RULES, **gcp.RULES, **others.RULES}
 PROVIDERS: Final = {"aws": "aws", "azure-native": "azure", "gcp": "gcp", "cloudflare": "cloudflare",
@@ -77,6 +77,8 @@ class Line:
     source: str = ""
     observed: date | None = None
     flags: tuple[str, ...] = ()
+    old: int = 0
+    """Days since the price was seen, where that is longer than prices may be old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ class PlanCost:
     """A stack's bill a month, before and after a plan.
 
     base: where `before` is from: the plan's own old states, or another plan's new ones. budget: USD a month of the
-    stack file; None: it has none, or the plan does not tell. snapshot: id of the prices; age: days.
+    stack file; None: it has none, or the plan does not tell. snapshot: id of the prices; age: days; stale: older than
+    `stale_days`.
     """
 
     stack: str
@@ -142,6 +145,7 @@ class PlanCost:
     age: int
     stale: bool
     used: Mapping[str, Decimal] = field(default_factory=dict)
+    stale_days: int = STALE_DAYS
 
     @property
     def delta(self) -> Amounts:
@@ -169,6 +173,12 @@ class PlanCost:
             if line.use and line.amounts is None and not line.gap
         )
 
+    @property
+    def old(self) -> tuple[Decimal, int]:
+        """How much of the steady state rests on prices older than they may be, and the age of the oldest in days."""
+        found = [line for row in self.rows for line in row.after if line.old and line.amounts not in (None, Amounts())]
+        return _sum(found).steady, max((line.old for line in found), default=0)
+
     def count(self, op: Op) -> int:
         return sum(row.op == op for row in self.rows)
 
@@ -180,7 +190,7 @@ def price_plan(
     *,
     base: Preview | None = None,
     use: Mapping[str, Decimal] | None = None,
-    stale_days: int | None = None,
+    stale_days: int = STALE_DAYS,
 ) -> PlanCost:
     """What a plan costs and by how much that differs from before.
 
@@ -196,10 +206,11 @@ def price_plan(
         here = {change.urn for change in plan.changes}
         rows += [pricer.gone(one, before) for one in base.after if one.urn not in here]
     rows.sort(key=lambda row: (-abs(row.delta.steady), OPS.index(row.op), -row.will.steady, row.urn))
-    old = snapshot.stale(today) if stale_days is None else snapshot.stale(today, stale_days)
+    old = snapshot.stale(today, stale_days)
     return PlanCost(
         plan.stack, plan.file, base.file if base else "", tuple(rows), total([row.was for row in rows]),
         total([row.will for row in rows]), _budget(after.config), snapshot.id, snapshot.age(today), old, dict(use),
+        stale_days,
     )  # fmt: skip
 
 
@@ -221,7 +232,7 @@ def _budget(config: Mapping[str, Any]) -> Decimal | None:
 
 
 class _Pricer:
-    def __init__(self, snapshot: Snapshot, today: date, use: Mapping[str, Decimal], stale_days: int | None) -> None:
+    def __init__(self, snapshot: Snapshot, today: date, use: Mapping[str, Decimal], stale_days: int) -> None:
         self.snapshot, self.today, self.use, self.stale_days = snapshot, today, use, stale_days
 
     def row(self, change: Change, before: Context, after: Context, compared: bool) -> Row:
@@ -375,13 +386,13 @@ class _Pricer:
 
     def _priced(self, what: str, amounts: Amounts, quantity: Decimal, price: Price, note: str) -> Line:
         flags = price.flags
-        old = price.stale(self.today) if self.stale_days is None else price.stale(self.today, self.stale_days)
+        old = price.age(self.today) if price.stale(self.today, self.stale_days) else 0
         if old:
-            flags = (*flags, f"stale: seen {price.age(self.today)} days ago")
+            flags = (*flags, f"stale: seen {old} days ago")
         return Line(
             what, amounts, quantity, price.unit, price.usd, note, sku=price.sku,
             market=price.market if price.market != ON_DEMAND else "", source=price.source, observed=price.observed,
-            flags=flags,
+            flags=flags, old=old,
         )  # fmt: skip
 
 

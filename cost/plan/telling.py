@@ -40,6 +40,7 @@ def _stack(plan: PlanCost) -> dict[str, Any]:
         "file": plan.file,
         "base": plan.base or None,
         "snapshot": {"id": plan.snapshot, "ageDays": plan.age, "stale": plan.stale},
+        "old": {"steady": _text(plan.old[0]), "oldestDays": plan.old[1], "limitDays": plan.stale_days},
         "budgetMonthly": None if plan.budget is None else str(plan.budget),
         "operations": {op: plan.count(op) for op in ("create", "update", "replace", "delete", "same")},
         **_sums(plan.before, plan.after),
@@ -111,6 +112,20 @@ def headline(plan: PlanCost) -> str:
     )
 
 
+def old_words(plans: Sequence[PlanCost]) -> str:
+    """How much of the steady state rests on old prices; empty where none does. A snapshot's own age says nothing of
+    its oldest rows."""
+    amount = sum((plan.old[0] for plan in plans), Decimal(0))
+    days = max((plan.old[1] for plan in plans), default=0)
+    if not days:
+        return ""
+    limit, steady = plans[0].stale_days, total([plan.after for plan in plans]).steady
+    return (
+        f"Of the {money(steady)} {CURRENCY} {money(amount)} rest on prices older than {limit} days,"
+        f" the oldest seen {days} days ago"
+    )
+
+
 def as_markdown(plans: Sequence[PlanCost], guards: Sequence[Crossed] = ()) -> str:
     """A summary, then each stack: sums, lines, what depends on use, what has no price."""
     parts = [*_guards(guards)]
@@ -164,6 +179,8 @@ def _one(plan: PlanCost) -> Iterable[str]:
     stale = "; **older than it should be**" if plan.stale else ""
     base = f", compared with {plan.base}" if plan.base else ""
     yield f"Prices: snapshot {plan.snapshot}, {plan.age} days old (median of machines on demand){stale}."
+    if aged := old_words([plan]):
+        yield f"{aged}."
     yield f"A month has {HOURS_PER_MONTH} hours. List prices without tax, of {plan.file}{base}."
     yield ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cost.money import CURRENCY
-from cost.plan.telling import money
+from cost.plan.telling import money, old_words
 from spillway.preview.document import Changed, Document, StackRow
 
 LIMIT: Final = 65_000
@@ -286,6 +286,8 @@ def _prices(found: Document) -> str:
         first = found.priced[0]
         stale = ", **older than it should be**" if first.stale else ""
         told.append(f"Prices: snapshot {first.snapshot}, {first.age} days old{stale}; 730 hours a month, without tax.")
+        if aged := old_words(found.priced):
+            told.append(f"{aged}.")
     against = "stand-in clouds" if found.where == "sandbox" else "the accounts' own state"
     told.append(f"{found.head} against {found.base}, previewed on {against}.")
     told += found.notes

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from cost.money import CURRENCY
 from cost.plan.telling import as_json as cost_json
-from cost.plan.telling import money
+from cost.plan.telling import money, old_words
 from spillway.page import Html, details, link, page, slug, table, text
 from spillway.preview.document import Changed, Document, StackRow
 from spillway.preview.markdown import SIGNS, WORDS
@@ -233,6 +233,8 @@ def _end(found: Document) -> Iterable[str]:
         told = (
             f"Prices: snapshot {first.snapshot}, {first.age} days old.{stale} 730 hours a month, list prices, no tax."
         )
+        if aged := old_words(found.priced):
+            told += f" {aged}."
         yield f'<p class="small soft">{text(told)}</p>'
     for note in found.notes:
         yield f'<p class="small soft">{text(note)}</p>'

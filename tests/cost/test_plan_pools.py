@@ -8,6 +8,7 @@ from typing import Any
 
 from cost.plan import aws
 from cost.plan.pricing import PlanCost
+from cost.plan.telling import as_json, as_markdown
 from cost.prices.snapshot import Price
 from tests.cost.test_plan import cost, line, row, snapshot, states
 
@@ -53,6 +54,22 @@ def test_nodes_of_a_capacity_block_are_a_gap_and_their_disks_are_charged() -> No
     # What was paid for ahead is no fallback's to replace.
     bought = line(found, "aws-us-east-1-pools-on-demand", "on-demand nodes")
     assert bought.amounts == line(plain, "aws-us-east-1-pools-on-demand", "on-demand nodes").amounts
+
+
+def test_what_rests_on_old_prices_is_told_though_the_snapshot_is_not_old() -> None:
+    found = cost("aws-us-east-1")
+    assert not found.stale
+    amount, days = found.old
+    old = [one for each in found.rows for one in each.after if one.old]
+    assert days == max(one.old for one in old) > 180
+    assert "spot nodes" in {one.what for one in old}  # the dearest thing of all
+    assert found.after.steady / 2 < amount < found.after.steady
+    words = f"rest on prices older than 180 days, the oldest seen {days} days ago"
+    assert words in as_markdown([found])
+    assert as_json([found])["stacks"][0]["old"]["oldestDays"] == days
+    fresh = cost("aws-us-east-1", stale_days=10_000)
+    assert fresh.old == (Decimal(0), 0)
+    assert "rest on prices" not in as_markdown([fresh])
 
 
 def same_in_steady_and_worst(found: PlanCost, name: str, price: Decimal, count: int) -> None:

@@ -27,9 +27,9 @@ def used() -> Iterator[str]:
             if not isinstance(node, ast.Attribute) or not node.attr[0].isupper() or node.attr.endswith("Args"):
                 continue
             first, *rest = ast.unparse(node).split(".")
-            path = [*known.get(first, [first]), *rest[:-1]]
-            if path[0] in SDKS and node.attr != "Provider":
-                yield token(SDKS[path[0]], ".".join(path[1:]), node.attr)
+            full = [*known.get(first, [first]), *rest[:-1]]
+            if full[0] in SDKS and node.attr != "Provider":
+                yield token(SDKS[full[0]], ".".join(full[1:]), node.attr)
 
 
 def token(package: str, module: str, name: str) -> str:
