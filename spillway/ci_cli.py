@@ -310,26 +310,28 @@ def _asked(stack: str, global_stack: str, no_dns: bool, sandbox: bool) -> tuple[
     if no_dns:
         return Region(stack, _endpoint(stack), host), {}
     watched = from_stack(global_stack, sandbox=sandbox)
-    member = watched.members.get(_member_name(stacks, global_stack, stack))
+    name, lesser = _members(stacks, global_stack, stack)
+    member = watched.members.get(name)
     if member is None:
         if sandbox:
             raise SpillwayError(f"{stack}: is no member of {global_stack}, and stand-in clouds are asked by their zone")
         typer.echo(f"{stack}: is no member of {global_stack}: its addresses alone are asked")
         return Region(stack, _endpoint(stack), host), {}
-    region = Region(stack, member, host, watched)
+    region = Region(stack, member, host, watched, lesser)
     found = sources(watched, sandbox=sandbox)
     return region, {name: found[name] for name in region.services}
 
 
-def _member_name(stacks: Path, global_stack: str, stack: str) -> str:
-    """A member may be called otherwise than its stack."""
+def _members(stacks: Path, global_stack: str, stack: str) -> tuple[str, frozenset[str]]:
+    """(what the stack is called as a member, which may be otherwise; the last resorts)."""
     from infra.dns.config import load_global
 
     path = stacks / f"Pulumi.{global_stack}.yaml"
     if not path.is_file():
         raise SpillwayError(f"--global {global_stack}: there is no {path}")
-    named = [one.name for one in load_global(path).members if one.stack == stack]
-    return named[0] if named else stack
+    members = load_global(path).members
+    named = [one.name for one in members if one.stack == stack]
+    return named[0] if named else stack, frozenset(one.name for one in members if one.degraded)
 
 
 def _endpoint(stack: str) -> Member:

@@ -29,13 +29,15 @@ class Looker(Protocol):
 class Region:
     """What is asked about. member: of the region; name: that of the stack; host: what its certificate is for.
 
-    watched: who serves, by the global stack; None: DNS is not asked.
+    watched: who serves, by the global stack; None: DNS is not asked. lesser: members that are the last resort, of
+    another quality: nobody counts on them during a rollout.
     """
 
     name: str
     member: Member
     host: str
     watched: Watched | None = None
+    lesser: frozenset[str] = frozenset()
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -85,7 +87,8 @@ def risks(region: Region, looks: Mapping[str, Look], health: Mapping[str, str]) 
     found, notes = [], []
     for service in region.services:
         assert region.watched is not None
-        others = [one for one in region.watched.of(service) if one.name != region.member.name and not one.drained]
+        left_out = {region.member.name, *region.lesser}
+        others = [one for one in region.watched.of(service) if one.name not in left_out and not one.drained]
         ready = [
             one.name for one in others if any(looks[service].health.get(address) == READY for address in one.addresses)
         ]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from cost.plan.preview import Op
 from cost.plan.pricing import Amounts, Line, PlanCost, Row
+from cost.prices.snapshot import STALE_DAYS
 from spillway.errors import SpillwayError
 from spillway.preview.diffs import Diff
 from spillway.preview.document import (
@@ -78,12 +79,13 @@ class _Line(_Part):
     gap: str = Field("", alias="priceNotFound")
     use: str = Field("", alias="byUse")
     market: str = ""
+    old: int = Field(0, alias="oldDays", ge=0, le=100_000)
 
     def value(self) -> Line:
         return Line(
             self.what, None if self.monthly is None else self.monthly.value(), _number(self.quantity), self.unit,
             _number(self.unit_price), self.note, self.gap, self.use, self.sku, self.market, self.source, self.observed,
-            self.flags,
+            self.flags, self.old,
         )  # fmt: skip
 
 
@@ -107,6 +109,10 @@ class _Snapshot(_Part):
     stale: bool
 
 
+class _Old(_Part):
+    limit_days: int = Field(STALE_DAYS, alias="limitDays", ge=0, le=100_000)
+
+
 class _Cost(_Part):
     stack: Name
     file: str
@@ -117,12 +123,14 @@ class _Cost(_Part):
     after: _Amounts
     resources: tuple[_Resource, ...]
     use: Mapping[str, _Text] = Field(default_factory=dict)
+    old: _Old = Field(default_factory=_Old)
 
     def value(self) -> PlanCost:
         return PlanCost(
             self.stack, self.file, self.base or "", tuple(one.value() for one in self.resources), self.before.value(),
             self.after.value(), _number(self.budget), self.snapshot.id, self.snapshot.age_days, self.snapshot.stale,
             {key: Decimal(value) for key, value in self.use.items()},
+            self.old.limit_days,
         )  # fmt: skip
 
 

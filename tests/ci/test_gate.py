@@ -79,6 +79,15 @@ def test_a_service_of_one_region_is_told_and_not_forbidden() -> None:
     assert "this region alone" in notes[0]
 
 
+def test_the_last_resort_is_nobody_to_count_on() -> None:
+    small = Member("small-model", ("192.0.2.80",))
+    members = {one.name: one for one in (EAST, WEST, small)}
+    region = replace(REGION, watched=Watched({LLM: tuple(members)}, members), lesser=frozenset({small.name}))
+    one = look({"198.51.100.1": "silent", "192.0.2.80": "ready"})
+    wrong, _ = risks(region, {LLM: one}, one.health)
+    assert wrong == [f"{LLM}: nobody else is ready (gcp-us-central1): this region must not be touched"]
+
+
 @dataclass
 class Script:
     """Looks in turn, the last one for ever; time goes on only by waiting."""
