@@ -250,6 +250,16 @@ def test_global_stacks_that_are_not_there_or_too_many(tmp_path: Path) -> None:
     )
 
 
+def test_stacks_of_pipeline_roles_are_no_regions(tmp_path: Path) -> None:
+    urn = "urn:pulumi:ci-aws::spillway::pulumi:pulumi:Stack::spillway-ci-aws"
+    path = tmp_path / "ci-aws.export.json"
+    resources = [{"urn": urn, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"variables": {}}}]
+    path.write_text(json.dumps({"version": 3, "deployment": {"resources": resources}}))
+    region = RECORDED / "aws-us-east-1.export.json"
+    assert [one.stack for one in load_exports([region, path]).regions] == ["aws-us-east-1"]
+    assert line(lambda: load_exports([path])) == f"{path}: no region stack; expected at least one"
+
+
 def test_folders_without_stacks(tmp_path: Path) -> None:
     assert line(lambda: load_stack_files(tmp_path)) == (
         f"{tmp_path}: holds no region stack; expected Pulumi.<cloud>-<region>.yaml"

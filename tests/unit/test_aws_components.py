@@ -104,6 +104,13 @@ def test_the_provider_takes_one_region_and_one_account(region: Asked) -> None:
     assert json.loads(provider["allowedAccountIds"]) == ["123456789012"]
 
 
+def test_a_nodes_role_has_the_boundary_that_the_file_names(region: Asked) -> None:
+    role = "aws:iam/role:Role"
+    assert "permissionsBoundary" not in region.one(role)
+    bounded = build({"node.permissionsBoundary": "spillway-ci-aws-node"})
+    assert bounded.one(role)["permissionsBoundary"] == "arn:aws:iam::123456789012:policy/spillway-ci-aws-node"
+
+
 def test_a_dry_run_decides_and_tells_and_sets_nothing(region: Asked) -> None:
     dry = build({"fallback.dryRun": True})
     assert {alarm["actionsEnabled"] for alarm in region.all(ALARM).values()} == {True}

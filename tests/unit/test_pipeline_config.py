@@ -161,3 +161,23 @@ def test_the_schema_has_one_kind_of_object_in_a_file() -> None:
     found = json_schema()["properties"]["config"]
     assert found["oneOf"] == [{"required": [key]} for key in stackfile.STACK_KEYS]
     assert schema.text(json_schema())
+
+
+def test_no_name_leads_to_a_stack_of_roles() -> None:
+    from infra.dns.config import parse_global
+
+    world = stackfile.read(STACKS / "Pulumi.global.yaml")[stackfile.GLOBAL_KEY]
+    for member in world["members"]:
+        if member.get("stack") == "aws-us-east-1":
+            member["stack"] = "ci-aws"
+    with pytest.raises(ConfigError) as refused:
+        parse_global(world, "global", "stacks/Pulumi.global.yaml", STACKS)
+    why = "has to be a region's stack; that one holds roles of pipelines"
+    assert f"stacks/Pulumi.global.yaml: spillway:global.members[0].stack = ci-aws: {why}" in refused.value.lines
+
+
+def test_networks_of_regions_are_not_compared_with_roles() -> None:
+    from infra.checks import neighbours
+
+    found = neighbours(STACKS / "Pulumi.aws-us-east-1.yaml")
+    assert not {*found.unread, *found.regions} & {f"ci-{cloud}" for cloud in CLOUDS}

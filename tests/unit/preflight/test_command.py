@@ -337,3 +337,9 @@ def test_a_file_that_is_no_yaml_fails_alone_and_the_others_are_asked(
     assert err.startswith("spillway: stacks/Pulumi.aws-us-west-2.yaml: line 2, column 1: not YAML: ")
     assert "aws-us-east-1: ready for `up` (3 notes)" in out
     assert out.splitlines()[-1] == "aws-us-west-2: not checked"
+
+
+def test_roles_of_pipelines_are_not_covered_and_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ci-aws", "--sandbox") == 1
+    told = " ".join("".join(capsys.readouterr()).split())
+    assert "ci-aws: preflight does not cover roles of pipelines: `pulumi preview` says what would be made" in told
