@@ -123,8 +123,8 @@ def _types(resource: Resource, template: Resource | None) -> tuple[str, ...]:
 
 def _zones(resource: Resource, context: Context) -> tuple[str, ...]:
     subnets = [context.side.by_urn.get(urn) for urn in resource.refers.get("vpcZoneIdentifiers", ())]
-    zones = {one.get("availabilityZone") for one in subnets if one is not None and one.type == SUBNET}
-    return tuple(sorted(zone for zone in zones if isinstance(zone, str)))
+    zones = [one.get("availabilityZone") for one in subnets if one is not None and one.type == SUBNET]
+    return tuple(sorted({zone for zone in zones if isinstance(zone, str)}))
 
 
 def _volumes(template: Resource, count: Count) -> list[Charged]:
@@ -173,6 +173,7 @@ def balancer(resource: Resource, context: Context) -> Found:
         hourly("load balancer", "nlb.hour"),
         # An LCU holds 1 GB an hour of TLS-free TCP traffic (https://aws.amazon.com/elasticloadbalancing/pricing/).
         Use("load balancer, traffic", "nlb.nlcu", "balancerGb"),
+        Use("traffic to the internet", "egress.internet", "egressGb"),
     ]
 
 

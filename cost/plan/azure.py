@@ -113,7 +113,11 @@ def balancer(resource: Resource, context: Context) -> Found:
         found.append(hourly("load balancer, up to five rules", "lb.standard.rule"))
     if count > LB_RULES:
         found.append(hourly("load balancer, more rules", "lb.standard.rule-additional", count - LB_RULES))
-    return [*found, Use("load balancer, traffic", "lb.standard.data", "balancerGb")]
+    return [
+        *found,
+        Use("load balancer, traffic", "lb.standard.data", "balancerGb"),
+        Use("traffic to the internet", "egress.internet", "egressGb"),
+    ]
 
 
 def address(resource: Resource, context: Context) -> Found:

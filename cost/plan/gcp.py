@@ -141,7 +141,9 @@ RULES: Final[Mapping[str, Rule]] = {
     "gcp:cloudscheduler/job:Job": always(monthly("scheduled job", "scheduler.job", region="*")),
     "gcp:compute/address:Address": address,
     "gcp:compute/forwardingRule:ForwardingRule": always(
-        hourly("forwarding rule", "lb.forwarding-rule.hour"), Use("load balancer, traffic", "lb.data", "balancerGb")
+        hourly("forwarding rule", "lb.forwarding-rule.hour"),
+        Use("load balancer, traffic", "lb.data", "balancerGb"),
+        Use("traffic to the internet", "egress.internet", "egressGb"),
     ),
     "gcp:compute/regionBackendService:RegionBackendService": _CHECKS,
     "gcp:compute/healthCheck:HealthCheck": _CHECKS,

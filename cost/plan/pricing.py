@@ -307,6 +307,9 @@ class _Pricer:
             return Line(use.what, None, None, "", None, gap=found.reason, use=use.key, sku=use.sku)
         amount = self.use.get(use.key)
         if amount is None:
+            tiers = self.snapshot.tiers(provider=provider, region=region, sku=use.sku)
+            # Of what begins with an amount for nothing, the price beyond is what has to be known.
+            found = next((one for one in tiers if one.usd), found) if not isinstance(tiers, Unpriced) else found
             line = self._priced(use.what, Amounts(), _ZERO, found, "by use")
             return replace(line, amounts=None, quantity=None, use=use.key)
         quantity = amount * use.per

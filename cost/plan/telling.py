@@ -86,7 +86,12 @@ def _line(line: Line) -> dict[str, Any]:
         found |= {"unit": line.unit, "unitPrice": str(line.unit_price), "source": line.source}
         found["observed"] = line.observed.isoformat() if line.observed else None
         found["flags"] = list(line.flags)
-    for key, value in (("priceNotFound", line.gap), ("byUse", line.use), ("market", line.market)):
+    for key, value in (
+        ("priceNotFound", line.gap),
+        ("byUse", line.use),
+        ("market", line.market),
+        ("oldDays", line.old),
+    ):
         if value:
             found[key] = value
     return {key: value for key, value in found.items() if value not in ("", None)}
@@ -220,6 +225,7 @@ def _row_lines(row: Row) -> Iterable[str]:
         if not now.steady and not delta and not line.gap:
             continue
         price = "" if line.unit_price is None else f"{_text(line.unit_price)} / {line.unit}"
+        price += f", {line.old} days old" * bool(price and line.old)
         told = "no price" if line.gap else money(now.steady)
         yield f"| {sign} | {row.name} | {line.what} | {line.note} | {price} | {told} | {money(delta, signed=True)} |"
     for name in sorted(was.keys() - {line.what for line in row.after}) if row.after else ():

@@ -31,7 +31,7 @@ class Told(Section):
 
     balancer_gb: Amount = Field(default=None, description="GB through the load balancer")
     dns_queries: Amount = Field(default=None, description="DNS queries")
-    egress_gb: Amount = Field(default=None, description="GB to the internet, where that is charged by itself")
+    egress_gb: Amount = Field(default=None, description="GB of answers to the internet")
     endpoint_gb: Amount = Field(default=None, description="GB through VPC endpoints")
     function_gib_seconds: Amount = Field(default=None, description="GiB-seconds of the fallback function")
     function_runs: Amount = Field(default=None, description="runs of the fallback function")

@@ -72,6 +72,15 @@ def test_what_rests_on_old_prices_is_told_though_the_snapshot_is_not_old() -> No
     assert "rest on prices" not in as_markdown([fresh])
 
 
+def test_answers_to_the_internet_are_by_use_and_told_at_the_price_beyond_what_is_free() -> None:
+    for name, usd_gb in (("aws-us-east-1", "0.09"), ("azure-eastus", "0.087"), ("gcp-us-central1", "0.12")):
+        (told,) = (one for _, one in cost(name).by_use if one.use == "egressGb")
+        assert told.unit_price == Decimal(usd_gb)
+        spread = cost(name, use={"egressGb": Decimal(1000)}).after.steady - cost(name).after.steady
+        free = 100 if name.startswith("azure") else 0
+        assert spread == (1000 - free) * Decimal(usd_gb)
+
+
 def same_in_steady_and_worst(found: PlanCost, name: str, price: Decimal, count: int) -> None:
     nodes = line(found, name, "on-demand nodes")
     assert nodes.amounts is not None
