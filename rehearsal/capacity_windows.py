@@ -13,7 +13,7 @@ from typing import Any, Final
 from rehearsal import policies
 from rehearsal.benchmark import Compared, Task
 from rehearsal.measures import Run
-from rehearsal.monte import Difference, paired
+from rehearsal.monte import paired
 from rehearsal.windows import Windows
 
 DAY: Final = 86_400.0
@@ -78,5 +78,5 @@ def _share(run: Run) -> float:
 
 
 def _difference(base: Sequence[float], other: Sequence[float]) -> dict[str, float | bool]:
-    found: Difference = paired(base, other)
+    found = paired(base, other)
     return {"mean": round(found.mean, 6), "low": round(found.low, 6), "high": round(found.high, 6), "sure": found.sure}

@@ -23,7 +23,7 @@ import numpy as np
 
 from rehearsal.measures import DAY, run
 from rehearsal.model import Faults, Setting
-from rehearsal.result import Repeated, Spread, Variant
+from rehearsal.result import Difference, Repeated, Spread, Variant
 from rehearsal.trace import Trace
 from rehearsal.windows import RESAMPLES, within
 from spillway.errors import SpillwayError
@@ -159,8 +159,8 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(low, middle, high, fmean(values))
 
 
-def repeated(variant: str, runs: Sequence[Figures]) -> Repeated:
-    """How the figures of a variant spread over its runs."""
+def repeated(variant: str, runs: Sequence[Figures], base: Sequence[Figures] | None = None) -> Repeated:
+    """How the figures of a variant spread over its runs. base: of the same runs, another's."""
     shares = [one.share for one in runs if one.share is not None]
     return Repeated(
         variant,
@@ -170,22 +170,9 @@ def repeated(variant: str, runs: Sequence[Figures]) -> Repeated:
         spread(shares) if len(shares) == len(runs) else None,
         spread([one.preemptions_per_day for one in runs]),
         spread([one.below_target_hours for one in runs]),
+        paired([one.availability for one in base], [one.availability for one in runs]) if base else None,
+        paired([one.usd for one in base], [one.usd for one in runs]) if base else None,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A mean difference and its 95 % interval; better: share of the runs in which it was above 0."""
-
-    mean: float
-    low: float
-    high: float
-    better: float
-
-    @property
-    def sure(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
 
 
 def paired(base: Sequence[float], other: Sequence[float], seed: int = 0) -> Difference:

@@ -184,7 +184,7 @@ def _pieces(
     terms = supply.given_prices(scenario)
 
     def priced(region: Region) -> bool:
-        return supply.available(region, book, terms)
+        return supply.available(region, book, terms, given.series)
 
     found, declined = changes.offered(fleet, tuple(given.regions), kinds=kinds, priced=priced)
     return [Piece(one.name, one, held) for one in found], declined
@@ -233,7 +233,10 @@ def _repeated(
         for one in kinds
     )
     found = monte.repeat(partial(_again, task, pieces), runs, seed, workers, progress)
-    return tuple(monte.repeated(one.name, [figures[number] for figures in found]) for number, one in enumerate(kinds))
+    plays = [[figures[number] for figures in found] for number in range(len(kinds))]
+    return tuple(
+        monte.repeated(one.name, plays[number], plays[0] if number else None) for number, one in enumerate(kinds)
+    )
 
 
 _KEEPER: Final = Change("keeper", "keeper", "the keeper sets the regions' sizes", keeper=True)

@@ -213,8 +213,25 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A mean difference over runs that met the same starts and seeds, and its 95 % interval; better: share of the runs
+    in which it was above 0."""
+
+    mean: float
+    low: float
+    high: float
+    better: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
-    """A variant over many starts and seeds. runs: how many; each figure spread over them."""
+    """A variant over many starts and seeds. runs: how many; each figure spread over them. availability_gained,
+    usd_more: against the first variant, run by run; None of the first itself."""
 
     variant: str
     runs: int
@@ -223,6 +240,8 @@ class Repeated:
     share: Spread | None
     preemptions_per_day: Spread
     below_target_hours: Spread
+    availability_gained: Difference | None = None
+    usd_more: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)

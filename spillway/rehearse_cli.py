@@ -127,6 +127,8 @@ def tell(found: Rehearsal) -> None:
     if found.repeated:
         typer.echo("")
         show(repeated_table(found))
+        for line in differences(found):
+            typer.echo(line)
     typer.echo("")
     for line in notes(found):
         typer.echo(line)
@@ -206,6 +208,20 @@ def repeated_table(found: Rehearsal) -> Table:
             cells = [format(scale * value, form) for value in (spread.p10, spread.p50, spread.p90)]
             add(table, "", f"{one.variant}: {name}", *cells)
     return table
+
+
+def differences(found: Rehearsal) -> Iterator[str]:
+    """The keeper against the deployed fleet over the same days, with 95 % intervals."""
+    for one in found.repeated:
+        gained, more = one.availability_gained, one.usd_more
+        if gained is None or more is None:
+            continue
+        points = ", ".join(f"{100 * value:+.2f}" for value in (gained.low, gained.high))
+        usd = ", ".join(f"{value:+,.0f}" for value in (more.low, more.high))
+        yield (
+            f"{one.variant} against the deployed fleet on the same days: {100 * gained.mean:+.2f} points of "
+            f"availability [{points}], {more.mean:+,.0f} USD [{usd}]; better in {100 * gained.better:.0f} % of the plays"
+        )
 
 
 def notes(found: Rehearsal) -> Iterator[str]:

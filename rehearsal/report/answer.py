@@ -8,7 +8,7 @@ from typing import Final
 from rehearsal.changes import Ranked
 from rehearsal.report import words
 from rehearsal.report.told import Told
-from rehearsal.result import Source, Variant
+from rehearsal.result import Repeated, Source, Variant
 from spillway import axes, page
 from spillway.axes import percent
 from spillway.looks import Look
@@ -22,6 +22,7 @@ VERDICTS: Final = {
     "cheaper and worse": "cheaper, worse",
     "no gain": "no gain",
 }
+DIFFERENCES: Final = ("points more than as deployed (95 %)", "USD more than as deployed (95 %)")
 MARKS: Final = {"deployed": Look("ink", shape="square"), "keeper": Look("k1", shape="diamond"),
                 "change": Look("k2", shape="circle")}  # fmt: skip
 
@@ -210,6 +211,16 @@ def _row(known: Told, one: Variant, rank: Ranked | None, name: Html, verdict: st
     )
 
 
+def differences(one: Repeated) -> tuple[str, str]:
+    """Against the deployed fleet, run by run: mean and 95 % interval."""
+    gained, more = one.availability_gained, one.usd_more
+    if gained is None or more is None:
+        return words.NONE, words.NONE
+    points, low, high = (words.points(value) for value in (gained.mean, gained.low, gained.high))
+    usd, least, most = (words.usd(value, sign=True) for value in (more.mean, more.low, more.high))
+    return f"{points} ({low} to {high})", f"{usd} ({least} to {most})"
+
+
 def _spreads(known: Told) -> Html:
     rows = []
     for one in known.rehearsal.repeated:
@@ -223,8 +234,9 @@ def _spreads(known: Told) -> Html:
                 words.NONE if shares is None else words.share(shares.p50),
                 f"{one.preemptions_per_day.p50:.1f}",
                 f"{one.below_target_hours.p90:.1f}",
+                *differences(one),
             )
         )
     heads = ("variant", "runs", "target ready P10", "P50", "P90", "USD P10", "P50", "P90", "of all on demand, P50",
-             "lost a day, P50", "hours below it, P90")  # fmt: skip
+             "lost a day, P50", "hours below it, P90", *DIFFERENCES)  # fmt: skip
     return page.table(heads, rows, caption=f"Each run {words.duration(known.end)} long")

@@ -66,10 +66,12 @@ def text_of(rehearsal: Rehearsal) -> str:
         parts += ["## Incidents", _table(("#", "from, UTC", "shown for", "what"), rows, words=4)]
     if one.repeated:
         parts += ["## Over many starts and seeds", _table(
-            ("variant", "runs", "target ready P10", "P50", "P90", "USD P10", "P50", "P90"),
+            ("variant", "runs", "target ready P10", "P50", "P90", "USD P10", "P50", "P90",
+             *answer.DIFFERENCES),
             [(over.variant, f"{over.runs:,}",
               *(percent(value) for value in (over.availability.p10, over.availability.p50, over.availability.p90)),
-              *(words.usd(value) for value in (over.usd.p10, over.usd.p50, over.usd.p90))) for over in one.repeated],
+              *(words.usd(value) for value in (over.usd.p10, over.usd.p50, over.usd.p90)),
+              *answer.differences(over)) for over in one.repeated],
         )]  # fmt: skip
     parts += ["## What it rests on", *_rests(known)]
     return "\n\n".join(parts) + "\n"

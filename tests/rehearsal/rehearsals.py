@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rehearsal.result import (
+    Difference,
     Incident,
     Kind,
     LoadResult,
@@ -213,6 +214,7 @@ def fortnight(seed: int = 7, days: int = 14) -> Rehearsal:
         variants.append(replace(base, name=name, kind="change", change=words, serving=figures, money=money, log=()))
     spread = Spread(0.94, 0.962, 0.981, 0.96)
     usd = Spread(20_000.0, 22_000.0, 25_000.0, 22_200.0)
+    differences = Difference(0.0123, 0.0104, 0.0141, 0.93), Difference(-310.0, -420.0, -200.0, 0.1)
     return Rehearsal(
         "region-dark-at-peak",
         "A region goes dark at the busiest hour",
@@ -237,7 +239,10 @@ def fortnight(seed: int = 7, days: int = 14) -> Rehearsal:
         ),
         (("regions.aws-us-east-1.node.boot", "as the stack counts on: no boot of it was measured"),),
         tuple(variants),
-        tuple(Repeated(one.name, 200, spread, usd, None, spread, spread) for one in variants[:2]),
+        tuple(
+            Repeated(one.name, 200, spread, usd, None, spread, spread, *(differences if number else ()))
+            for number, one in enumerate(variants[:2])
+        ),
         "name: region-dark-at-peak\ndays: 14\nevents:\n"
         "- {at: day 4 14:30, for: 3h, what: dark, region: aws-us-east-1}\n",
         ("azure-eastus has no recorded trace: synthetic",),

@@ -104,6 +104,17 @@ def test_figures_are_spread_and_a_share_only_where_every_run_has_one() -> None:
     assert found.share
     assert found.share.mean == 0.5
     assert repeated("x", [figures(0.9), figures(1.0, share=None)]).share is None
+    assert (found.availability_gained, found.usd_more) == (None, None)
+
+
+def test_a_variant_that_is_repeated_differs_from_another_run_by_run() -> None:
+    base = [figures(0.9, 3.0), figures(0.5, 9.0)] * 5
+    found = repeated("keeper", [figures(one.availability + 0.05, one.usd - 1) for one in base], base)
+    assert found.availability_gained
+    assert found.usd_more
+    assert found.availability_gained.mean == pytest.approx(0.05)
+    assert found.usd_more.high == pytest.approx(-1), "the runs themselves are far apart"
+    assert (found.availability_gained.better, found.usd_more.better) == (1.0, 0.0)
 
 
 def test_a_difference_is_of_the_same_runs() -> None:

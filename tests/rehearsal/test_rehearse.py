@@ -13,6 +13,7 @@ from rehearsal.fleet_play import FleetPlay
 from rehearsal.rehearse import chosen, rehearse
 from rehearsal.result import Rehearsal
 from spillway.errors import SpillwayError
+from spillway.rehearse_cli import differences
 from tests.rehearsal.scenarios import ROOT, fleet, happens, loaded, made, played, supplied
 
 HOUR = 3600.0
@@ -93,6 +94,12 @@ def test_repetitions_spread_around_days_drawn_at_random() -> None:
     assert (deployed.variant, deployed.runs, keeper.variant) == ("deployed", 2, "keeper")
     assert deployed.usd.p10 <= deployed.usd.p50 <= deployed.usd.p90
     assert deployed.usd.p10 < deployed.usd.p90
+    assert (deployed.availability_gained, deployed.usd_more) == (None, None)
+    assert keeper.availability_gained
+    assert keeper.usd_more
+    assert keeper.usd_more.mean == pytest.approx(keeper.usd.mean - deployed.usd.mean)
+    assert keeper.availability_gained.low <= keeper.availability_gained.mean <= keeper.availability_gained.high
+    assert "keeper against the deployed fleet on the same days" in next(differences(day()))
 
 
 def test_changes_are_played_beside_the_deployed_fleet_and_ranked_apart() -> None:

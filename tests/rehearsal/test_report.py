@@ -102,6 +102,7 @@ def test_markdown_gives_the_same_answer(whole: Rehearsal) -> None:
     text = markdown.text_of(whole)
     assert "+2.00 points and saves USD 355 a month" in text
     assert "> Synthetic, not recorded" in text
+    assert "| +1.23 (+1.04 to +1.41) | −USD 310 (−USD 420 to −USD 200) |" in text
     assert "| 2 | boot / 2 | nodes ready in half the time | 95.08 %" in text
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         columns = {len(re.split(r"(?<!\\)\|", line)) for line in block.splitlines()}
