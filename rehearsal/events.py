@@ -18,10 +18,12 @@ from typing import Final, TypeVar
 from infra.faults import Fault, did_you_mean, listed
 from rehearsal.fleet import FunctionFallback, Region, World
 from rehearsal.model import Market
+from rehearsal.moving_prices import PriceKey, PriceSeries
 from rehearsal.regions import Clock, Order, RegionPlay
+from rehearsal.regions.nodes import price_at
 from rehearsal.result import Incident
 from rehearsal.scenario import Event, Scenario, second_of, seconds_of
-from rehearsal.supply import PriceKey, PriceSeries, Series, Supplied
+from rehearsal.supply import Series, Supplied
 from spillway.errors import SpillwayError
 
 T = TypeVar("T")
@@ -234,7 +236,7 @@ def _multiplied(series: PriceSeries, about: Sequence[Timed]) -> PriceSeries:
     marks = sorted({at for at, _ in series} | {at for one in about for at in (one.begin, one.end)})
     found: list[tuple[float, float]] = []
     for at in marks:
-        usd = next(usd for since, usd in reversed(series) if since <= at)
+        usd = price_at(series, at)
         for one in about:
             if one.begin <= at < one.end:
                 usd *= one.event.factor or 1.0

@@ -3,7 +3,7 @@
 List: columns provider, region, instance_type, market (spot, on-demand), usd_per_hour, observed_on, source; or a file of
 machines of a snapshot (docs/prices.md), of which prices of a zone alone and of other markets are left out.
 Series: columns `observed_at` (ISO 8601, with an offset or Z) or `seconds` (since the trace's start), zone, market,
-usd_per_hour; a price holds until the next of its zone and market.
+usd_per_hour, and for fleets also instance_type; a price holds until the next of its zone, market and type.
 """
 
 from __future__ import annotations
@@ -147,23 +147,43 @@ def read_series(path: Path, trace: Trace) -> dict[tuple[str, Market], Series]:
 
     Each has to have a price at the trace's start or before. Raises SpillwayError: file, place, value, what is allowed.
     """
+    found: dict[Key, Series] = {}
+    for (machine, zone, market), points in _series(path, trace).items():
+        if zone not in trace.zones:
+            continue
+        if machine:
+            raise SpillwayError(f"{path}: prices {machine}: a trace's zones have one price, without instance_type")
+        found[zone, market] = _from_start(path, f"{zone} {market}", points)
+    return found
+
+
+def machine_series(path: Path, trace: Trace) -> dict[tuple[str, str, Market], Series]:
+    """Prices that change, by machine type (empty: any), zone and market: of every zone, not only of the trace's.
+
+    In seconds since the trace's start. Raises SpillwayError as `read_series` does.
+    """
+    return {
+        key: _from_start(path, " ".join(part for part in key if part), points)
+        for key, points in _series(path, trace).items()
+    }
+
+
+def _series(path: Path, trace: Trace) -> dict[tuple[str, str, Market], list[tuple[float, float]]]:
     rows = _rows(path, ("zone", "market", "usd_per_hour"))
     if not {"observed_at", "seconds"} & rows[0][1].keys():
         raise SpillwayError(f"{path}: line 1: has neither a column observed_at nor seconds")
     dated = "observed_at" in rows[0][1]
     if dated and trace.start is None:
         raise SpillwayError(f"{path}: is dated and {trace.name} is not: a column `seconds` since its start is needed")
-    points: dict[Key, list[tuple[float, float]]] = {}
+    points: dict[tuple[str, str, Market], list[tuple[float, float]]] = {}
     for where, row in rows:
         at = _when(where, row["observed_at"]) - (trace.start or 0.0) if dated else _seconds(where, row["seconds"])
         market, usd = _market(where, row["market"]), _usd(where, row["usd_per_hour"])
-        if row["zone"] not in trace.zones:
-            continue
-        before = points.setdefault((row["zone"], market), [])
+        before = points.setdefault((row.get("instance_type", ""), row["zone"], market), [])
         if before and at <= before[-1][0]:
             raise SpillwayError(f"{where}: {row['zone']} {market}: is not after the price before")
         before.append((at, usd))
-    return {key: _from_start(path, key, found) for key, found in points.items()}
+    return points
 
 
 def cut(series: Series, begin: float) -> Series:
@@ -172,9 +192,9 @@ def cut(series: Series, begin: float) -> Series:
     return ((0.0, series[first][1]), *((at - begin, usd) for at, usd in series[first + 1 :]))
 
 
-def _from_start(path: Path, key: Key, points: list[tuple[float, float]]) -> Series:
+def _from_start(path: Path, what: str, points: list[tuple[float, float]]) -> Series:
     if points[0][0] > 0:
-        raise SpillwayError(f"{path}: {key[0]} {key[1]}: the first price is {points[0][0]:g} s after the trace's start")
+        raise SpillwayError(f"{path}: {what}: the first price is {points[0][0]:g} s after the trace's start")
     return cut(tuple(points), 0.0)
 
 

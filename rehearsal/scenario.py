@@ -46,6 +46,7 @@ Prices = Annotated[
     str,
     text(r"^\S[^\n]{0,255}$", 'snapshot, a snapshot\'s date in quotes such as "2026-11-26", or a list by name or path'),
 ]
+PriceSeries = Annotated[str, text(r"^\S[^\n]{0,250}\.csv$", "the path of a .csv file")]
 Sentence = Annotated[str, text(r"^\S.{0,299}$", "one line of text")]
 What = Literal[
     "dark", "spot", "on-demand", "throttled", "boot", "price", "checkers-blind", "dns-provider-down", "surge", "quota",
@@ -223,6 +224,8 @@ class Scenario(Section):
     """How far into the trace it begins."""
     prices: Prices = "snapshot"
     """`snapshot`: the newest of cost/data/prices; or one of them by its date; or a price list's name or path."""
+    price_series: PriceSeries | None = Field(default=None, examples=["spot-prices.csv"])
+    """Prices of zones as they moved, which go before the list's: a CSV file's path."""
     spot_prices: SpotRates | None = None
     """Where the list has no spot price."""
     on_demand_prices: Rates | None = None

@@ -19,15 +19,16 @@ from typing import Final
 
 from infra.dns import places
 from infra.faults import did_you_mean, listed
-from rehearsal import data, price_book, synthetic
+from rehearsal import data, moving_prices, price_book, synthetic
 from rehearsal import trace as traces
 from rehearsal.fleet import Pool, Region
 from rehearsal.model import Market
+from rehearsal.moving_prices import PriceKey, PriceSeries
 from rehearsal.price_book import Book, Given
 from rehearsal.result import Source
 from rehearsal.scenario import DAY, Scenario, dates, seconds_of
 from rehearsal.trace import Trace, region_of
-from rehearsal.windows import resampled
+from rehearsal.windows import arranged, drawn
 from spillway.errors import SpillwayError
 
 FIRST: Final = datetime(2026, 1, 5, tzinfo=UTC)
@@ -35,9 +36,6 @@ FIRST: Final = datetime(2026, 1, 5, tzinfo=UTC)
 CLOUDS: Final = ("gcp", "aws", "azure")
 """Whose regions a trace's may be, to find out where they are."""
 Series = list[tuple[float, int]]
-PriceSeries = tuple[tuple[float, float], ...]
-PriceKey = tuple[str, str, Market]
-"""Machine type, zone, market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,8 @@ class Supply:
 
     begin: datetime
     trace: Trace
+    series: Mapping[PriceKey, PriceSeries] = field(default_factory=dict)
+    """Prices that move; a key without a machine type is of all of them."""
     regions: dict[str, Supplied] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
@@ -80,10 +80,16 @@ def supply(
     """
     trace = _trace(scenario, regions, folder, file, dice)
     begin = dates(trace.start, scenario.start, FIRST)
-    into = seconds_of(scenario.start) % _lap(trace, math.inf)
+    into = seconds_of(scenario.start) % (_lap(trace, math.inf) if trace.zones else math.inf)
+    whole, rounds = trace, None  # what the prices of a file go by
     if dice is not None and not trace.synthetic:
-        trace, into = resampled(trace, scenario.seconds, dice), 0.0
+        rounds = drawn(trace, scenario.seconds, dice)
+        trace, into = arranged(trace, rounds, scenario.seconds), 0.0
     found = Supply(begin, trace)
+    if scenario.price_series is not None:
+        path = moving_prices.located(scenario.price_series, folder, file)
+        lap = _lap(trace, into + scenario.seconds) if trace.zones else math.inf
+        found.series = moving_prices.read(path, whole, rounds, into, scenario.seconds, lap)
     stands = _stands(scenario, regions, trace, file, found.warnings, added)
     _tell_trace(scenario, trace, into, stands, found)
     book = price_book.read(scenario.prices, folder)
@@ -94,13 +100,15 @@ def supply(
         priced = _priced(region, book, given, found, others if region.stack in added else whys)
         if priced is None:
             continue
-        whole, prices = priced
+        kept, usd = priced
         capacity = {}
         for zone in zones_of(region):
             recorded = [_series(trace, one, into, scenario.seconds) for one in stands[region.stack].get(zone, ())]
             capacity[zone] = _sum(recorded, scenario.machine.per_node)
-        found.regions[region.stack] = Supplied(whole, capacity, stands[region.stack], prices)
+        found.regions[region.stack] = Supplied(kept, capacity, stands[region.stack], usd)
     found.sources.append(book.source)
+    if scenario.price_series is not None and (usds := [one.prices for one in found.regions.values()]):
+        found.sources.append(moving_prices.told(scenario.price_series, file, found.series, usds))
     for why, stacks in (*whys.items(), *others.items()):
         found.sources.append(Source(f"prices of {listed(dict.fromkeys(stacks), 'and')}", why, mapped=True))
     return found
@@ -123,9 +131,9 @@ def given_prices(scenario: Scenario) -> Given:
     )
 
 
-def available(region: Region, book: Book, given: Given) -> bool:
+def available(region: Region, book: Book, given: Given, series: Mapping[PriceKey, PriceSeries]) -> bool:
     """Whether a region could be played: every pool has a type with a price."""
-    return _priced(region, book, given, Supply(FIRST, _NOTHING), {}) is not None
+    return _priced(region, book, given, Supply(FIRST, _NOTHING, series), {}) is not None
 
 
 # --- the trace --------------------------------------------------------------------------------------------------------
@@ -373,20 +381,23 @@ def _priced(
     region: Region, book: Book, given: Given, found: Supply, whys: dict[str, list[str]]
 ) -> tuple[Region, dict[PriceKey, PriceSeries]] | None:
     """The region without types that have no price, and the prices of the others; None where a pool has none left."""
-    prices: dict[PriceKey, PriceSeries] = {}
+    usd: dict[PriceKey, PriceSeries] = {}
     pools: dict[str, Pool] = {}
     for name, pool in (("spot", region.spot), ("on_demand", region.on_demand)):
         if pool is None:
             continue
         market: Market = "spot" if name == "spot" else "on-demand"
         for machine, zone in region.launches(pool):
+            if (moving := moving_prices.of(found.series, machine, zone, market)) is not None:
+                usd[machine, zone, market] = moving
+                continue
             price = book.find(region.cloud, region.region, machine, market, zone, given)
             if price is None:
                 continue
-            prices[machine, zone, market] = ((0.0, price.usd),)
+            usd[machine, zone, market] = ((0.0, price.usd),)
             if price.why:
                 whys.setdefault(price.why, []).append(region.stack)
-        kept = tuple(one for one in pool.types if any(key[0] == one and key[2] == market for key in prices))
+        kept = tuple(one for one in pool.types if any(key[0] == one and key[2] == market for key in usd))
         if not kept:
             missing = listed(pool.types, "and")
             found.left_out[region.stack] = f"no {market} price of {missing} in {book.name}, and unpriced is not free"
@@ -395,4 +406,4 @@ def _priced(
             what = f"{region.stack}: {listed(dropped, 'and')} has no {market} price and is not launched"
             found.warnings.append(what)
         pools[name] = replace(pool, types=kept)
-    return replace(region, **pools), prices  # type: ignore[arg-type]  # Pool for both
+    return replace(region, **pools), usd  # type: ignore[arg-type]  # Pool for both

@@ -64,7 +64,19 @@ def within(trace: Trace, setting: Setting, begin: float, end: float) -> tuple[Tr
 
 
 def resampled(trace: Trace, seconds: float, dice: random.Random) -> Trace:
-    """A trace of any length, of days of this one drawn at random: a circular block bootstrap (Politis and Romano, in:
+    """A trace of any length, of days of this one drawn at random: see `drawn`."""
+    return arranged(trace, drawn(trace, seconds, dice), seconds)
+
+
+def arranged(trace: Trace, rounds: Sequence[tuple[float, int]], seconds: float) -> Trace:
+    """A trace of rounds of this one: (at, which)."""
+    times = tuple(at for at, _ in rounds)
+    counts = tuple(tuple(row[index] for _, index in rounds) for row in trace.counts)
+    return replace(trace, start=None, times=times, end=seconds, counts=counts, holes=())
+
+
+def drawn(trace: Trace, seconds: float, dice: random.Random) -> list[tuple[float, int]]:
+    """(at, which of the trace's rounds) of days drawn at random: a circular block bootstrap (Politis and Romano, in:
     Exploring the Limits of Bootstrap, 1992), blocks of a day. A day begins at a round whose time of day is within an
     hour of its own, so that what goes by the hours stays; after the trace's last round comes its first."""
     block = min(DAY, trace.end)
@@ -75,17 +87,14 @@ def resampled(trace: Trace, seconds: float, dice: random.Random) -> Trace:
         begins.append(int(near[dice.randrange(len(near))]) if len(near) else int(away.argmin()))
     count = len(times)
     after = np.append(np.diff(times), trace.end - times[-1])  # until the next round, the last one's until the end
-    at: list[float] = []
-    chosen: list[int] = []
+    found: list[tuple[float, int]] = []
     for number, first in enumerate(begins):
         now, upto, index = number * block, min((number + 1) * block, seconds), first
         while now < upto:
-            at.append(float(now))
-            chosen.append(index)
+            found.append((float(now), index))
             now += float(after[index])
             index = (index + 1) % count
-    counts = tuple(tuple(row[index] for index in chosen) for row in trace.counts)
-    return replace(trace, start=None, times=tuple(at), end=seconds, counts=counts, holes=())
+    return found
 
 
 def interval(parts: Sequence[tuple[float, float]], seed: int = 0) -> tuple[float, float] | None:

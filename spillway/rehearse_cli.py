@@ -220,7 +220,8 @@ def differences(found: Rehearsal) -> Iterator[str]:
         usd = ", ".join(f"{value:+,.0f}" for value in (more.low, more.high))
         yield (
             f"{one.variant} against the deployed fleet on the same days: {100 * gained.mean:+.2f} points of "
-            f"availability [{points}], {more.mean:+,.0f} USD [{usd}]; better in {100 * gained.better:.0f} % of the plays"
+            f"availability [{points}], {more.mean:+,.0f} USD [{usd}]; more availability in {100 * gained.better:.0f} % "
+            "of the plays"
         )
 
 

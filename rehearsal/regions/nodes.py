@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, Protocol
 
 from rehearsal.model import Cause, Entry, Instance, Market
@@ -292,12 +294,7 @@ class Nodes:
 
 def price_at(series: Sequence[tuple[float, float]], at: float) -> float:
     """The price that holds at a time, of a series that begins at 0."""
-    price = series[0][1]
-    for since, value in series:
-        if since > at:
-            break
-        price = value
-    return price
+    return series[max(0, bisect_right(series, at, key=itemgetter(0)) - 1)][1]
 
 
 Prices = Mapping[tuple[str, str, Market], Sequence[tuple[float, float]]]

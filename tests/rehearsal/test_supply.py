@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rehearsal import data, price_book, supply
 from rehearsal.price_book import Given
+from rehearsal.supply import Supply
 from spillway.errors import SpillwayError
-from tests.rehearsal.scenarios import FILE, ROOT, fleet, made, supplied
+from tests.rehearsal.scenarios import FILE, ROOT, STACKS, fleet, made, supplied
 
 DAY = 86_400.0
 
@@ -149,3 +151,87 @@ def test_names_of_lists_and_traces_that_are_none_are_refused() -> None:
         supplied(made(prices="snapshots"))
     with pytest.raises(SpillwayError, match=r"mine.yaml: trace = gcp-h100: neither a file nor recorded"):
         supplied(made(trace="gcp-h100"))
+
+
+# --- prices that move -------------------------------------------------------------------------------------------------
+
+HEAD = "seconds,zone,market,usd_per_hour"
+
+
+def moving(tmp_path: Path, *rows: str, head: str = HEAD, dice: random.Random | None = None, **keys: Any) -> Supply:
+    (tmp_path / "moved.csv").write_text("\n".join([head, *rows]) + "\n")
+    one = made(priceSeries="moved.csv", **keys)
+    return supply.supply(one, [fleet().region(stack) for stack in STACKS], tmp_path, file=FILE, dice=dice)
+
+
+def usd(given: Supply, zone: str, machine: str = "a2-highgpu-8g") -> tuple[tuple[float, float], ...]:
+    return given.regions["gcp-us-central1"].prices[machine, zone, "spot"]
+
+
+def test_prices_of_a_file_go_before_the_lists_and_hold_until_the_next(tmp_path: Path) -> None:
+    plain = supplied(made())
+    given = moving(tmp_path, "0,us-central1-a,spot,5", "3600,us-central1-a,spot,7", "0,mars-a,spot,1")
+    assert usd(given, "us-central1-a") == ((0.0, 5.0), (3600.0, 7.0))
+    assert usd(given, "us-central1-b") == usd(plain, "us-central1-b"), "the list's"
+    (told,) = (source for source in given.sources if source.name == "moved.csv")
+    assert told.what == "prices of us-central1-a spot"
+    assert "not played: mars-a spot" in told.note
+
+
+def test_a_type_may_have_a_series_of_its_own(tmp_path: Path) -> None:
+    rows = ("0,us-central1-a,spot,5,", "0,us-central1-a,spot,9,a2-ultragpu-8g")
+    given = moving(tmp_path, *rows, head=f"{HEAD},instance_type")
+    assert usd(given, "us-central1-a") == ((0.0, 5.0),)
+    assert usd(given, "us-central1-a", "a2-ultragpu-8g") == ((0.0, 9.0),)
+
+
+def test_a_start_cuts_the_prices_as_it_does_the_trace_and_a_lap_brings_them_back(tmp_path: Path) -> None:
+    rows = ("0,us-central1-a,spot,5", "90000,us-central1-a,spot,7")
+    assert usd(moving(tmp_path, *rows, start="1d", days=1), "us-central1-a") == ((0.0, 5.0), (3600.0, 7.0))
+    assert usd(moving(tmp_path, *rows, days=14), "us-central1-a") == (
+        (0.0, 5.0), (90_000.0, 7.0), (7 * DAY, 5.0), (7 * DAY + 90_000, 7.0),
+    )  # fmt: skip
+
+
+def test_dated_prices_meet_the_traces_dates(tmp_path: Path) -> None:
+    rows = ("2025-10-04T00:00:00Z,us-central1-a,spot,5", "2025-10-04T01:10:00Z,us-central1-a,spot,7")
+    given = moving(tmp_path, *rows, head=HEAD.replace("seconds", "observed_at"))
+    assert usd(given, "us-central1-a")[1] == (3600.0, 7.0), "its first round is of 00:10"
+
+
+def test_days_that_are_drawn_bring_their_prices_along(tmp_path: Path) -> None:
+    """A price that says how many spot nodes its zone gave at that time, says so of the days that are drawn."""
+    trace = data.trace("gcp-h100-2025-10")
+    counts = trace.counts[trace.zones.index("us-central1-a")]
+    rows = [f"{time:.0f},us-central1-a,spot,{1 + count}" for time, count in zip(trace.times, counts, strict=True)]
+    given = moving(tmp_path, *rows, days=3, dice=random.Random(4))
+    capacity, prices = given.regions["gcp-us-central1"].capacity["us-central1-a"], usd(given, "us-central1-a")
+    assert [(at, count + 1.0) for at, count in capacity] == list(prices)
+    assert len(prices) > 3
+
+
+def test_a_type_that_only_the_series_prices_is_launched(tmp_path: Path) -> None:
+    given = moving(tmp_path, "0,us-central1-a,on-demand,5", "0,us-east-1a,spot,3", prices="gcp-h100-2025-10-23")
+    assert "a2-highgpu-8g" in given.regions["gcp-us-central1"].region.on_demand.types
+    assert "unpriced is not free" in given.left_out["aws-us-east-1"], "its on-demand types have no price"
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        (
+            "0,us-west-9a,spot,5",
+            r"mine.yaml: priceSeries = moved.csv: prices nothing that is played; it has us-west-9a",
+        ),
+        ("60,us-central1-a,spot,5", r"moved.csv: us-central1-a spot: the first price is 60 s after the trace's start"),
+        ("0,us-central1-a,spot,free", r"moved.csv: line 2: usd_per_hour: 'free' is no price"),
+    ],
+)
+def test_prices_that_say_nothing_are_refused(tmp_path: Path, row: str, line: str) -> None:
+    with pytest.raises(SpillwayError, match=line):
+        moving(tmp_path, row)
+
+
+def test_a_series_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SpillwayError, match=r"mine.yaml: priceSeries = moved.csv: there is no such file"):
+        supplied(made(priceSeries="moved.csv"))
