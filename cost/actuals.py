@@ -82,7 +82,7 @@ def compare(
 ) -> Comparison:  # fmt: skip
     """A bill and an estimate from their files. option: of the estimate, which has to be named when it holds several.
     Raises SpillwayError: file, column or row, what is allowed."""
-    actual, planned = read(bill, column, option), read(estimate, column, option)
+    planned, actual = read(estimate, column, option), read(bill, column, option)
     if option is not None and not planned.options:
         raise SpillwayError(f"{estimate}: --option = {option}: holds no options; leave --option out")
     if actual.currency != planned.currency:

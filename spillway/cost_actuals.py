@@ -6,7 +6,7 @@ import sys
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,9 @@ from spillway.options import Json
 
 if TYPE_CHECKING:
     from cost.actuals import Comparison
+
+
+CENT: Final = Decimal("0.01")
 
 
 class Cost(StrEnum):
@@ -87,10 +90,10 @@ def _show(found: Comparison) -> None:
             amount = month.sum("actual" if month.missing == "estimate" else "estimate")
             console.print(f"{month.month}: not in the {month.missing}: {money(amount)} {found.currency}", markup=False)
             continue
-        for name, value in reasons(month):
-            if value:
-                console.print(f"{month.month}: {name} {money(value, signed=True)} {found.currency}", markup=False)
-            break
+        name, value = next(iter(reasons(month)))
+        if abs(value) >= CENT:
+            told = f"{month.month}: mostly {name}, {money(value, signed=True)} {found.currency}"
+            console.print(told, markup=False)
         for name, value in sorted(month.other.items()):
             told = f"{month.month}: {name}: {money(value, signed=True)} {found.currency}, which no estimate has"
             console.print(told, markup=False)

@@ -222,6 +222,8 @@ def test_the_command_prints_a_table_or_json_and_minds_its_limit(tmp_path: Path) 
     table = run(app, ["--focus", bill, "--estimate", estimate])
     assert table.exit_code == 0
     assert "2026-10" in table.stdout
+    assert "2026-10: mostly price, +50.00 USD" in table.stderr
+    assert "mostly" not in run(app, ["--focus", estimate, "--estimate", estimate]).stderr
     told = run(app, ["--focus", bill, "--estimate", estimate, "--json", "--max-difference-percent", "20"])
     assert told.exit_code == 11
     assert json.loads(told.stdout)["months"][0]["price"] == "50"
