@@ -27,6 +27,7 @@ it."""
 NEW: Final = frozenset({"create", "create-replacement", "import", "import-replacement"})
 READ: Final = frozenset({"read", "read-replacement", "read-discard"})
 """What somebody else owns: not in this stack's bill."""
+REFRESH: Final = "refresh"
 Op = Literal["create", "update", "replace", "delete", "same"]
 OPS: Final[tuple[Op, ...]] = ("delete", "replace", "update", "create", "same")
 """The worst first."""
@@ -266,10 +267,14 @@ def _state(row: Any, where: str) -> Resource | None:
 
 
 def _merged(found: list[_Found]) -> tuple[Change, ...]:
-    """One change for each URN: a replacement may come as one step, or as a creation and a deletion."""
+    """One change for each URN: a replacement may come as one step, or as a creation and a deletion.
+
+    With --refresh each resource has a step more, from what was recorded to what its cloud holds. What the plan does
+    begins at the latter, and is in the step that follows: taken together they would be no change where they undo drift.
+    """
     rows: dict[str, Change] = {}
     for op, urn, type_, custom, old, new, keys, because in found:
-        if not custom or op in READ or type_.startswith(("pulumi:providers:", "pulumi:pulumi:")):
+        if not custom or op in READ or op == REFRESH or type_.startswith(("pulumi:providers:", "pulumi:pulumi:")):
             continue
         before = None if op == "create" or op == "import" else old
         after = None if op in GONE else new

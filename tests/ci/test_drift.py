@@ -179,3 +179,27 @@ def test_a_missing_right_is_told() -> None:
     fake = FakeGithub(rules=[once("POST", lambda: httpx.Response(403, json={"message": "Resource not accessible"}))])
     with pytest.raises(Exception, match="`issues: write` for issues"):
         look(fake, deleted())
+
+
+def refreshed(data: dict[str, Any], edit: dict[str, str]) -> None:
+    """As `preview --refresh` tells it: what was recorded, then what a cloud holds; `edit` undoes a change or a loss."""
+    found = []
+    for step in data["steps"]:
+        recorded = step["newState"]
+        found.append({"op": "refresh", "urn": step["urn"], "oldState": recorded, "newState": recorded})
+        op = edit.get(recorded["type"], "same")
+        held = copy.deepcopy(recorded)
+        if op == "update":
+            held["inputs"]["description"] = "changed by hand"
+        more = {} if op == "create" else {"oldState": held}
+        found.append({"op": op, "urn": step["urn"], "newState": recorded, **more})
+    data["steps"] = found
+
+
+def test_what_is_gone_from_a_cloud_or_was_changed_there_is_drift_and_the_rest_is_none() -> None:
+    group, template = "aws:autoscaling/group:Group", "aws:ec2/launchTemplate:LaunchTemplate"
+    assert severity(row(STACK, lambda data: refreshed(data, {}))) == "clean"
+    found = row(STACK, lambda data: refreshed(data, {group: "create", template: "update"}))
+    assert fingerprint(found) == "high:delete=0:replace=0:update=2:create=2"
+    diffs = [diff for one in found.changes if one.op == "update" for diff in one.diffs]
+    assert {(one.path, one.before) for one in diffs} == {("description", "changed by hand")}
