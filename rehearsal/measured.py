@@ -18,6 +18,8 @@ from rehearsal.world import bill
 HOUR: Final = 3600.0
 LEAST_SECONDS: Final = 60.0
 """Of a time without a node that is told as an incident."""
+SHORT_SECONDS: Final = 600.0
+"""In which spot is missing, and that is told: longer than a notice and the launch of a successor take."""
 Steps = Sequence[tuple[float, float]]
 """(at, value from then on), in order; the first at the begin."""
 
@@ -171,7 +173,8 @@ def stretches(series: Steps, holds: Callable[[float], bool], end: float) -> Iter
 
 
 def incidents(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
-    """What a region went through: spot that is taken; no node that is ready; on demand standing in for spot."""
+    """What a region went through: spot that is taken, or not to be had; no node that is ready; on demand standing in
+    for spot."""
     one, end = play.region, played.end
     for at, until in stretches(ready_of(played), lambda count: count <= 0, end):
         last = end if until is None else until
@@ -181,6 +184,7 @@ def incidents(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
     if one.spot is None:
         return
     yield from _losses(play, played)
+    yield from _shortages(play, played)
     floors = [(at, float(on_demand)) for at, _, on_demand in play.targets]
     levels = [(level.at, float(level.on_demand)) for level in played.levels]
     above: list[tuple[float, float]] = []
@@ -208,7 +212,38 @@ def _losses(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
         before = levels[index][1]
         until = next((when for when, ready in levels[index + 1 :] if when > at and ready >= before), None)
         zones = ", ".join(dict.fromkeys(node.zone for node in gone))
-        yield Incident(at, until, "spot", play.region.stack, f"{len(gone)} spot taken", f"{zones} gives less")
+        # What a zone takes back has notice, where the cloud gives one; what is lost without is so with all around it.
+        dark = play.nodes.times.notice > 0 and all(node.noticed is None for node in gone)
+        what, why = ("gone", f"{zones} dark") if dark else ("taken", f"{zones} gives less")
+        yield Incident(at, until, "spot", play.region.stack, f"{len(gone)} spot {what}", why)
+
+
+def _shortages(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
+    """Times in which the spot group held fewer nodes than it should, booting ones counted."""
+    end, changes = played.end, list[tuple[float, int]]()
+    for node in played.instances:
+        if node.market == "spot":
+            until = end if node.ended is None else node.ended
+            changes += [(node.launched, 1), (until if node.noticed is None else node.noticed, -1)]
+    held: list[tuple[float, float]] = [(0.0, 0.0)]
+    for at, by in sorted(changes):
+        if at >= end:
+            break
+        count = held[-1][1] + by
+        if held[-1][0] == at:
+            held.pop()
+        held.append((at, count))
+    missing: list[tuple[float, float]] = []
+    for first, _, (wanted, count) in merged([[(at, float(spot)) for at, spot, _ in play.targets], held], end):
+        short = max(0.0, wanted - count)
+        if not missing or missing[-1][1] != short:
+            missing.append((first, short))
+    for at, until in stretches(missing, lambda count: count > 0, end):
+        last = end if until is None else until
+        if last - at < SHORT_SECONDS:
+            continue
+        most = max(value for when, value in missing if at <= when < last)
+        yield Incident(at, until, "spot", play.region.stack, f"{most:g} spot missing", "not to be had")
 
 
 def zone_trace(capacities: dict[str, Sequence[tuple[float, int]]], end: float) -> Trace:

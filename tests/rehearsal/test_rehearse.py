@@ -131,8 +131,28 @@ def test_every_variant_is_asked_as_much_as_the_deployed_fleet() -> None:
 def test_spot_that_is_taken_is_an_incident_until_as_many_serve_again() -> None:
     (deployed,) = rehearse(fleet(), loaded(stacks=["gcp-us-central1"]), variants=("deployed",)).variants
     taken = [one for one in deployed.incidents if one.where == "spot"]
-    assert sum(int(one.what.split()[0]) for one in taken) == deployed.regions[0].preemptions
+    assert sum(int(one.what.split()[0]) for one in taken if "taken" in one.what) == deployed.regions[0].preemptions
     assert all(one.until is None or one.until > one.at for one in taken)
+
+
+def test_spot_that_is_not_to_be_had_is_an_incident_and_so_are_nodes_that_go_dark() -> None:
+    told = [
+        {"at": "day 1 00:10", "what": "spot", "count": 0, "zone": "us-east-1[b-d]"},
+        {"at": "day 1 00:10", "what": "spot", "count": 4, "zone": "us-east-1a"},
+        {"at": "day 1 06:10", "for": "2h", "what": "spot", "limit": 1, "zone": "us-east-1a"},
+        {"at": "day 1 12:10", "for": "1h", "what": "dark", "region": "first"},
+        {"at": "day 1 18:10", "for": "5m", "what": "spot", "limit": 0, "zone": "us-east-1a"},
+    ]
+    (deployed,) = rehearse(fleet(), loaded(events=told, stacks=["aws-us-east-1"]), variants=("deployed",)).variants
+    assert [(one.at / HOUR, one.what, one.why) for one in deployed.incidents if one.where == "spot"] == [
+        (6.0, "1 spot missing", "not to be had"),
+        (6.0, "1 spot taken", "us-east-1a gives less"),
+        (12.0, "2 spot gone", "us-east-1a dark"),
+        (12.0, "2 spot missing", "not to be had"),
+        (18.0, "2 spot taken", "us-east-1a gives less"),  # for less than a shortage has to last
+    ]
+    ends = [one.until / HOUR for one in deployed.incidents if one.what.endswith("spot missing") and one.until]
+    assert ends == pytest.approx([8.0, 13.0], abs=0.1)
 
 
 def test_a_region_that_is_all_on_demand_is_played_once_it_has_a_price() -> None:
