@@ -223,8 +223,8 @@ def _shortages(play: RegionPlay, played: RegionPlayed) -> Iterator[Incident]:
     end, changes = played.end, list[tuple[float, int]]()
     for node in played.instances:
         if node.market == "spot":
-            until = end if node.ended is None else node.ended
-            changes += [(node.launched, 1), (until if node.noticed is None else node.noticed, -1)]
+            gone = end if node.ended is None else node.ended
+            changes += [(node.launched, 1), (gone if node.noticed is None else node.noticed, -1)]
     held: list[tuple[float, float]] = [(0.0, 0.0)]
     for at, by in sorted(changes):
         if at >= end:
