@@ -107,16 +107,16 @@ def merge(
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever was found.")] = False,
 ) -> None:
     """One document of the previews of single stacks. Exit code 1 when something is wrong in any."""
+    from spillway.ci.merge import markdown
     from spillway.outputs import whole
     from spillway.preview.command import _show
-    from spillway.preview.markdown import as_markdown
     from spillway.preview.sheet import as_json, as_page
 
     found = _merged(results, expected, fleet_budget)
     sheet = json.dumps(as_json(found), indent=2) + "\n"
     out.mkdir(parents=True, exist_ok=True)
     for name, content in (
-        ("comment.md", as_markdown(found)),
+        ("comment.md", markdown(found)),
         ("preview.json", sheet),
         ("preview.html", as_page(found)),
     ):
@@ -165,16 +165,17 @@ def comment(
     It is edited, never repeated; others with the marker are removed. A change that touches no stack makes no comment,
     and edits one that is there. Tokens: GITHUB_TOKEN, GITLAB_TOKEN, SYSTEM_ACCESSTOKEN.
     """
+    from spillway.ci.merge import markdown
     from spillway.ci.places import Place, event
     from spillway.ci.places import platform as platform_of
     from spillway.ci.sticky import stick
     from spillway.ci.untrusted import Stale, belongs, defused, number_of, run_of
-    from spillway.preview.markdown import LIMIT, MARKER, as_markdown
+    from spillway.preview.markdown import LIMIT, MARKER
     from spillway.preview.secrets import Masker
 
     found = _merged(results, expected)
     if dry_run and platform is None and not fork_run:
-        sys.stdout.write(Masker.of().text(as_markdown(found)))
+        sys.stdout.write(Masker.of().text(markdown(found)))
         return
     place = Place(platform_of(os.environ, platform), os.environ, repository, number)
     if fork_run:
@@ -189,12 +190,12 @@ def comment(
             typer.echo(stale.lines[0])
             return
         # Half of the room: what is made harmless grows.
-        text = defused(as_markdown(found, LIMIT // 2), MARKER)
+        text = defused(markdown(found, LIMIT // 2), MARKER)
         if len(text) > LIMIT:
             raise SpillwayError("the fork's document is too long for a comment once it is made harmless")
     else:
         run = f"\n[This run, with the whole document as an artifact]({place.run})\n" if place.run else ""
-        text = as_markdown(found, LIMIT - len(run)) + run
+        text = markdown(found, LIMIT - len(run)) + run
     text = Masker.of().text(text)  # was masked where it was made; this job has other secrets than that one
     if dry_run:
         sys.stdout.write(text)
@@ -279,7 +280,11 @@ def gate(
 
     if sandbox and no_dns:
         raise SpillwayError("--no-dns: not with --sandbox, where only members of a zone are looked at")
-    region, sources = _asked(stack, global_stack, no_dns, sandbox)
+    found = _asked(stack, global_stack, no_dns, sandbox, before)
+    if found is None:
+        typer.echo(f"{stack}: may be touched: no service of {global_stack} leads there")
+        return
+    region, sources = found
 
     def say(line: str) -> None:
         typer.echo(line)
@@ -297,8 +302,11 @@ def _probe(member: Member, host: str) -> Mapping[str, str]:
     return probe_all([(one, member.port, member.health_path) for one in member.addresses], host)
 
 
-def _asked(stack: str, global_stack: str, no_dns: bool, sandbox: bool) -> tuple[Region, Mapping[str, Looker]]:
-    """The region and where to ask for each of its services. Raises SpillwayError."""
+def _asked(
+    stack: str, global_stack: str, no_dns: bool, sandbox: bool, before: bool
+) -> tuple[Region, Mapping[str, Looker]] | None:
+    """The region and where to ask for each of its services; None before a region that no client is led to, and which
+    perhaps does not stand yet, is touched. Raises SpillwayError."""
     from infra.config import load_stack_file
     from spillway.ci.gate import Region
     from spillway.dns_members import from_stack
@@ -313,6 +321,8 @@ def _asked(stack: str, global_stack: str, no_dns: bool, sandbox: bool) -> tuple[
     name, lesser = _members(stacks, global_stack, stack)
     member = watched.members.get(name)
     if member is None:
+        if before:
+            return None
         if sandbox:
             raise SpillwayError(f"{stack}: is no member of {global_stack}, and stand-in clouds are asked by their zone")
         typer.echo(f"{stack}: is no member of {global_stack}: its addresses alone are asked")

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from spillway.ci.api import Lost
-from spillway.ci.merge import only
+from spillway.ci.merge import markdown, only
 from spillway.ci.sticky import fitted
 from spillway.ci.tracker import Issue, Tracker
 from spillway.preview.document import Document, StackRow
-from spillway.preview.markdown import LIMIT, MARKER, as_markdown
+from spillway.preview.markdown import LIMIT, MARKER
 
 LABEL: Final = "spillway-drift"
 Severity = Literal["clean", "medium", "high", "critical", "unknown"]
@@ -145,6 +145,6 @@ def _body(row: StackRow, found: Document, mark: str, limit: int, run: str) -> st
     first = f"<!-- spillway-drift stack={row.stack} fingerprint={mark} -->"
     rest = f"[The run, with the whole document as an artifact]({run})" if run else ""
     room = min(limit, LIMIT) - len(first) - len(MEANING) - len(rest) - 16
-    text = as_markdown(only(found, row.stack), room).removeprefix(MARKER).strip()
+    text = markdown(only(found, row.stack), room).removeprefix(MARKER).strip()
     meaning = MEANING if row.outcome == "previewed" else "This stack could not be previewed, so nobody knows its state."
     return fitted(f"{first}\n{meaning}\n\n{text}", limit, rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from spillway.ci.reading import NAME, read
+from spillway.ci.sticky import fitted
 from spillway.errors import SpillwayError
 from spillway.preview.document import Document, Failover, StackRow
+from spillway.preview.markdown import LIMIT, as_markdown
 
 TITLE: Final = "Preview of infrastructure changes"
 NOTHING: Final = "its preview left no result: the job failed before it, or was cancelled"
@@ -95,6 +98,14 @@ def merge(
         {stack: out[stack] for stack in sorted(out)},
         tuple(notes),
     )
+
+
+def markdown(found: Document, limit: int = LIMIT) -> str:
+    """The document as a comment, whatever its size: of hundreds of stacks even the summary is cut."""
+    try:
+        return as_markdown(found, limit)
+    except ValueError:
+        return fitted(as_markdown(found, sys.maxsize), limit)
 
 
 def only(found: Document, stack: str) -> Document:

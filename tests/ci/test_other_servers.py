@@ -21,11 +21,12 @@ from spillway.ci.places import Place, platform
 from spillway.ci.sticky import Conversation, stick
 from spillway.ci_cli import app
 from spillway.errors import SpillwayError
-from spillway.preview.markdown import MARKER
+from spillway.preview.document import failed_row
+from spillway.preview.markdown import LIMIT, MARKER
 from spillway.preview.sheet import as_json
 from tests.ci.fake_github import BASE, FakeGithub
 from tests.ci.test_drift import deleted, same
-from tests.preview.test_document import document, row
+from tests.preview.test_document import NONE, document, row
 
 TEXT = f"{MARKER}\n## Preview\n"
 ME = 42
@@ -299,6 +300,31 @@ def test_a_change_that_touches_nothing_makes_no_comment(result: Path, monkeypatc
     done = invoke(monkeypatch, ACTIONS, fake.answer, str(result))
     assert done.output == "GitHub: no stack is touched, and there is no comment\n"
     assert not fake.comments
+
+
+def test_a_review_above_the_limit_is_cut_and_keeps_its_head(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [failed_row(f"aws-x{number:03}", [f"it failed because of {'this ' * 60}"], NONE) for number in range(400)]
+    (result / "preview.json").write_text(json.dumps(as_json(document(*rows))))
+    fake = FakeGithub()
+    done = invoke(monkeypatch, ACTIONS, fake.answer, str(result))
+    assert done.exit_code == 0, done.exception
+    (comment,) = fake.comments.values()
+    assert 60_000 < len(comment["body"]) <= LIMIT
+    assert comment["body"].startswith(f"{MARKER}\n## Preview")
+    assert "could not be previewed: aws-x000" in comment["body"]
+    assert "_Too long for a comment: the rest is left out here._" in comment["body"]
+    assert comment["body"].rstrip().endswith("(https://github.com/acme/spillway/actions/runs/9)")
+
+
+def test_secrets_of_the_job_that_comments_are_masked_too(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = document(failed_row("aws-us-east-1", ["403 for Bearer secret-token of the-passphrase-of-state"], NONE))
+    (result / "preview.json").write_text(json.dumps(as_json(told)))
+    fake = FakeGithub()
+    environment = {**ACTIONS, "PULUMI_CONFIG_PASSPHRASE": "the-passphrase-of-state"}
+    assert invoke(monkeypatch, environment, fake.answer, str(result)).exit_code == 0
+    (comment,) = fake.comments.values()
+    assert "secret-token" not in comment["body"]
+    assert "the-passphrase-of-state" not in comment["body"]
 
 
 def test_a_dry_run_prints_what_would_be_said(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
