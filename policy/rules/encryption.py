@@ -14,7 +14,7 @@ from pydantic import Field
 from cost.plan.preview import Resource, Unknown
 from policy.findings import Finding, Policy, Settings, get, rows, unknown, yes
 
-ALGORITHMS: Final = ("AES256", "aws:kms", "aws:kms:dsse", "aws:fsx")
+ALGORITHMS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 OWN_KEY: Final = ("aws:kms", "aws:kms:dsse")
 
 

@@ -37,6 +37,10 @@ SECRETS: Final = (
     "ssm:GetParametersByPath", "s3:GetObject", "s3:GetObjectVersion", "sts:GetFederationToken",
 )  # fmt: skip
 """They read what is worth stealing."""
+SHARED: Final = ("token.actions.githubusercontent.com", "gitlab.com", "oauth2.googleapis.com")
+"""Issuers that give tokens to whoever signs up, so that only `sub` says whose a token is
+(https://docs.github.com/actions/concepts/security/openid-connect)."""
+WHOEVER: Final = re.compile(r"\*|(?:repo|project_path):\*")
 BROAD: Final = re.compile(
     r":policy/(?:[^/]+/)*(?:AdministratorAccess.*|PowerUserAccess|IAMFullAccess|[A-Za-z0-9]+FullAccess)$"
 )
@@ -67,6 +71,11 @@ def _trust(*path: str) -> Callable[[Resource, tuple[str, ...], tuple[str, ...]],
                 yield Finding(resource.urn, f"{where}: Allow with NotPrincipal lets in everybody else: name principals")
             elif row.get("Effect") == "Allow" and _everybody(row.get("Principal")) and not row.get("Condition"):
                 yield Finding(resource.urn, f"{where}: Principal * without a Condition: allowed are named principals")
+            elif (
+                row.get("Effect") == "Allow" and (issuer := _shared(row.get("Principal"))) and not _of_one(row, issuer)
+            ):
+                why = f"everybody's pipelines at {issuer} may take it on: allowed is a Condition on {issuer}:sub"
+                yield Finding(resource.urn, f"{where}: {why}")
 
     return rule
 
@@ -140,6 +149,24 @@ def _writes(action: str, anywhere: tuple[str, ...]) -> bool:
     if any(fnmatchcase(one.lower(), action.lower()) for one in SECRETS):
         return True
     return READING.fullmatch(action.partition(":")[2]) is None
+
+
+def _shared(principal: Any) -> str | None:
+    """The issuer of tokens that a principal is, where that gives tokens to everybody who signs up."""
+    told = texts(principal.get("Federated") or []) if isinstance(principal, Mapping) else []
+    return next((issuer for issuer in SHARED for one in told if one.endswith(f"/{issuer}")), None)
+
+
+def _of_one(row: Mapping[str, Any], issuer: str) -> bool:
+    """Whether a condition asks whose token it is, by more than a `*`."""
+    condition = row.get("Condition")
+    for wanted in condition.values() if isinstance(condition, Mapping) else ():
+        subjects = wanted.get(f"{issuer}:sub") if isinstance(wanted, Mapping) else None
+        if isinstance(subjects, Unknown) or (
+            (found := texts(subjects or [])) and not any(WHOEVER.match(one) for one in found)
+        ):
+            return True
+    return False
 
 
 def _everybody(principal: Any) -> bool:

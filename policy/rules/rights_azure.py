@@ -47,7 +47,20 @@ def _assignment(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str,
         yield Finding(resource.urn, f"scope = {scope}: allowed are a resource group, or what is in it")
 
 
+def _flexible(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
+    """A credential's subject is compared as it stands; an expression may match more
+    (https://learn.microsoft.com/entra/workload-id/workload-identities-flexible-federated-identity-credentials)."""
+    subject = get(resource, "subject")
+    if isinstance(subject, Unknown):
+        yield from unknown(resource, "subject", subject)
+    elif not subject or "*" in str(subject):
+        yield Finding(
+            resource.urn, f"subject = {subject or 'nothing'}: allowed is one repository's branch or environment"
+        )
+
+
 RULES: Final = {
+    "azure-native:managedidentity:FederatedIdentityCredential": _flexible,
     "azure-native:authorization:RoleDefinition": _definition,
     "azure-native:authorization:RoleAssignment": _assignment,
 }

@@ -11,6 +11,7 @@ from typing import Final
 
 from cost.plan.preview import Resource, Unknown
 from policy.findings import Finding, get, texts, unknown
+from policy.rules.rights_aws import SHARED
 
 BASIC: Final = ("roles/owner", "roles/editor", "roles/admin", "roles/writer")
 ESCALATING: Final = (
@@ -25,7 +26,6 @@ ADMIN: Final = re.compile(r"roles/.+(?:\.|[a-z])[aA]dmin(?:istrator)?$")
 EVERYBODY: Final = ("allUsers", "allAuthenticatedUsers")
 WIDE: Final = re.compile(r"gcp:(?:projects|folder|organizations)/iA[mM]")
 """Grants for a whole project or more."""
-GRANT: Final = re.compile(r"gcp:[A-Za-z0-9]+/\w*[iI][aA][mM](?:Member|Binding):")
 
 
 def _grant(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
@@ -59,7 +59,19 @@ def _custom(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...
             )
 
 
+def _provider(resource: Resource, anywhere: tuple[str, ...], roles: tuple[str, ...]) -> Iterator[Finding]:
+    """Without a condition every token of the issuer is let into the pool
+    (https://docs.cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines#conditions)."""
+    issuer, condition = get(resource, "oidc", "issuerUri"), get(resource, "attributeCondition")
+    if isinstance(issuer, Unknown) or isinstance(condition, Unknown):
+        yield from unknown(resource, "oidc.issuerUri", issuer)
+        yield from unknown(resource, "attributeCondition", condition)
+    elif (host := str(issuer).removeprefix("https://").rstrip("/")) in SHARED and not str(condition or "").strip():
+        yield Finding(resource.urn, f"attributeCondition: missing; everybody's pipelines at {host} get into the pool")
+
+
 RULES: Final = {
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": _provider,
     **dict.fromkeys(
         (
             "gcp:projects/iAMMember:IAMMember",

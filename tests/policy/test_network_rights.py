@@ -206,6 +206,47 @@ def test_everybody_may_neither_take_a_role_nor_read_a_bucket_without_a_condition
     assert said(rights.POLICY, resource("aws:iam/role:Role", {"assumeRolePolicy": service})) == []
 
 
+GITHUB = "token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize(
+    ("condition", "passes"),
+    [
+        (
+            {"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com", f"{GITHUB}:sub": "repo:o/r:ref:refs/heads/main"}},
+            True,
+        ),
+        ({"StringLike": {f"{GITHUB}:sub": ["repo:o/r:*"]}}, True),
+        ({"StringLike": {f"{GITHUB}:sub": "repo:*"}}, False),
+        ({"StringLike": {f"{GITHUB}:sub": ["repo:o/r:*", "*"]}}, False),
+        ({"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com"}}, False),
+        (None, False),
+    ],
+)
+def test_a_role_for_pipelines_is_for_one_repository_s(condition: dict[str, Any] | None, passes: bool) -> None:
+    trust = document(
+        Principal={"Federated": f"arn:aws:iam::1:oidc-provider/{GITHUB}"},
+        Action="sts:AssumeRoleWithWebIdentity",
+        **({} if condition is None else {"Condition": condition}),
+    )
+    found = said(rights.POLICY, resource("aws:iam/role:Role", {"assumeRolePolicy": trust}))
+    why = f"everybody's pipelines at {GITHUB} may take it on: allowed is a Condition on {GITHUB}:sub"
+    assert found == ([] if passes else [f"assumeRolePolicy: One: {why}"])
+
+
+def test_pools_and_credentials_for_pipelines_are_for_one_repository_s() -> None:
+    type_ = "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
+    oidc = {"oidc": {"issuerUri": f"https://{GITHUB}"}}
+    assert said(rights.POLICY, resource(type_, {**oidc, "attributeCondition": "assertion.repository == 'o/r'"})) == []
+    assert said(rights.POLICY, resource(type_, oidc)) == [
+        f"attributeCondition: missing; everybody's pipelines at {GITHUB} get into the pool"
+    ]
+    assert said(rights.POLICY, resource(type_, {"oidc": {"issuerUri": "https://idp.example.com"}})) == []
+    credential = "azure-native:managedidentity:FederatedIdentityCredential"
+    assert said(rights.POLICY, resource(credential, {"subject": "repo:o/r:environment:production"})) == []
+    assert len(said(rights.POLICY, resource(credential, {"subject": "repo:o/*"}))) == 1
+
+
 def test_a_permissions_boundary_grants_nothing_until_it_is_attached() -> None:
     type_ = "aws:iam/policy:Policy"
     boundary = resource(type_, {"policy": document(Action="ec2:*", Resource="*")}, "boundary")

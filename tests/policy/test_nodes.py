@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from policy import reflect
 from policy.rules import encryption, exposure, metadata, protection, tags
-from sandbox import schema
-from sandbox.clouds import DISTRIBUTIONS, registry
 from tests.policy.resources import STACK, TAGS, UNKNOWN, left_open, resource, said
 
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -192,14 +191,5 @@ def test_tags_have_to_reach_instances_and_volumes() -> None:
 
 
 def test_the_table_of_what_takes_tags_is_what_the_sdks_say() -> None:
-    said_by_sdks: dict[str, str] = {}
-    for package, distribution in DISTRIBUTIONS.items():
-        if package == "cloudflare":  # tags of records are for paid plans only
-            continue
-        kinds = registry(package)
-        own = "labels" if package == "gcp" else "tags"
-        for type_, row in schema.load(package, distribution, kinds.kinds, kinds.invokes)["resources"].items():
-            key = next((key for key in ("userLabels", own) if key in row["inputs"]), None)
-            if key is not None:
-                said_by_sdks[type_] = key
-    assert tags.taggable() == said_by_sdks
+    said_by_sdks = {type_: key for key, types in reflect.table().items() for type_ in types}
+    assert tags.taggable() == said_by_sdks, "python -m policy.reflect writes it anew"

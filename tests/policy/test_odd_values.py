@@ -71,6 +71,25 @@ def test_a_violating_resource_with_an_odd_value_anywhere_is_judged_or_left_open(
                 each(replace(one, inputs=put(row["inputs"], path, odd)))
 
 
+@pytest.mark.parametrize(
+    ("name", "type_"),
+    [
+        ("aws-us-east-1", "aws:autoscaling/group:Group"),
+        ("azure-eastus", "azure-native:compute:VirtualMachineScaleSet"),
+        ("gcp-us-central1", "gcp:compute/regionInstanceGroupManager:RegionInstanceGroupManager"),
+    ],
+)
+def test_a_pool_with_an_odd_value_anywhere_is_priced_or_left_open(name: str, type_: str) -> None:
+    preview = read(PLANS / f"{name}.json")
+    (index, pool) = next((i, one.after) for i, one in enumerate(preview.changes) if one.type == type_ and one.after)
+    for path in paths(dict(pool.inputs)):
+        for odd in (UNKNOWN, True):
+            edited = replace(pool, inputs=put(dict(pool.inputs), path, odd))
+            changes = list(preview.changes)
+            changes[index] = Change("same", edited.urn, edited.type, edited, edited)
+            policy.check(replace(preview, changes=tuple(changes)), today=TODAY)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_whole_stack_with_odd_values_is_judged_or_left_open(data: st.DataObject) -> None:
