@@ -67,7 +67,9 @@ def _disks(resource: Resource, count: Count) -> list[Charged]:
     told = resource.get("virtualMachineProfile", "storageProfile")
     profile = told if isinstance(told, Mapping) else {}
     rows: list[tuple[str, Any]] = [("system disk", profile.get("osDisk"))]
-    rows += [(f"data disk {row.get('lun', 0)}", row) for row in profile.get("dataDisks") or () if isinstance(row, dict)]
+    data = profile.get("dataDisks")
+    disks = data if isinstance(data, list) else []
+    rows += [(f"data disk {row.get('lun', 0)}", row) for row in disks if isinstance(row, dict)]
     found: list[Charged] = []
     for name, row in rows:
         if isinstance(row, Mapping):
@@ -78,7 +80,8 @@ def _disks(resource: Resource, count: Count) -> list[Charged]:
 def _disk(name: str, row: Mapping[str, Any], count: Count) -> list[Charged]:
     if row.get("diffDiskSettings"):
         return []  # on the machine's own disk, in its price
-    kind = (row.get("managedDisk") or {}).get("storageAccountType")
+    disk = row.get("managedDisk")
+    kind = disk.get("storageAccountType") if isinstance(disk, Mapping) else None
     size = number(row.get("diskSizeGB"), name)
     if isinstance(size, Gap):
         return [size]

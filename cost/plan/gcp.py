@@ -79,10 +79,9 @@ def _types(resource: Resource, template: Resource) -> tuple[str, ...]:
     found: list[tuple[Decimal, str]] = []
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, Mapping):
-            rank = number(row.get("rank", 0), "rank")
-            found += [
-                (rank if isinstance(rank, Decimal) else Decimal(0), str(one)) for one in row.get("machineTypes") or ()
-            ]
+            rank, types = number(row.get("rank", 0), "rank"), row.get("machineTypes")
+            order = rank if isinstance(rank, Decimal) else Decimal(0)
+            found += [(order, str(one)) for one in (types if isinstance(types, list) else ())]
     if not found and isinstance(one := template.get("machineType"), str):
         found = [(Decimal(0), one)]
     return tuple(dict.fromkeys(name for _, name in sorted(found, key=lambda pair: pair[0])))
