@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage(error: TyperException) -> int:
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")  # of pydantic, where a value is none of several
     if "\n" in message:  # a group called with nothing: its help
         typer.echo(message, err=True)
         return error.exit_code

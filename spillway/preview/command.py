@@ -15,6 +15,7 @@ import typer
 
 from spillway.errors import SpillwayError
 from spillway.options import Json
+from spillway.outputs import foreseen
 
 if TYPE_CHECKING:
     from spillway.preview.document import Document
@@ -67,6 +68,10 @@ def command(
 
     if stack and all_:
         raise typer.BadParameter("not together with names of stacks", param_hint="--all")
+    if base is not None and not base.strip():  # a variable of a pipeline that is not set
+        raise typer.BadParameter("is empty; name a branch or commit, or leave it out", param_hint="--base")
+    if out is not None:
+        foreseen("--out", out)
     told = usage.read(use) if use else usage.UseFile.model_validate({})
     snapshot = Snapshot.load(prices)
     place = on or _place()
@@ -141,7 +146,7 @@ def _show(found: Document, out: Path) -> None:
         counts = [str(row.counts.get(op) or "") for op in ("create", "update", "replace", "delete")]
         verdict = "not asked" if row.violations is None else "wrong" if row.blocked else "passed"
         add(
-            table, verdict, row.stack, *counts, money(row.cost.after.steady),
+            table, verdict, row.stack, *counts, f"{money(row.cost.after.steady)} {row.lacking}".strip(),
             money(row.cost.delta.steady, signed=True), verdict,
         )  # fmt: skip
     show(table)

@@ -83,6 +83,16 @@ class StackRow:
         return next((op for op in WORST if self.counts.get(op)), "same")
 
     @property
+    def lacking(self) -> str:
+        """What its steady bill leaves out that is most of it: a region without its nodes would look the cheapest."""
+        gaps = self.cost.unpriced if self.cost else ()
+        if gaps and self.cost is not None and not self.cost.after.steady:
+            return "without any price"
+        return (
+            "without nodes" if any(gap.what.startswith("nodes") or gap.what.endswith(" nodes") for gap in gaps) else ""
+        )
+
+    @property
     def quiet(self) -> bool:
         """Nothing changes, nothing is wrong."""
         return self.outcome == "previewed" and self.worst == "same" and not self.refused and not self.blocked

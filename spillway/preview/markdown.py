@@ -145,8 +145,9 @@ def _line(row: StackRow) -> str:
     loud = [f"**{row.counts[op]}**" if row.counts.get(op) else "" for op in ("replace", "delete")]
     after = row.cost.after
     spread = money(after.low) if after.low == after.high else f"{money(after.low)} to {money(after.high)}"
+    bill = money(after.steady) + (f" **{row.lacking}**" if row.lacking else "")
     return (
-        f"| {row.stack} | {' | '.join((*counts, *loud))} | {money(after.steady)} | "
+        f"| {row.stack} | {' | '.join((*counts, *loud))} | {bill} | "
         f"{money(row.cost.delta.steady, signed=True)} | {spread} | {_worst_case(row)} | {_policy(row)} |"
     )
 

@@ -150,8 +150,8 @@ def _summary(found: Document) -> Html:
         after = row.cost.after
         counts = [str(row.counts.get(op) or "") for op in ("create", "update", "replace", "delete")]
         figures = [
-            money(after.steady), money(row.cost.delta.steady, signed=True), money(after.low), money(after.high),
-            money(after.worst),
+            f"{money(after.steady)} {row.lacking}".strip(), money(row.cost.delta.steady, signed=True),
+            money(after.low), money(after.high), money(after.worst),
         ]  # fmt: skip
         rows.append([name, *counts, *figures, _policy(row)])
     return table(heads, rows, caption="Stacks")

@@ -217,3 +217,12 @@ def test_markup_in_values_is_shown_as_it_is_written() -> None:
     assert "<img" not in as_page(found)
     told = as_markdown(found)
     assert "```</details>" not in told
+
+
+def test_a_bill_that_leaves_the_nodes_out_says_so() -> None:
+    """At 653 USD of 40,360 a region would look the cheapest of all."""
+    azure, aws = row("azure-eastus"), row("aws-us-east-1")
+    assert (azure.lacking, aws.lacking) == ("without nodes", "")
+    assert "| 652.71 **without nodes** |" in as_markdown(document(azure, aws))
+    assert "652.71 without nodes" in as_page(document(azure, aws))
+    assert row("global-cloudflare").lacking == "without any price"
