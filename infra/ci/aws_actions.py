@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 READS: Final[Mapping[str, str]] = {
-    "aws:autoscaling/group:Group": "autoscaling:DescribeAutoScalingGroups",
+    "aws:autoscaling/group:Group": "autoscaling:DescribeAutoScalingGroups autoscaling:DescribeInstanceRefreshes "
+    "autoscaling:DescribeScalingActivities",
     "aws:autoscaling/lifecycleHook:LifecycleHook": "autoscaling:DescribeLifecycleHooks",
     "aws:autoscaling/policy:Policy": "autoscaling:DescribePolicies",
     "aws:budgets/budget:Budget": "budgets:ViewBudget budgets:ListTagsForResource",
@@ -27,7 +28,7 @@ READS: Final[Mapping[str, str]] = {
     "aws:ec2/route:Route": "ec2:DescribeRouteTables",
     "aws:ec2/routeTable:RouteTable": "ec2:DescribeRouteTables",
     "aws:ec2/routeTableAssociation:RouteTableAssociation": "ec2:DescribeRouteTables",
-    "aws:ec2/securityGroup:SecurityGroup": "ec2:DescribeSecurityGroups",
+    "aws:ec2/securityGroup:SecurityGroup": "ec2:DescribeSecurityGroups ec2:DescribeNetworkInterfaces",
     "aws:ec2/subnet:Subnet": "ec2:DescribeSubnets",
     "aws:ec2/vpc:Vpc": "ec2:DescribeVpcs ec2:DescribeVpcAttribute ec2:DescribeNetworkAcls",
     "aws:ec2/vpcEndpoint:VpcEndpoint": "ec2:DescribeVpcEndpoints ec2:DescribePrefixLists",

@@ -158,7 +158,17 @@ def network_statements(config: AwsCi) -> list[Statement]:
             **here.in_regions,
         ),
         _allow("TagDefaultGroup", ["ec2:CreateTags"], [groups], StringEquals=made),
+        private_dns(here),
     ]
+
+
+def private_dns(here: Account) -> Statement:
+    """What an interface endpoint with private DNS asks of whoever makes it: its zone is AWS's own.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html (CreateVpcEndpoint)
+    """
+    zones = f"arn:{here.partition}:route53:::hostedzone/*"
+    return _allow("PrivateDns", ["route53:AssociateVPCWithHostedZone"], [zones, here.arn("ec2", "vpc/*")])
 
 
 def _creating() -> set[str]:
@@ -290,6 +300,7 @@ def boundary_statements(config: AwsCi) -> list[Statement]:
             ["ec2:RunInstances"],
             [f"arn:{here.partition}:ec2:{region}::image/*" for region in here.regions],
         ),
+        private_dns(here),
         _allow("Buckets", ["s3:*"], buckets),
         _allow("Budgets", ["budgets:*"], here.own("budgets")),
         _allow("Dns", ["route53:*"], [f"arn:{here.partition}:route53:::{kind}/*" for kind in _DNS]),

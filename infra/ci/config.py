@@ -17,6 +17,7 @@ from infra.azure import names as azure_names
 from infra.ci.sections import CLOUDS, AwsCi, AzureCi, CiBase, CiConfig
 from infra.ci.subjects import issuers
 from infra.faults import HIDDEN, ConfigError, Fault, did_you_mean, listed
+from infra.gcp import names as gcp_names
 from infra.stackfile import CI_KEY, REGION_KEY
 from infra.validation import CheckList, validate
 
@@ -118,11 +119,20 @@ def _stacks(config: CiBase) -> Iterator[Fault]:
     for number, name in enumerate(config.stacks):
         if not name.startswith(f"{config.cloud}-"):
             yield Fault(("stacks", number), f"is no stack of {config.cloud}: each cloud has roles of its own", name)
-        elif config.cloud == "aws" and not naming.is_aws_region(name.removeprefix("aws-")):
-            yield Fault(("stacks", number), "is no AWS region's, such as aws-us-east-1", name)
+        elif not _is_region(config.cloud, name.removeprefix(f"{config.cloud}-")):
+            yield Fault(("stacks", number), f"is no stack of a region, such as {_EXAMPLES[config.cloud]}", name)
         elif name in seen:
             yield Fault(("stacks", number), "stands twice in the list", name)
         seen.add(name)
+
+
+_EXAMPLES: Final = {"aws": "aws-us-east-1", "azure": "azure-eastus", "gcp": "gcp-us-central1"}
+
+
+def _is_region(cloud: str, text: str) -> bool:
+    if cloud == "aws":
+        return naming.is_aws_region(text)
+    return gcp_names.is_region(text) if cloud == "gcp" else text.isalnum()
 
 
 @check("github", "gitlab", cloud="gcp")

@@ -51,6 +51,11 @@ def name(stack: str, suffix: str) -> str:
     return naming.name(stack, suffix, NAME_MAX)
 
 
+def is_region(text: str) -> bool:
+    """Whether a text has the form of a region's name."""
+    return _REGION.fullmatch(text) is not None
+
+
 def pool_name(stack: str, pool: Pool) -> str:
     """The instance group of a pool, and how the names of its instances begin."""
     if pool not in naming.POOLS:

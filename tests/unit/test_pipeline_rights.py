@@ -108,7 +108,8 @@ def test_previews_change_nothing_and_see_no_secret() -> None:
         assert allows(statements, "s3:GetObject", "arn:aws:s3:::example-pulumi-state/.pulumi/stacks/a.json")
     assert all(one.endswith("/read") for one in azure_rights.preview_actions(azure({"dns": True})))
     reads = {permission.rsplit(".", 1)[-1] for permission in gcp_rights.preview_permissions()}
-    assert reads == {"get", "getFromFamily", "getIamPolicy", "list", "read"}
+    assert reads == {"get", "getFromFamily", "getIamPolicy", "list", "read", "use"}
+    assert [one for one in gcp_rights.preview_permissions() if one.endswith(".use")] == ["serviceusage.services.use"]
     assert not {one for one in gcp_rights.preview_permissions() if "objects" in one or "versions" in one}
 
 
@@ -122,6 +123,8 @@ def test_no_write_is_on_everything() -> None:
 
 def test_networks_are_narrowed_by_the_stacks_own_tag_and_regions() -> None:
     for one in aws_rights.network_statements(aws()):
+        if one["Sid"] == "PrivateDns":
+            continue  # knows no tags, and only joins a network to a zone
         condition = json.dumps(one["Condition"])
         assert "aws:RequestedRegion" in condition
         if one["Sid"] not in ("EmptyDefaultGroup", "TagNetwork"):
@@ -148,7 +151,7 @@ def test_a_deploy_reaches_what_the_stacks_name_and_nothing_else() -> None:
     )
     assert allows(statements, "route53:ChangeResourceRecordSets", f"arn:aws:route53:::hostedzone/{ZONE['zones'][0]}")
     assert not allows(statements, "route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/ZOTHER")
-    assert not [one for one in deploy_statements({"zones": []}) if "route53" in json.dumps(one)]
+    assert not [one for one in deploy_statements({"zones": []}) if "ChangeResource" in json.dumps(one)]
 
 
 def test_a_role_is_made_with_the_boundary_or_not_at_all() -> None:
