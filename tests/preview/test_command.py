@@ -94,7 +94,7 @@ def test_outside_of_a_checkout_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_a_folder_that_cannot_be_written_is_one_line(asked: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpillwayError, match="--out file: has to be a folder, and .*file is none"):
+    with pytest.raises(SpillwayError, match=r"--out file: has to be a folder, and .*file is none"):
         run("--out", "file")
 
 
