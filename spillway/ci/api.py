@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -144,17 +145,26 @@ class Api:
 
     def _limited(self, answer: httpx.Response, attempt: int) -> float | None:
         """Seconds to wait where the answer is a limit; None for every other refusal."""
-        if answer.status_code not in (403, 429):
+        if answer.status_code not in (403, 429, 503):
             return None
-        after = answer.headers.get("retry-after", "")
-        if after.isdigit():
-            return float(after)
+        told = self._after(answer.headers.get("retry-after", ""))
+        if told is not None or answer.status_code == 503:
+            return told
         if answer.headers.get("x-ratelimit-remaining", answer.headers.get("ratelimit-remaining")) == "0":
             until = answer.headers.get("x-ratelimit-reset") or answer.headers.get("ratelimit-reset") or ""
-            return max(1.0, float(until) - self._now()) if until.isdigit() else SECONDARY
+            return max(1.0, float(until) - self._now()) if until.isascii() and until.isdigit() else SECONDARY
         if answer.status_code == 429 or "rate limit" in answer.text[:2000].lower():
             return SECONDARY * 2.0 ** (attempt - 1)
         return None
+
+    def _after(self, text: str) -> float | None:
+        """Of Retry-After: seconds, or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)."""
+        if text.isdigit() and text.isascii():
+            return float(text[:9])
+        try:
+            return max(1.0, parsedate_to_datetime(text).timestamp() - self._now())
+        except ValueError:
+            return None
 
     def _wait(self, seconds: float, shown: str) -> None:
         if seconds > self._left:

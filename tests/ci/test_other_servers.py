@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from spillway.ci import azure, gitlab
@@ -256,6 +258,36 @@ def test_the_command_on_gitlab(result: Path, monkeypatch: pytest.MonkeyPatch) ->
     (note,) = fake.notes.values()
     assert note["body"].startswith(MARKER)
     assert "(https://gitlab.example/job/1)" in note["body"]
+
+
+def snippet(start: str) -> Any:
+    """Of docs/ci.md, by how it begins."""
+    text = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
+    (found,) = [one for one in re.findall(r"```yaml\n(.*?)```", text, re.S) if one.startswith(start)]
+    return yaml.safe_load(found)
+
+
+def test_the_lines_of_the_documented_gitlab_job_post_the_note(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = snippet("preview:")["preview"]
+    preview, comment = (shlex.split(line) for line in job["script"])
+    assert preview[:2] == [".venv/bin/spillway", "preview"]
+    assert comment[:3] == [".venv/bin/spillway", "ci", "comment"]
+    assert preview[preview.index("--out") + 1] == comment[3] == job["artifacts"]["paths"][0] == result.name
+    monkeypatch.chdir(result.parent)
+    fake = FakeGitlab()
+    for _ in range(2):  # the job of each push
+        done = invoke(monkeypatch, GITLAB, fake.answer, *comment[3:])
+        assert done.exit_code == 0, done.exception
+    assert len(fake.notes) == 1
+
+
+def test_the_documented_azure_steps_post_the_thread(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (step,) = [one for one in snippet("pool:")["steps"] if "SYSTEM_ACCESSTOKEN" in one.get("env", {})]
+    line = shlex.split(step["script"])
+    monkeypatch.chdir(result.parent)
+    fake = FakeAzure()
+    assert invoke(monkeypatch, AZURE, fake.answer, *line[3:]).exit_code == 0
+    assert len(fake.threads) == 1
 
 
 def test_the_command_on_azure_pipelines(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:

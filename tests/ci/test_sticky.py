@@ -133,6 +133,28 @@ def test_retry_after_is_what_is_waited() -> None:
     assert fake.slept == [17]
 
 
+def test_a_date_in_retry_after_is_waited_for_too() -> None:
+    headers = {"Retry-After": "Thu, 01 Jan 1970 00:17:30 GMT"}
+    fake = FakeGithub(rules=[once("POST", lambda: httpx.Response(503, headers=headers))])
+    assert post(fake, now=1000.0).action == "created"
+    assert fake.slept == [50]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "1.5", "٣"])
+def test_a_retry_after_that_says_nothing_is_the_usual_wait(value: str) -> None:
+    headers = {"Retry-After": value.encode()}
+    fake = FakeGithub(rules=[once("GET", lambda: httpx.Response(429, headers=headers))])  # type: ignore[arg-type]
+    assert post(fake).action == "created"
+    assert fake.slept == [60]
+
+
+def test_a_server_that_stays_broken_is_asked_five_times_and_told() -> None:
+    fake = FakeGithub(rules=list(always("GET", lambda: httpx.Response(500, json={"message": "Server Error"}))))
+    with pytest.raises(Refused, match=r"GET .*/comments: answers 500: Server Error"):
+        post(fake)
+    assert fake.slept == [1, 2, 4, 8]
+
+
 def test_a_used_up_limit_is_waited_for_until_it_is_reset() -> None:
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1300"}
     fake = FakeGithub(rules=[once("GET", lambda: httpx.Response(403, headers=headers))])
