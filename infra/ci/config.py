@@ -152,7 +152,7 @@ def _existing(config: CiBase) -> Iterator[Fault]:
             yield Fault(("existingProviders", number), f"there is no section {kind}", kind)
 
 
-@check("account", "region", "stacks", "zones", "state", "cloud", cloud="aws")
+@check("account", "cloud", "grants", "region", "stacks", "state", "zones", cloud="aws")
 def _sizes(config: CiBase) -> Iterator[Fault]:
     from infra.ci import aws_rights
 
