@@ -77,8 +77,10 @@ def test_every_policy_stops_the_preview_of_what_violates_it_and_says_the_same_of
     assert of_plan == set(found)
 
 
-@pytest.mark.parametrize("stack", ["aws-us-east-1", "azure-eastus", "gcp-us-central1", "tencent-ap-guangzhou"])
-def test_a_shipped_region_passes(stack: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "stack", ["aws-us-east-1", "azure-eastus", "gcp-us-central1", "tencent-ap-guangzhou", "ci-aws"]
+)
+def test_a_shipped_stack_passes(stack: str, tmp_path: Path) -> None:
     sandbox = EngineSandbox(tmp_path / "sandbox")
 
     text = sandbox.pulumi("preview", "--policy-pack", PACK, stack=stack).ok().stdout
