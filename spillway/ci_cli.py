@@ -296,6 +296,25 @@ def gate(
         hold(region, sources, _probe, Patience(wait * 60, steady, interval), say)
 
 
+@app.command()
+def turn(
+    stack: Annotated[str, typer.Argument(help="The stack of this job, which is named like it.")],
+    of: Annotated[str, typer.Option(help="All stacks of the rollout in their order, with spaces between.")],
+    repository: Repository = "",
+) -> None:
+    """GitHub: whether a stack is next in a rollout. Exit code 1 unless the job of every stack before it succeeded."""
+    from spillway.ci import github
+    from spillway.ci.gate import turn as why_not
+    from spillway.ci.places import Place
+
+    place = Place("github", os.environ, repository)
+    jobs = github.jobs(place.api(), place.project(), os.environ.get("GITHUB_RUN_ID", ""))
+    wrong = why_not(stack, _words([of]), jobs)
+    if wrong:
+        raise SpillwayError(*wrong)
+    typer.echo(f"{stack}: is next")
+
+
 def _probe(member: Member, host: str) -> Mapping[str, str]:
     from spillway.dns_ask import probe_all
 

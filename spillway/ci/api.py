@@ -78,10 +78,10 @@ class Api:
             if refused.status not in (404, 410):
                 raise
 
-    def pages(self, path: str, **query: Any) -> Iterator[Any]:
+    def pages(self, path: str, key: str | None = None, **query: Any) -> Iterator[Any]:
         """Every element of a list, page by page, as the Link header leads
         (https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api,
-        https://docs.gitlab.com/api/rest/#pagination-link-header)."""
+        https://docs.gitlab.com/api/rest/#pagination-link-header). key: of the list, where the answer is a map."""
         url: str | None = path
         asked: dict[str, Any] = {"per_page": 100, **query}
         for _ in range(PAGES):
@@ -89,6 +89,8 @@ class Api:
                 return
             answer = self._call("GET", url, query=asked)
             found = _json(answer, self.name)
+            if key is not None and isinstance(found, dict):
+                found = found.get(key)
             if not isinstance(found, list):
                 raise SpillwayError(f"{self.name}: GET {path}: the answer is no list")
             yield from found

@@ -104,6 +104,18 @@ def _says(word: str) -> str:
     return word if word.startswith("answers") else f"is {word}"
 
 
+def turn(stack: str, order: Sequence[str], jobs: Mapping[str, str]) -> list[str]:
+    """Why it is not this stack's turn in a rollout; empty when it is. order: of all stacks; jobs: stack -> how its job
+    ended, or its status. Every one before has to have succeeded, so nothing depends on how a server starts jobs."""
+    if stack not in order:
+        return [f"{stack}: is none of this rollout's stacks: {', '.join(order)}"]
+    return [
+        f"{stack}: is not touched: {one} comes first, and its job says {jobs.get(one, 'nothing')}"
+        for one in order[: list(order).index(stack)]
+        if jobs.get(one) != "success"
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds: how long the gate may take, how long everything has to be well without a break, between two looks."""

@@ -17,7 +17,9 @@ LIMIT: Final = 65_536
 """Characters: https://github.com/orgs/community/discussions/41331"""
 VERSION: Final = "2022-11-28"
 REPOSITORY: Final = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
-RIGHTS: Final = "`pull-requests: write` for comments, `issues: write` for issues; a fork's run has neither"
+RIGHTS: Final = (
+    "`pull-requests: write` for comments, `issues: write` for issues, `actions: read` for runs; a fork's has none"
+)
 
 
 def headers(token: str) -> dict[str, str]:
@@ -76,6 +78,15 @@ def commits(api: Api, repository: str, number: int) -> Iterator[str]:
     """Commits of a pull request: the API tells of 250 at most."""
     for one in api.pages(f"/repos/{checked(repository)}/pulls/{number}/commits"):
         yield str(one["sha"])
+
+
+def jobs(api: Api, repository: str, run: str) -> dict[str, str]:
+    """Name -> how it ended (`success`, `failure`, ...), or its status while it has not; of a run's latest attempt
+    (https://docs.github.com/en/rest/actions/workflow-jobs). Raises SpillwayError."""
+    if not run.isdecimal():
+        raise SpillwayError("GITHUB_RUN_ID: is not set: this is no run of GitHub Actions")
+    found = api.pages(f"/repos/{checked(repository)}/actions/runs/{run}/jobs", "jobs", filter="latest")
+    return {str(one["name"]): str(one.get("conclusion") or one["status"]) for one in found}
 
 
 class Issues:

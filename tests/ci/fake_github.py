@@ -27,6 +27,7 @@ class FakeGithub:
     said: list[tuple[int, str]] = field(default_factory=list)
     pull: dict[str, Any] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
+    jobs: dict[str, str] = field(default_factory=dict)
     rules: list[Rule] = field(default_factory=list)
     lose: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
@@ -97,6 +98,14 @@ class FakeGithub:
                 return httpx.Response(200, json=self.pull)
             case ("GET", "/pulls/N/commits"):
                 return self._page(request, [{"sha": one} for one in self.commits])
+            case ("GET", "/actions/runs/N/jobs"):
+                assert request.url.params["filter"] == "latest"
+                ended = ("success", "failure", "cancelled")
+                rows = [{"name": name, "status": "completed" if how in ended else how,
+                         "conclusion": how if how in ended else None} for name, how in self.jobs.items()]  # fmt: skip
+                answer = self._page(request, rows)
+                return httpx.Response(200, json={"jobs": json.loads(answer.content)}, headers=answer.headers
+                                      if "link" in answer.headers else {})  # fmt: skip
             case ("GET", "/issues"):
                 label = request.url.params["labels"]
                 found = [one for one in self.issues.values() if label in [each["name"] for each in one["labels"]]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from spillway.ci.gate import Patience, Region, before, hold, problems, risks
+from spillway.ci.gate import Patience, Region, before, hold, problems, risks, turn
 from spillway.dns_members import Member, Watched
 from spillway.dns_tally import Look
 from spillway.errors import SpillwayError
@@ -146,3 +146,22 @@ def test_a_region_that_no_service_leads_to_is_asked_itself() -> None:
     before(Region(EAST.name, EAST, "own.example.com"), {}, probe, said.append)
     hold(Region(EAST.name, EAST, "own.example.com"), {}, probe, Patience(1, 0, 1), said.append, now=lambda: 0.0)
     assert asked == ["own.example.com"] * 2
+
+
+ORDER = ("aws-us-east-1", "gcp-us-central1", "global")
+
+
+def test_a_stack_is_next_when_all_before_it_succeeded() -> None:
+    assert turn("aws-us-east-1", ORDER, {}) == []
+    assert turn("global", ORDER, {**dict.fromkeys(ORDER, "success"), "global": "in_progress"}) == []
+
+
+@pytest.mark.parametrize("ended", ["failure", "cancelled", "skipped", "waiting", "in_progress", "queued", None])
+def test_a_stack_is_not_touched_while_one_before_it_is_not_through(ended: str | None) -> None:
+    jobs = {"aws-us-east-1": "success"} | ({} if ended is None else {"gcp-us-central1": ended})
+    (line,) = turn("global", ORDER, jobs)
+    assert line == f"global: is not touched: gcp-us-central1 comes first, and its job says {ended or 'nothing'}"
+
+
+def test_a_stack_of_another_rollout_is_never_next() -> None:
+    assert "is none of this rollout's stacks" in turn("azure-eastus", ORDER, dict.fromkeys(ORDER, "success"))[0]

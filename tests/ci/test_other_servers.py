@@ -326,6 +326,20 @@ def test_a_run_of_an_older_commit_does_not_overwrite_the_comment(result: Path, m
     assert [one["body"] for one in fake.comments.values()] == [f"{MARKER}\nnewer"]
 
 
+@pytest.mark.parametrize(("east", "code"), [("success", 0), ("failure", 1), ("waiting", 1)])
+def test_a_job_of_a_rollout_waits_for_no_server_to_order_it(
+    monkeypatch: pytest.MonkeyPatch, east: str, code: int
+) -> None:
+    fake = FakeGithub(
+        page=2, jobs={"which stacks": "success", "x": "success", "aws-us-east-1": east, "global": "queued"}
+    )
+    monkeypatch.setattr("spillway.ci.places.Api", partial(Api, transport=fake.transport))
+    done = CliRunner().invoke(app, ["turn", "global", "--of", "x aws-us-east-1 global"], env=ACTIONS)
+    assert done.exit_code == code
+    if code:
+        assert f"aws-us-east-1 comes first, and its job says {east}" in str(done.exception)
+
+
 def test_a_change_that_touches_nothing_makes_no_comment(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (result / "preview.json").write_text(json.dumps(as_json(document())))
     fake = FakeGithub()
