@@ -97,7 +97,7 @@ class AwsRoles(pulumi.ComponentResource):
         state = rights.state_statements(config, write=False)
         preview_policies = {"read": read}
         if state:
-            preview_policies["state"] = self._policy("state", "Pulumi's states", state)
+            preview_policies["state-read"] = self._policy("state-read", "Pulumi's states, to read", state)
         deploy_policies = {"read": read} | {
             label: self._policy(label, f"What deploys change: {label}", statements)
             for label, statements in rights.deploy_policies(config, self.policy_arn("node")).items()

@@ -275,7 +275,7 @@ def deploy_policies(config: AwsCi, node_boundary: str) -> dict[str, list[Stateme
         "launches": launch_statements(config),
         "grants": grant_statements(config, node_boundary),
         "dns": dns_statements(config),
-        "states": state_statements(config, write=True),
+        "state-write": state_statements(config, write=True),
     }
     return {name: statements for name, statements in found.items() if statements}
 
