@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cost.plan.functions import named
 from cost.plan.preview import Resource, Unknown
-from policy.findings import Finding, Policy, Settings, Stack, get, rows, yes
+from policy.findings import Finding, Policy, Settings, Stack, get, rows, texts, yes
 from policy.rules.pools import Pool, pools
 
 APP: Final = "azure-native:web:WebApp"
@@ -55,9 +55,8 @@ def _aws(stack: Stack, spot: Pool, steady: list[Pool]) -> Iterator[Finding]:
     if not adding:
         yield Finding(steady[0].group.urn, "no scaling policy adds on-demand nodes when spot is missing")
         return
-    alarms = stack.side.of(ALARM)
-    called = [one for one in adding if any(_calls(alarm, one) for alarm in alarms)]
-    if not called:
+    called = _called(stack)
+    if not any(one.urn in called or str(get(one, "arn")) in called for one in adding):
         yield Finding(
             adding[0].urn, "no alarm calls it, or the alarm's actions are off: on-demand nodes are never added"
         )
@@ -65,7 +64,7 @@ def _aws(stack: Stack, spot: Pool, steady: list[Pool]) -> Iterator[Finding]:
 
 def _is_of(policy: Resource, groups: set[str], names: set[str]) -> bool:
     referred = policy.refers.get("autoscalingGroupName", ())
-    return bool(groups & set(referred)) or get(policy, "autoscalingGroupName") in names
+    return bool(groups & set(referred)) or str(get(policy, "autoscalingGroupName")) in names
 
 
 def _adds(policy: Resource) -> bool:
@@ -83,14 +82,14 @@ def _adds(policy: Resource) -> bool:
     return any(isinstance(one, Unknown) or (isinstance(one, int | float) and one > 0) for one in amounts)
 
 
-def _calls(alarm: Resource, policy: Resource) -> bool:
-    if get(alarm, "actionsEnabled") is False:
-        return False
-    told = get(alarm, "alarmActions")
-    arn = get(policy, "arn")
-    return policy.urn in alarm.refers.get("alarmActions", ()) or (
-        isinstance(told, list) and isinstance(arn, str) and arn in told
-    )
+def _called(stack: Stack) -> set[Any]:
+    """URNs and ARNs of whatever an alarm calls."""
+    found: set[Any] = set()
+    for alarm in stack.side.of(ALARM):
+        if get(alarm, "actionsEnabled") is not False:
+            found.update(alarm.refers.get("alarmActions", ()))
+            found.update(texts(get(alarm, "alarmActions") or []))
+    return found
 
 
 def _azure(stack: Stack, spot: Pool, steady: list[Pool]) -> Iterator[Finding]:
