@@ -8,7 +8,7 @@ from typing import Final
 
 STACKS: Final = "stacks"
 HARMLESS: Final = (
-    "docs/", "tests/", ".github/", ".ci/", "cost/", "rehearsal/", "policy/", "sandbox/", "observability/", "spillway/",
+    "docs/", "tests/", ".github/", ".ci/", "cost/", "rehearsal/", "sandbox/", "observability/", "spillway/",
     "tools/",
 )  # fmt: skip
 """Folders that no deployed stack is made of."""
@@ -17,6 +17,8 @@ CLOUDS: Final[Mapping[str, str]] = {
     "infra/aws/": "aws", "infra/azure/": "azure", "infra/gcp/": "gcp", "infra/tencent/": "tencent",
 }  # fmt: skip
 """Folder of the program -> the cloud whose region stacks are made of it."""
+POLICIES: Final = "policy/stacks"
+"""Each stack's settings of the policy pack; the pack itself judges all of them."""
 DNS: Final = "infra/dns/"
 CI: Final = "infra/ci/"
 KEEPER: Final = ("infra/keeper",)
@@ -41,6 +43,8 @@ def _of(path: str, stacks: Mapping[str, str]) -> list[str]:
     if pure.parent.as_posix() == STACKS and pure.name.startswith("Pulumi.") and pure.suffix == ".yaml":
         name = pure.name.removeprefix("Pulumi.").removesuffix(".yaml")
         return [name] if name in stacks else []
+    if pure.parent.as_posix() == POLICIES:
+        return [pure.stem] if pure.suffix == ".json" and pure.stem in stacks else []
     if path.startswith((*HARMLESS, *KEEPER)) or path in HARMLESS_FILES or pure.suffix == ".md":
         return []
     for folder, cloud in CLOUDS.items():

@@ -31,6 +31,9 @@ STACKS = {
     (["infra/fallback.py"], sorted(STACKS)),
     (["images/templates/user-data.yaml.j2"], sorted(STACKS)),
     (["uv.lock"], sorted(STACKS)),
+    (["policy/stacks/azure-eastus.json"], ["azure-eastus"]),
+    (["policy/stacks/schema.json"], []),
+    (["policy/rules/rights.py"], sorted(STACKS)),
     (["docs/aws.md", "tests/unit/test_x.py", "README.md", "cost/plan/aws.py", "infra/keeper.py"], []),
     ([], []),
 ])  # fmt: skip
