@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 from typing import Final
 
@@ -27,6 +28,10 @@ MARKS: Final = {"deployed": Look("ink", shape="square"), "keeper": Look("k1", sh
                 "change": Look("k2", shape="circle")}  # fmt: skip
 
 
+WORSE: Final = 0.0005
+"""Share of requests or of clients; less is no finding of one play."""
+
+
 def sentences(known: Told) -> list[str]:
     """The answer in words: as deployed, with the keeper, the change that buys most, what is not recorded."""
     base = known.base
@@ -43,6 +48,7 @@ def sentences(known: Told) -> list[str]:
             f"{words.points(keeper.serving.availability - base.serving.availability)} points "
             f"{words.extra(_more(known, keeper))}."
         )
+        found += _worse_off(base, keeper)
     if best := known.best:
         per = "" if best.usd_per_hour is None else f": {words.usd(best.usd_per_hour)} for each hour it saves"
         found.append(
@@ -52,6 +58,28 @@ def sentences(known: Told) -> list[str]:
     elif any(one.kind == "change" for one in known.rehearsal.variants):
         found.append("None of the changes that were tried buys availability.")
     return found
+
+
+def _worse_off(base: Variant, keeper: Variant) -> Iterator[str]:
+    """Names whose clients the keeper serves worse: availability of nodes does not show it."""
+    why = "the keeper moves nodes, and DNS sends clients by its own policy"
+    requests = {one.service: one for one in base.load}
+    for load in keeper.load:
+        before = requests.get(load.service)
+        if before is None or not before.arrived or not load.arrived:
+            continue
+        was, now = before.served / before.arrived, load.served / load.arrived
+        if was - now > WORSE:
+            told = f"{percent(now)} of requests in time, not {percent(was)}"
+            yield f"Clients of {load.service} fare worse with it: {told}; {why}."
+    reached = {one.name: one.reached for one in base.services if one.name not in requests}
+    for service in keeper.services:
+        was = reached.get(service.name, 0.0)
+        if was - service.reached > WORSE:
+            yield (
+                f"Clients of {service.name} fare worse with it: {percent(service.reached)} are sent to a member that "
+                f"answers, not {percent(was)}; {why}."
+            )
 
 
 def basis(known: Told) -> list[str]:

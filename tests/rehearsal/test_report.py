@@ -127,6 +127,18 @@ def test_no_change_that_loses_availability_is_said_to_buy_something(whole: Rehea
     assert "None of the changes that were tried buys availability." in Page(html.page_of(known.rehearsal)).text
 
 
+def test_clients_that_fare_worse_with_the_keeper_are_named_beside_its_gain(whole: Rehearsal) -> None:
+    base, keeper = whole.variants[:2]
+    (load,) = keeper.load
+    lost = replace(load, served=load.served * 0.9, late=load.late + load.served * 0.1)
+    names = tuple(replace(one, reached=one.reached - 0.01) for one in base.services)
+    worse = replace(keeper, load=(lost,), services=names)
+    text = Page(html.page_of(replace(whole, variants=(base, worse)))).text
+    assert re.search(r"Clients of llm\.example\.com fare worse with it: [0-9.]+ % of requests in time, not", text)
+    assert re.search(r"Clients of eu\.llm\.example\.com fare worse with it: [0-9.]+ % are sent to a member", text)
+    assert "fare worse" not in Page(html.page_of(replace(whole, variants=(base, replace(base, kind="keeper"))))).text
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
