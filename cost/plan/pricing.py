@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from cost.money import HOURS_PER_MONTH
 from cost.plan import aws, azure, gcp, others
-from cost.plan.charges import Case, Charge, Charged, Context, Free, Gap, Machines, Rule, Use
+from cost.plan.charges import Case, Charge, Charged, Context, Found, Free, Gap, Machines, Rule, Use
 from cost.plan.preview import OPS, Change, Op, Preview, Resource, Side
 from cost.prices.snapshot import ON_DEMAND, SPOT, STALE_DAYS, Price, Snapshot, Unpriced
 
@@ -231,9 +231,13 @@ def _budget(config: Mapping[str, Any]) -> Decimal | None:
     return Decimal(str(told))
 
 
+_Charges = tuple[dict[str, Found | None], dict[tuple[str, str, str], str]]
+
+
 class _Pricer:
     def __init__(self, snapshot: Snapshot, today: date, use: Mapping[str, Decimal], stale_days: int) -> None:
         self.snapshot, self.today, self.use, self.stale_days = snapshot, today, use, stale_days
+        self._known: dict[int, _Charges] = {}
 
     def row(self, change: Change, before: Context, after: Context, compared: bool) -> Row:
         old = before.side.by_urn.get(change.urn)
@@ -262,15 +266,38 @@ class _Pricer:
         return Row(resource.urn, resource.type, "delete", was, (), free, unknown)
 
     def _lines(self, resource: Resource, context: Context) -> tuple[str, bool, tuple[Line, ...]]:
-        rule = RULES.get(resource.type)
-        if rule is None:
+        charges, bearers = self._charges(context)
+        if (found := charges[resource.urn]) is None:
             return "", True, ()
-        found = rule(resource, context)
         if isinstance(found, Free):
             return found.source, False, ()
         provider = PROVIDERS.get(resource.type.partition(":")[0], context.provider)
         here = replace(context, provider=provider)
-        return "", False, tuple(line for one in found for line in self._line(one, here))
+        lines: list[Line] = []
+        for one in found:
+            if isinstance(one, Use) and (bearer := bearers[resource.type, one.key, one.what]) != resource.urn:
+                told = f"counted with {bearer.rsplit('::', 1)[-1]}"
+                lines.append(Line(one.what, Amounts(), None, "", None, told, use=one.key, sku=one.sku))
+            else:
+                lines += self._line(one, here)
+        return "", False, tuple(lines)
+
+    def _charges(self, context: Context) -> _Charges:
+        """What each resource of a side is charged for, by URN, None for types without a rule; and who bears what is
+        told for a whole stack: bytes of two buckets are told once, and count once."""
+        known = self._known.get(id(context.side))
+        if known is None:
+            charges: dict[str, Found | None] = {}
+            bearers: dict[tuple[str, str, str], str] = {}
+            for one in context.side:
+                rule = RULES.get(one.type)
+                found = charges[one.urn] = rule(one, context) if rule else None
+                for use in () if found is None or isinstance(found, Free) else found:
+                    if isinstance(use, Use):
+                        key = (one.type, use.key, use.what)
+                        bearers[key] = max(bearers.get(key, ""), one.urn)
+            known = self._known[id(context.side)] = charges, bearers
+        return known
 
     def _line(self, charged: Charged, context: Context) -> Iterator[Line]:
         if isinstance(charged, Gap):

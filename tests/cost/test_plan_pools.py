@@ -81,6 +81,21 @@ def test_answers_to_the_internet_are_by_use_and_told_at_the_price_beyond_what_is
         assert spread == (1000 - free) * Decimal(usd_gb)
 
 
+def test_what_is_told_of_a_stack_counts_once_though_several_resources_are_of_the_kind() -> None:
+    """Two secrets, two workspaces, two addresses: `secretReads: 1000000` are those of all of them."""
+    for name, key, told, usd in (
+        ("aws-us-east-1", "secretReads", 1_000_000, "5"),  # 0.05 for 10,000
+        ("azure-eastus", "logsGb", 100, "218.5"),  # 2.30 beyond the first five, which are free once
+        ("tencent-ap-guangzhou", "egressGb", 1000, "120"),
+    ):
+        plain, found = cost(name), cost(name, use={key: Decimal(told)})
+        assert found.after.steady - plain.after.steady == Decimal(usd)
+        bearers = [one for each in found.rows for one in each.after if one.use == key]
+        assert len(bearers) == 2
+        assert sum("counted with" in one.note for one in bearers) == 1
+        assert len([one for _, one in plain.by_use if one.use == key]) == 1
+
+
 def same_in_steady_and_worst(found: PlanCost, name: str, price: Decimal, count: int) -> None:
     nodes = line(found, name, "on-demand nodes")
     assert nodes.amounts is not None
