@@ -113,6 +113,15 @@ def _numbers(config: CiBase) -> Iterator[Fault]:
         yield Fault(("github", "environments"), "has an environment twice", hub.environments)
 
 
+@check("github", cloud="azure")
+def _credentials(config: CiBase) -> Iterator[Fault]:
+    """Credentials are named after environments, without dots and regardless of case."""
+    named = [] if config.github is None else [one.replace(".", "-").lower() for one in config.github.environments]
+    if config.github is not None and len(set(named)) < len(named) == len(set(config.github.environments)):
+        why = "two of them make one name of a credential, which has hyphens for dots and no case"
+        yield Fault(("github", "environments"), why, config.github.environments)
+
+
 @check("cloud", "stacks")
 def _stacks(config: CiBase) -> Iterator[Fault]:
     seen: set[str] = set()

@@ -56,6 +56,7 @@ def test_the_shipped_file_is_sound_and_fits_the_schema(cloud: str) -> None:
         ("aws", {"stacks": ["aws-here"]}, "stacks[0] = aws-here: is no stack of a region, such as aws-us-east-1"),
         ("azure", {"stacks": ["azure-east-us"]}, "stacks[0] = azure-east-us: is no stack of a region"),
         ("gcp", {"stacks": ["gcp-here"]}, "stacks[0] = gcp-here: is no stack of a region, such as gcp-us-central1"),
+        ("azure", {"github.environments": ["a.b", "A-b"]}, "github.environments = [a.b, A-b]: two of them make"),
         ("azure", {"tags": {"microsoft": "y"}}, "tags.microsoft = y: keys that start with"),
         ("gcp", {"tags": {"team": "x"}}, "tags = <a map of 1 key>: unknown key"),
         ("gcp", {"github.branch": "b" * 100}, "github: the subject claim repo:example-org/spillway:ref:refs/heads/b"),
