@@ -124,6 +124,9 @@ def _range(field: FieldInfo | None, ctx: Mapping[str, Any], kind: str) -> str:
         for name in ("ge", "gt", "le", "lt"):
             if getattr(item, name, None) is not None:
                 bounds[name] = getattr(item, name)
+    bounds = {
+        name: int(bound) if isinstance(bound, float) and bound.is_integer() else bound for name, bound in bounds.items()
+    }  # 10000, not 10000.0
     low = f"from {bounds['ge']}" if "ge" in bounds else f"above {bounds['gt']}" if "gt" in bounds else ""
     high = f"to {bounds['le']}" if "le" in bounds else f"below {bounds['lt']}" if "lt" in bounds else ""
     if "gt" in bounds and "le" in bounds:

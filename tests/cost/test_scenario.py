@@ -79,7 +79,8 @@ def test_a_wrong_option_is_one_line(option: dict[str, Any], changes: dict[str, A
 @pytest.mark.parametrize(
     ("sections", "told"),
     [
-        ({"workload": {"tokensPerDay": -5.0}}, "workload.tokensPerDay = -5: has to be above 0"),
+        ({"workload": {"burst": 0.5}}, "workload.burst = 0.5: has to be from 1 to 100"),
+        ({"workload": {"tokensPerDay": -5.0}}, "has to be above 0 and at most 100000000000000"),
         ({"workload": {"tokensPerDay": 1e20}}, "workload.tokensPerDay = 1e+20"),
         ({"workload": {"cacheHitShare": 1.2}}, "workload.cacheHitShare = 1.2"),
         ({"workload": {"hourly": [1.0] * 23}}, "workload.hourly"),
