@@ -10,7 +10,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -217,7 +218,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--without-keeper", action="store_true", help="the published policies alone")
     made.add_argument("--from", type=Path, dest="source", metavar="FILE", help="only write the page, from its JSON")
     made.add_argument("--out", type=Path, default=OUT, help=f"folder of capacity.json and .html (default: {OUT})")
+    made.add_argument("--json", action="store_true", help="figures as JSON on stdout, tables on stderr")
     options = made.parse_args(arguments)
+    if not options.json:
+        return _run(options)
+    whole: list[dict[str, Any]] = []
+    with redirect_stdout(sys.stderr):
+        code = _run(options, whole.append)
+    for figures in whole:
+        sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    return code
+
+
+def _run(options: argparse.Namespace, take: Callable[[dict[str, Any]], None] | None = None) -> int:
+    """Exit code. take: is given all figures."""
     try:
         for name, most in (("seeds", 1_000), ("windows", 1_000), ("exact", 3_600)):
             value = getattr(options, name)
@@ -238,6 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.CODE
     except KeyboardInterrupt:
         return 130
+    if take:
+        take(whole)
     _print([*LEGEND, "", *conclusion(whole["cases"]), f"{options.out}/capacity.json, {options.out}/capacity.html"])
     return 0
 

@@ -47,11 +47,18 @@ class Bar:
     def step(self, name: str) -> None:
         """One more is done. name: which."""
         self.done += 1
-        self._bar.update(self._task, completed=self.done, description=f"{self.what} {name}")
+        self._tell(name, float(self.done))
+
+    def part(self, name: str, share: float) -> None:
+        """So much of the next one is done. name: which."""
+        self._tell(name, self.done + min(max(share, 0.0), 1.0))
+
+    def _tell(self, name: str, done: float) -> None:
+        self._bar.update(self._task, completed=done, description=f"{self.what} {name}")
         now = time.monotonic()
-        if not self.console.is_terminal and now - self._spoken >= EVERY_SECONDS:
+        if not self.console.is_terminal and 0 < done < self.total and now - self._spoken >= EVERY_SECONDS:
             self._spoken = now
-            left = (now - self._begun) / self.done * (self.total - self.done)
+            left = (now - self._begun) / done * (self.total - done)
             self.console.print(
-                f"{self.what}: {self.done} of {self.total}, about {left:,.0f} s left", highlight=False, soft_wrap=True
+                f"{self.what}: {done:.3g} of {self.total}, about {left:,.0f} s left", highlight=False, soft_wrap=True
             )

@@ -49,11 +49,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What all variants have in common. Values only: it is sent to other processes."""
+    """What all variants have in common. Values only, but `part`: it is sent to other processes. part: called with a
+    variant's name and the share of it that is played, in this process."""
 
     fleet: Fleet
     loaded: Loaded
     stacks: tuple[str, ...]
+    part: Callable[[str, float], None] | None = None
 
     def __call__(self, piece: Piece) -> Done:
         return self.play(piece, None, regret=True)
@@ -80,12 +82,17 @@ class Task:
         play = FleetPlay(
             fleet, scenario, given, happens, keeper=keeper, boot_factor=factor, seed=seed, arrivals=arrivals
         )
-        play.run()
+        play.run(self._played(piece))
         held = piece.held or play.held()
         kind: Literal["deployed", "keeper", "change"]
         kind = "deployed" if change is None else "keeper" if keeper else "change"
         told = play.variant(piece.name, kind, "" if change is None else change.words, held, regret=regret)
         return Done(told, held, (*given.sources, *play.sources), (*given.warnings, *play.warnings))
+
+    def _played(self, piece: Piece) -> Callable[[float], None] | None:
+        """Takes the seconds that are played."""
+        tell, seconds = self.part, self.loaded.scenario.seconds
+        return None if tell is None else lambda at: tell(piece.name, at / seconds)
 
 
 def rehearse(
@@ -97,9 +104,11 @@ def rehearse(
     seed: int | None = None,
     workers: int | None = None,
     progress: Callable[[str], None] | None = None,
+    part: Callable[[str, float], None] | None = None,
 ) -> Rehearsal:
     """Plays the scenario. repeat, seed: instead of the scenario's. progress: called with the name of each variant that
-    is done, and with the number of each repetition. Raises SpillwayError: file, key, value, what is allowed."""
+    is done, and with the number of each repetition. part: called about once a day of a variant that is played in this
+    process, with its name and the share that is over. Raises SpillwayError: file, key, value, what is allowed."""
     scenario = loaded.scenario
     if seed is not None or repeat is not None:
         told = {"seed": scenario.seed if seed is None else seed}
@@ -111,11 +120,13 @@ def rehearse(
     given = supply.supply(scenario, regions, loaded.folder, file=loaded.file)
     left_out |= given.left_out
     task = Task(fleet, loaded, stacks)
-    first = task(Piece("deployed", None, None))
+    here = replace(task, part=part)
+    first = here(Piece("deployed", None, None))
     if progress:
         progress("deployed")
     pieces, declined = _pieces(fleet, loaded, given, variants, first.held)
-    done = [first, *monte.over(task, pieces, _workers(pieces, workers), progress=_named(progress))]
+    count = _workers(pieces, workers)
+    done = [first, *monte.over(here if count == 1 else task, pieces, count, progress=_named(progress))]
     return Rehearsal(
         scenario=scenario.name,
         title=scenario.title,

@@ -20,12 +20,14 @@ def present(console: Console, directory: Path) -> None:
 
     from rehearsal import scenario
     from rehearsal.fleet import load_sandbox
-    from rehearsal.rehearse import rehearse
+    from rehearsal.progress import Bar
+    from rehearsal.rehearse import DEFAULT, rehearse
     from spillway.rehearse_cli import notes, short_table
 
     loaded = scenario.load(SCENARIO)
     short = loaded.scenario.model_copy(update={"days": float(DAYS), "load": None})
-    found = rehearse(load_sandbox(directory), replace(loaded, scenario=short))
+    with Bar("Rehearsal", len(DEFAULT)) as bar:
+        found = rehearse(load_sandbox(directory), replace(loaded, scenario=short), progress=bar.step, part=bar.part)
     console.print(f"\n[bold]A week of recorded spot capacity[/bold] [dim](simulated; {', '.join(found.fleet)})[/dim]")
     console.print(short_table(found))
     for line in notes(found):

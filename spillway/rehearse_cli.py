@@ -83,7 +83,7 @@ def rehearse(
 
     runs = loaded.scenario.repeat if repeat is None else repeat
     with Bar("Rehearsal", steps(fleet, loaded, wanted, runs)) as bar:
-        found = play(fleet, loaded, variants=wanted, repeat=repeat, seed=seed, progress=bar.step)
+        found = play(fleet, loaded, variants=wanted, repeat=repeat, seed=seed, progress=bar.step, part=bar.part)
     paths = report.write(found, folder)
     if json_:
         from rehearsal.report import document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from infra.keeper_fleet import Machine, RegionStack, RegionState
 from infra.keeper_words import Market
 from rehearsal.fleet import Fleet, Region, load, load_stack_files
 from rehearsal.fleet_keeping import region_stacks
+from rehearsal.progress import Bar
 from spillway.errors import SpillwayError
 from spillway.keeper.desk import Desk, NotThere, Stack
 from spillway.preflight.model import Unanswered
@@ -94,8 +95,11 @@ def _read(seen: Seen) -> None:
             return "; ".join(part for part in (error.reason, told) if part)
 
     names = [one.stack for one in seen.stacks]
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
-        answers = dict(zip(names, pool.map(work, names), strict=True))
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool, Bar("Regions read", len(names)) as bar:
+        asked = {pool.submit(work, name): name for name in names}
+        for one in as_completed(asked):
+            bar.step(asked[one])
+        answers = {name: answer.result() for answer, name in asked.items()}
     for stack, answer in answers.items():
         if isinstance(answer, NotThere):
             seen.left_out[stack] = "not deployed"

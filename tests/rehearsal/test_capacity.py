@@ -75,7 +75,11 @@ def test_a_part_is_printed_and_written_and_its_page_can_be_made_again(
     assert {one["policy"] for one in case["policies"]} >= {"on-demand", "spothedge+2", "cheapest-first"}
     assert whole["prices"]["observed"] == ["2025-10-23"]
     page = (tmp_path / "out" / "capacity.html").read_text()
-    assert capacity.main(["--from", str(tmp_path / "out" / "capacity.json"), "--out", str(tmp_path / "again")]) == 0
+    again = ["--from", str(tmp_path / "out" / "capacity.json"), "--out", str(tmp_path / "again"), "--json"]
+    assert capacity.main(again) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == whole
+    assert "capacity.html" in told.err
     assert (tmp_path / "again" / "capacity.html").read_text() == page
 
 

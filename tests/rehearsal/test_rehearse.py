@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from rehearsal import measured
+from rehearsal import measured, progress
 from rehearsal.fleet import Fleet, Pool
 from rehearsal.fleet_play import FleetPlay
 from rehearsal.rehearse import chosen, rehearse
@@ -87,6 +89,27 @@ def test_a_dark_region_is_an_incident_and_the_services_switch() -> None:
 def test_the_same_scenario_gives_the_same_rehearsal() -> None:
     events = [{"at": "day 1 12:00", "for": "2h", "what": "dark", "region": "first"}]
     assert rehearse(fleet(), loaded(events=events, repeat=2), workers=2) == day()
+
+
+def test_a_variant_tells_how_far_it_is_where_it_is_played_here() -> None:
+    parts: list[tuple[str, float]] = []
+    whole: list[str] = []
+    one = loaded(days=2, stacks=["gcp-us-central1"])
+    rehearse(fleet(), one, progress=whole.append, part=lambda name, share: parts.append((name, share)))
+    assert parts == [("deployed", 0.5), ("deployed", 1.0), ("keeper", 0.5), ("keeper", 1.0)]
+    assert whole == ["deployed", "keeper"]
+
+
+def test_a_bar_tells_of_parts_in_a_log_and_nothing_of_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.0)
+    console = Console(file=StringIO(), width=200)
+    with progress.Bar("Rehearsal", 2, console) as bar:
+        bar.part("deployed", 0.5)
+        bar.step("deployed")
+        bar.step("keeper")
+    assert isinstance(console.file, StringIO)
+    lines = [line.partition(",")[0] for line in console.file.getvalue().splitlines()]
+    assert lines == ["Rehearsal: 0.5 of 2", "Rehearsal: 1 of 2"]
 
 
 def test_repetitions_spread_around_days_drawn_at_random() -> None:

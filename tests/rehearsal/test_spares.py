@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from rehearsal import data, policies, prices
+from rehearsal import data, policies, prices, spares
 from rehearsal.model import Setting, Zone
 from rehearsal.spares import cheapest_apart
 from rehearsal.trace import Trace
@@ -22,6 +24,15 @@ def test_each_in_a_zone_of_its_own_and_the_rest_on_demand() -> None:
     assert cheapest_apart(trace, setting, 0) == pytest.approx(0.1)
     # First half: one at 1 and one on demand; second half: 1 and 2.
     assert cheapest_apart(trace, setting, 1) == pytest.approx((11 + 3) / 2 / 10)
+
+
+def test_a_program_reads_the_same_figures_as_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    spares.main([])
+    lines = capsys.readouterr().out.splitlines()
+    spares.main(["--json"])
+    shares = json.loads(capsys.readouterr().out)["shares"]
+    assert [line.rpartition(" ")[2] for line in lines] == [f"{share:.3f}" for share in shares.values()]
+    assert shares["0"] < shares["1"] < shares["2"]
 
 
 def test_the_keeper_pays_little_more_than_a_spare_costs() -> None:
