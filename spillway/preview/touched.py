@@ -49,7 +49,8 @@ def _of(path: str, stacks: Mapping[str, str]) -> list[str]:
         return []
     for folder, cloud in CLOUDS.items():
         if path.startswith(folder):
-            return [name for name, kind in stacks.items() if kind == cloud]
+            # The pipelines' roles of a cloud take names and rights from the same modules.
+            return [name for name, kind in stacks.items() if kind in (cloud, f"ci-{cloud}")]
     if path.startswith(DNS):
         return [name for name, kind in stacks.items() if kind == "global"]
     if path.startswith(CI):

@@ -24,7 +24,7 @@ STACKS = {
     (["stacks/Pulumi.aws-us-east-1.yaml"], ["aws-us-east-1"]),
     (["stacks/Pulumi.unknown.yaml"], []),
     (["stacks/README.md"], []),
-    (["infra/aws/pools.py"], ["aws-us-east-1", "aws-us-west-2"]),
+    (["infra/aws/pools.py"], ["aws-us-east-1", "aws-us-west-2", "ci-aws"]),
     (["infra/azure/region.py", "infra/gcp/node.py"], ["azure-eastus", "gcp-us-central1"]),
     (["infra/dns/route53.py"], ["global"]),
     (["infra/ci/aws.py"], ["ci-aws"]),
