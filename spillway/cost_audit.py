@@ -15,21 +15,28 @@ from spillway import tables
 
 def command(
     day: Annotated[
-        str | None, typer.Option("--date", help="Of this snapshot of prices; the latest unless given.")
+        str | None, typer.Option("--prices", "--date", help="Of this snapshot of prices; the latest unless given.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs; numbers as text.")] = False,
 ) -> None:
     """Published claims about what serving a model costs, recomputed: claim, figure, verdict, and why."""
     snapshot = Snapshot.load(day)
-    found = audit(snapshot, date.today())
+    today = date.today()
+    found = audit(snapshot, today)
+    age, stale = snapshot.age(today), snapshot.stale(today)
     if as_json:
-        typer.echo(json.dumps({"snapshot": snapshot.id, "claims": [one.as_json() for one in found]}, indent=2))
+        typer.echo(
+            json.dumps(
+                {"snapshot": snapshot.id, "ageDays": age, "stale": stale, "claims": [one.as_json() for one in found]},
+                indent=2,
+            )
+        )
         return
     table = tables.plain("claim", "stated", "recomputed", "verdict", "why")
     for one in found:
         tables.add(table, one.verdict, one.claim, _shown(one, stated=True), _shown(one), one.verdict, one.why)
     tables.show(table)
-    typer.echo(f"Prices of snapshot {snapshot.id}.")
+    typer.echo(f"Prices of snapshot {snapshot.id}, {age} days old{', which is more than they should be' * stale}.")
 
 
 def _shown(one: Audited, *, stated: bool = False) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.faults import did_you_mean
 from spillway.errors import SpillwayError
 from spillway.options import Json
 
@@ -79,6 +80,8 @@ def plan(
     for stack in told.stacks:
         if stack not in read:  # one file may serve several commands, so it is no fault
             typer.echo(f"note: {use}: stacks.{stack}: is in no --preview and counts for nothing", err=True)
+    for name in sorted(told.stacks.keys() - read.keys()):
+        typer.echo(f"{use}: stacks.{name}: no --preview is of this stack{did_you_mean(name, read)}", err=True)
     snapshot = Snapshot.load(prices)
     today = datetime.now(UTC).date()
     found = [

@@ -112,7 +112,7 @@ def headline(plan: PlanCost) -> str:
     gaps = len(plan.unpriced)
     without = f", without {gaps} things that have no price" if gaps > 1 else ", without one that has no price" * gaps
     return (
-        f"{plan.stack}: {money(plan.after.steady)} {CURRENCY} a month "
+        f"{plan.stack}: {'at least ' if gaps else ''}{money(plan.after.steady)} {CURRENCY} a month "
         f"({money(plan.delta.steady, signed=True)}){without}"
     )
 

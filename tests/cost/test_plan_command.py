@@ -86,6 +86,15 @@ def test_a_usage_file_says_each_fault_with_its_key(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_usage_file_may_tell_of_other_stacks_and_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "use.yaml"
+    file.write_text("stacks: {aws-us-east-l: {natGb: 3}, aws-us-east-1: {natGb: 3}}\n")
+    found = CliRunner().invoke(app, ["--preview", UPDATE, "--use", str(file)], catch_exceptions=False)
+    assert found.exit_code == 0
+    assert "stacks.aws-us-east-l: no --preview is of this stack (did you mean aws-us-east-1?)" in found.stderr
+    assert "stacks.aws-us-east-1:" not in found.stderr
+
+
 def test_two_forms_at_once_are_a_wrong_use() -> None:
     assert run("--preview", UPDATE, "--json", "--markdown")[0] == 2
 
