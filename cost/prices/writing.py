@@ -12,7 +12,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -153,6 +153,21 @@ def _manifest_text(files: Mapping[str, bytes], sources: Mapping[str, Source], no
     return f"# Made by cost/prices/writing.py. docs/prices.md tells the columns.\n{text}".encode()
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Seals a snapshot that was edited by hand, the latest unless a folder is named; what is wrong with it is lines,
+    and it stays as it was."""
+    try:
+        folder = Path(arguments[0]).resolve() if arguments else FOLDER / max(dates(), default="")
+        if folder.name not in dates(folder.parent):
+            raise SpillwayError(f"{folder}: has to be a snapshot, a folder that is named by its day, with {MANIFEST}")
+        sealed = seal(folder)
+        told = f"{sealed}: {Snapshot.load(sealed.name, sealed.parent).id}\n"
+    except SpillwayError as error:
+        sys.stderr.writelines(f"{line}\n" for line in error.lines)
+        return error.CODE
+    sys.stdout.write(told)
+    return 0
+
+
 if __name__ == "__main__":
-    sealed = seal(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER / dates()[-1])
-    sys.stdout.write(f"{sealed}: {Snapshot.load(sealed.name, sealed.parent).id}\n")
+    sys.exit(main(sys.argv[1:]))

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost.money import HOURS_PER_MONTH, tiered
-from cost.prices.snapshot import STALE_DAYS, Price, Snapshot, Unpriced
+from cost.prices.snapshot import FOLDER, STALE_DAYS, Price, Snapshot, Unpriced, dates
 from cost.prices.units import UNITS
-from cost.prices.writing import content, seal, write
+from cost.prices.writing import content, main, seal, write
 from infra import catalog
 from spillway.errors import SpillwayError
 from tests.cost.prices import SEEN, row, snapshot
@@ -234,3 +234,23 @@ def test_writing_the_shipped_snapshot_anew_changes_nothing(tmp_path: Path) -> No
     seal(tmp_path / "2026-12-01")
     for path in SHIPPED.path.iterdir():
         assert (tmp_path / "2026-12-01" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_command_seals_and_tells_a_wrong_row_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "2026-12-01"
+    shutil.copytree(FOLDER / dates()[-1], folder)
+    assert main([str(folder)]) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}: 2026-12-01-")
+    path = folder / "aws-machines.csv"
+    path.write_text(path.read_text().replace(",on-demand,,3.468000,", ",on-demand,,dear,"))
+    broken = path.read_bytes()
+    assert main([str(folder)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "aws-machines.csv" in line
+    assert "dear" in line
+    assert path.read_bytes() == broken
+    for other in (tmp_path, tmp_path / "2026-12-02"):
+        assert main([str(other)]) == 1
+        assert "has to be a snapshot, a folder that is named by its day" in capsys.readouterr().err
