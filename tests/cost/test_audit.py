@@ -123,6 +123,8 @@ def test_the_command_prints_a_table_or_json() -> None:
     as_json = json.loads(runner.invoke(app, ["cost", "audit", "--json"]).stdout)
     assert {row["verdict"] for row in as_json["claims"]} >= {"holds", "wrong", "outdated"}
     assert Decimal(as_json["claims"][0]["recomputed"]) == 73
-    table = runner.invoke(app, ["cost", "audit"]).stdout
+    assert (as_json["ageDays"] > 180) == as_json["stale"]
+    table = runner.invoke(app, ["cost", "audit", "--prices", SNAPSHOT.id[:10]]).stdout
+    assert f"Prices of snapshot {SNAPSHOT.id}, {as_json['ageDays']} days old" in table
     assert "861,458" in table
     assert "outdated" in table
