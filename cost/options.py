@@ -155,4 +155,4 @@ def _model(scenario: Scenario, spec: AnyOption, snapshot: Snapshot, today: date)
         return OnPremModel(scenario, spec)
     if isinstance(spec, CloudOption):
         return CloudModel(scenario, spec, snapshot, today)
-    return ServerlessModel(scenario, spec)
+    return ServerlessModel(scenario, spec, today)

@@ -157,6 +157,8 @@ class ScenarioFile(Section):
     """What it is for, in a sentence."""
     owner: ShortText = "not named"
     """Who answers for inputs that nobody else is named for."""
+    dated: Day | None = None
+    """Of which day inputs are for which `cited` tells none."""
     currency: Currency = "USD"
     """Of the amounts in this file; results are in USD."""
     exchange: Exchange | None = None
@@ -211,7 +213,8 @@ class Scenario:
             told = [cited for cited in self.data.cited if any(fnmatchcase(one.key, key) for key in cited.keys)]
             cited = told[-1] if told else None  # the last that names it
             source = cited.source if cited else one.source if not one.given else "this scenario"
-            observed = date.fromisoformat(cited.observed) if cited and cited.observed else None
+            day = (cited.observed if cited else None) or self.data.dated
+            observed = date.fromisoformat(day) if day else None
             unsure = ranges.get(one.key)
             spread = None
             if unsure is not None:

@@ -37,6 +37,7 @@ def together(data: ScenarioFile, options: tuple[AnyOption, ...]) -> Iterator[Fau
         if one.KIND == "serverless":
             yield from _day(("options", index, "observed"), one.observed)  # type: ignore[union-attr]
     sums = Scenario("", "", "", data, options).inputs
+    yield from _day(("dated",), data.dated)
     for index, told in enumerate(data.cited):
         yield from _day(("cited", index, "observed"), told.observed)
         for which, key in enumerate(told.keys):

@@ -22,6 +22,7 @@ from cost.arithmetic import Arithmetic, Inputs, Number
 from cost.capacity import SECONDS_PER_HOUR, Sizing
 from cost.ledger import Charge, Ledger
 from cost.options import DAYS_PER_MONTH, Facts, tokens_of, trend
+from cost.prices.snapshot import STALE_DAYS
 from cost.scenario_options import ServerlessOption
 from cost.sized import size
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class ServerlessModel:
     """Instances of some GPUs each."""
 
-    def __init__(self, scenario: Scenario, spec: ServerlessOption) -> None:
+    def __init__(self, scenario: Scenario, spec: ServerlessOption, today: date) -> None:
         self.spec = spec
         self.key = f"options.{spec.name}"
         gpu = hardware.gpu(spec.gpu, f"{self.key}.gpu")
@@ -45,9 +46,10 @@ class ServerlessModel:
         demand = scenario.data.workload
         self._request = demand.input_tokens + demand.output_tokens
         self._hourly = scenario.hourly
+        observed = date.fromisoformat(spec.observed)
         self._charge = Charge(
-            "GPU-seconds", "compute", "usage", "GPU-second", spec.source, date.fromisoformat(spec.observed),
-            spec.provider, "", gpu.id, "serverless",
+            "GPU-seconds", "compute", "usage", "GPU-second", spec.source, observed, spec.provider, "", gpu.id,
+            "serverless", ("stale",) if (today - observed).days > STALE_DAYS else (),
         )  # fmt: skip
 
     def _instances(self, n: Arithmetic, inputs: Inputs, tokens_day: Number, share: Decimal) -> Number:

@@ -345,6 +345,12 @@ def test_prices_of_the_past_are_flagged_by_age() -> None:
     assert not worked(CLOUD).stale
 
 
+def test_the_price_of_a_serverless_option_is_flagged_by_age_too() -> None:
+    for observed, flags in (("2026-05-07", ("stale",)), ("2026-11-01", ())):
+        (line,) = worked({**SERVERLESS, "observed": observed}).option("seconds").lines
+        assert line.flags == flags
+
+
 def test_traffic_by_the_hour_takes_fewer_node_hours_than_the_peak_all_day() -> None:
     hours = [1.0] * 12 + [9.0] * 12
     busy = {"tokensPerDay": 2e9, "hourly": hours}

@@ -39,6 +39,7 @@ def test_a_shipped_scenario_is_sound(name: str) -> None:
     assert found.name == name
     assert sum(found.hourly) == pytest.approx(1, abs=Decimal("1e-25"))
     assert found.data.title in found.text
+    assert all(one.observed and one.source and one.owner for one in found.assumptions)
 
 
 def test_the_three_are_of_the_sizes_that_they_say() -> None:
@@ -93,6 +94,7 @@ def test_a_wrong_option_is_one_line(option: dict[str, Any], changes: dict[str, A
         ({"period": {"months": 0}}, "period.months = 0"),
         ({"period": {"start": "9999-12"}}, "period.start = 9999-12: has to be a month in quotes"),
         ({"model": {"contextTokens": 100}}, "model.contextTokens = 100: has to be at least "),
+        ({"dated": "2026-02-30"}, "dated = 2026-02-30: is no day of the calendar"),
         ({"uncertain": [{"key": "options.own.staffFt", "low": 0.0, "high": 1.0}]}, "names no number of this file"),
         ({"uncertain": [{"key": "options.own.staffFte", "low": 2.0, "high": 1.0}]}, "has to be below high (1)"),
         ({"uncertain": [{"key": PUE, "low": 0.5, "high": 2.0}]}, "makes options.own.pue 0.5; it has to be from 1"),
@@ -153,6 +155,10 @@ def test_assumptions_say_where_they_are_from_and_who_answers() -> None:
     assert rows["options.own.pue"].source.startswith("Uptime Institute")
     assert rows["workload.tokensPerDay"].source == "this scenario"
     assert rows["workload.tokensPerDay"].owner == "us"
+    assert rows["workload.tokensPerDay"].observed is None
+    dated = {one.key: str(one.observed) for one in made(OWN, cited=cited, dated="2026-11-20").assumptions}
+    assert dated["options.own.capexPerNode"] == "2026-10-01"
+    assert {day for key, day in dated.items() if "capex" not in key} == {"2026-11-20"}
     assert rows["workload.tokensPerDay"].value == "10000000"
 
 
