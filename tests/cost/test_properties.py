@@ -82,6 +82,7 @@ def shipped(name: str) -> Comparison:
 def test_every_shipped_option_pays_what_its_books_show_and_what_is_left(name: str) -> None:
     for one in shipped(name).options:
         assert abs(one.cash - one.amortised - one.remaining) <= abs(one.cash) * Decimal("1e-20")
+        assert all(line.source and line.observed for line in one.lines)
 
 
 @pytest.mark.parametrize("seed", range(3))
