@@ -36,7 +36,9 @@ def write_workbook(scenario: Scenario, snapshot: Snapshot, comparison: Compariso
     """The workbook of a comparison that was made of this scenario and snapshot. Raises OSError."""
     import xlsxwriter
 
-    book = xlsxwriter.Workbook(str(path), {"default_date_format": "yyyy-mm-dd"})
+    # What a scenario says is text, also where it begins with "="; formulas are written as such.
+    options = {"default_date_format": "yyyy-mm-dd", "strings_to_formulas": False}
+    book = xlsxwriter.Workbook(str(path), options)
     try:
         # The day of the report, so that the same report is the same file.
         at = datetime(comparison.today.year, comparison.today.month, comparison.today.day)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -213,3 +214,15 @@ def test_formulas_keep_the_order_of_their_operations() -> None:
     assert (-(one + two)).text == "-(5+3)"
     assert (1 - one).text == "1-5"
     assert n.ceil(one / two).value == 2
+
+
+def test_what_a_scenario_says_is_text_and_never_a_formula(tmp_path: Path) -> None:
+    said = "=HYPERLINK(1)"
+    one = scenario(texts().replace("name: rented", f"name: rented\n    title: '{said}'"))
+    path = tmp_path / "said.xlsx"
+    write_workbook(one, Snapshot.load(), compare(one, Snapshot.load(), today=TODAY, draws=0, bands=False), path)
+    with zipfile.ZipFile(path) as book:
+        sheets = "".join(book.read(name).decode() for name in book.namelist() if "/worksheets/sheet" in name)
+        assert said in book.read("xl/sharedStrings.xml").decode()
+    assert "<f>" in sheets
+    assert not re.search(r"<f>[^<]*HYPERLINK", sheets)
