@@ -26,6 +26,8 @@ def document(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SpillwayError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
+        if path.suffix in (".yaml", ".yml"):
+            raise SpillwayError(f"{path}: stack files are read as a folder, all of them; name {path.parent}") from None
         raise SpillwayError(
             f"{path}: is no JSON; expected the output of `pulumi stack export` or `pulumi preview --json --show-sames`"
         ) from None

@@ -206,6 +206,10 @@ def test_what_is_no_export_and_no_plan(tmp_path: Path) -> None:
     assert line(lambda: load_exports([nothing])) == f"{nothing}: cannot be read: No such file or directory"
     nothing.write_text("up to date")
     assert "is no JSON; expected the output of `pulumi stack export`" in line(lambda: load([nothing]))
+    stack_file = Path(__file__).parents[2] / "stacks" / "Pulumi.global.yaml"
+    assert f"stack files are read as a folder, all of them; name {stack_file.parent}" in line(
+        lambda: load([stack_file])
+    )
     nothing.write_text('{"steps": []}')
     assert line(lambda: load_plans([nothing])) == (
         f"{nothing}: steps: missing; expected the output of `pulumi preview --json --show-sames`"
