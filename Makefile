@@ -46,7 +46,7 @@ typecheck: setup ## mypy, strict
 bench: setup ## Time and memory of regions, DNS, the gate, the copy of weights and boots, as ratios and JSON (one: python -m tests.bench NAME)
 	@$(BIN)/python -m tests.bench
 
-bench-capacity: setup ## Where to hold GPUs: every policy on recorded spot capacity; a table and docs/benchmarks/capacity.{json,html}
+bench-capacity: setup ## Where to hold GPUs: every policy on recorded spot capacity; a table and docs/benchmarks/capacity.{json,html,svg}
 	@$(BIN)/python -m rehearsal.capacity
 
 reports: setup ## docs/reports/: what the shipped scenarios cost, with today's code and the latest prices

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from rehearsal import capacity_page, data, policies, prices
 from rehearsal.benchmark import LEGEND, Compared, Task, Window, as_json, chosen_zones, concluded, one_run, table
+from rehearsal.capacity_picture import picture
 from rehearsal.capacity_windows import COUNT, Sample, front, sample
 from rehearsal.capacity_windows import told as told_windows
 from rehearsal.measures import Run
@@ -180,22 +181,23 @@ def _print(lines: Sequence[str]) -> None:
     print("\n".join(lines), flush=True)  # noqa: T201
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    """A document and its page. Raises SpillwayError."""
+def _read(path: Path) -> tuple[dict[str, Any], str, str]:
+    """A document, its page and its picture. Raises SpillwayError."""
     try:
         whole: dict[str, Any] = json.loads(path.read_text())
-        return whole, capacity_page.page(whole)
+        return whole, capacity_page.page(whole), picture(whole)
     except OSError as error:
         raise SpillwayError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SpillwayError(f"{path}: is no file of figures that this command wrote") from None
 
 
-def _write(folder: Path, figures: str, page: str) -> None:
+def _write(folder: Path, figures: str, page: str, plots: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "capacity.json").write_text(figures)
         (folder / "capacity.html").write_text(page)
+        (folder / "capacity.svg").write_text(plots)
     except OSError as error:
         raise SpillwayError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
 
@@ -216,8 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     made.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all processors)")
     made.add_argument("--without-keeper", action="store_true", help="the published policies alone")
-    made.add_argument("--from", type=Path, dest="source", metavar="FILE", help="only write the page, from its JSON")
-    made.add_argument("--out", type=Path, default=OUT, help=f"folder of capacity.json and .html (default: {OUT})")
+    made.add_argument("--from", type=Path, dest="source", metavar="FILE", help="only make page and picture anew, of it")
+    made.add_argument("--out", type=Path, default=OUT, help=f"folder of capacity.json, .html and .svg (default: {OUT})")
     made.add_argument("--json", action="store_true", help="figures as JSON on stdout, tables on stderr")
     options = made.parse_args(arguments)
     if not options.json:
@@ -238,15 +240,15 @@ def _run(options: argparse.Namespace, take: Callable[[dict[str, Any]], None] | N
             if not (name == "seeds") <= value <= most:
                 raise WrongUsage(f"--{name} {value:g}: expected {int(name == 'seeds')} to {most:,}")
         if options.source:
-            whole, page = _read(options.source)
+            whole, page, plots = _read(options.source)
         else:
             cases = [Case(zones, n, boot) for zones in options.zones for n in options.n for boot in options.boot]
             keeper, jobs = not options.without_keeper, max(1, options.jobs)
             found = everything(cases, TICK, options.seeds, keeper, jobs, options.exact)
             sampled = windowed(cases, TICK, keeper, jobs, options.windows)
             whole = document(found, TICK, options.seeds, sampled)
-            page = capacity_page.page(whole)
-        _write(options.out, json.dumps(whole, indent=1) + "\n", page)
+            page, plots = capacity_page.page(whole), picture(whole)
+        _write(options.out, json.dumps(whole, indent=1) + "\n", page, plots)
     except SpillwayError as error:
         print("\n".join(error.lines), file=sys.stderr)  # noqa: T201
         return error.CODE

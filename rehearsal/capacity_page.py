@@ -168,31 +168,32 @@ def plot(case: Mapping[str, Any]) -> str:
 
 def _mark(one: Mapping[str, Any]) -> str:
     name = one["policy"]
-    _, colour, shape = FAMILIES[_family(name)]
+    _, colour, kind = FAMILIES[_family(name)]
     x, y = _x(one["cost"]), _y(one["availability"])
     told = f"{name}: {100 * one['availability']:.3f} % at {one['cost']:.3f}, regret {100 * one['regret']:.0f} %"
     extra = name.rpartition("+")[2].partition("-")[0] if "+" in name else ""
     text = f'<text x="{x + 6}" y="{y - 4}">+{extra}</text>' if extra else ""
-    return f"<g><title>{escape(told)}</title>{_shape(shape, x, y, colour)}{text}</g>"
+    return f"<g><title>{escape(told)}</title>{shape(kind, x, y, colour)}{text}</g>"
 
 
-def _shape(shape: str, x: float, y: float, colour: str) -> str:
-    if shape == "circle":
+def shape(kind: str, x: float, y: float, colour: str) -> str:
+    """A mark: circle, square, diamond or triangle."""
+    if kind == "circle":
         return f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>'
     corners = {
         "square": ((-4, -4), (4, -4), (4, 4), (-4, 4)),
         "diamond": ((0, -5), (5, 0), (0, 5), (-5, 0)),
         "triangle": ((0, -5), (5, 4), (-5, 4)),
-    }[shape]
+    }[kind]
     points = " ".join(f"{round(x + a, 1)},{round(y + b, 1)}" for a, b in corners)
     return f'<polygon points="{points}" fill="{colour}"/>'
 
 
 def _legend() -> str:
     marks = []
-    for label, colour, shape in FAMILIES.values():
+    for label, colour, kind in FAMILIES.values():
         size = 'viewBox="0 0 20 20" width="20" height="20"'
-        drawn = f'<svg {size} role="presentation">{_shape(shape, 10, 11, colour)}</svg>'
+        drawn = f'<svg {size} role="presentation">{shape(kind, 10, 11, colour)}</svg>'
         marks.append(f"<span>{drawn}{escape(label)}</span>")
     return f'<p class="legend">{"".join(marks)}</p>'
 

@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.rehearsal.support import setting, traced
 
 PART = ["--n", "3", "--boot", "600", "--zones", "us-central1", "--seeds", "1", "--jobs", "1", "--without-keeper"]
 PART += ["--windows", "3"]
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def figures(policy: str, availability: float, cost: float) -> dict[str, Any]:
@@ -75,6 +77,11 @@ def test_a_part_is_printed_and_written_and_its_page_can_be_made_again(
     assert {one["policy"] for one in case["policies"]} >= {"on-demand", "spothedge+2", "cheapest-first"}
     assert whole["prices"]["observed"] == ["2025-10-23"]
     page = (tmp_path / "out" / "capacity.html").read_text()
+    drawn = ElementTree.parse(tmp_path / "out" / "capacity.svg").getroot()
+    captions = [one.text for one in drawn.iter(f"{SVG}text") if one.get("class") == "caption"]
+    assert captions == ["us-central1, N = 3, boot 600 s"]
+    marks = [one.text or "" for one in drawn.iter(f"{SVG}title")]
+    assert any(told.startswith("spothedge+2: ") for told in marks)
     again = ["--from", str(tmp_path / "out" / "capacity.json"), "--out", str(tmp_path / "again"), "--json"]
     assert capacity.main(again) == 0
     told = capsys.readouterr()
