@@ -121,6 +121,9 @@ def tell(found: Rehearsal) -> None:
 
     typer.echo("")
     show(variants_table(found))
+    if (cheapest := found.variants[0].single_cheapest) is not None:
+        where = found.variants[0].cheapest_region
+        typer.echo(f"all on demand in {where}, the single cheapest region: {cheapest:,.0f} USD")
     if any(one.services for one in found.variants):
         typer.echo("")
         show(services_table(found))

@@ -38,10 +38,11 @@ def text_of(rehearsal: Rehearsal) -> str:
             words=3,
         ),
         "A month is 730 h. Per hour saved: USD for an hour no longer below the target.",
+        *_against(known),
         "## Regions as deployed",
         _table(
-            ("region", "target", "target ready", "below it", "longest", "none ready", "spot h", "on-demand h", "USD",
-             "of all on demand", "launches", "spot lost"),
+            ("region", "target", "target ready", "below it", "longest", "none ready", "spot h", "on-demand h",
+             "USD spot", "USD on demand", "of all on demand", "launches", "spot lost"),
             _regions(known),
         ),
     ]  # fmt: skip
@@ -97,6 +98,21 @@ def _variants(known: Told) -> Iterable[Sequence[str]]:
         )
 
 
+def _against(known: Told) -> Iterable[str]:
+    """What the money is measured by, and what moves for it."""
+    base = known.base
+    if base.single_cheapest is not None:
+        month = words.usd(words.monthly(base.single_cheapest, known.end))
+        where = _plain(base.cheapest_region)
+        yield f"The whole target on demand in {where}, the single cheapest region: {month} a month."
+    for one in known.shown:
+        moved = f"{one.launches_per_day:.1f} launches and {one.preemptions_per_day:.1f} spot nodes lost a day"
+        least = ""
+        if one.regret and one.regret.regret is not None:
+            least = f"; {words.share(one.regret.regret)} dearer than a plan that knew it all, as available"
+        yield f"{_plain(one.name)}: {moved}{least}."
+
+
 def _regions(known: Told) -> Iterable[Sequence[str]]:
     for one in known.base.regions:
         yield (
@@ -108,7 +124,8 @@ def _regions(known: Told) -> Iterable[Sequence[str]]:
             words.duration(one.serving.zero),
             f"{one.spot_hours:,.0f}",
             f"{one.on_demand_hours:,.0f}",
-            words.usd(one.money.total),
+            words.usd(one.money.spot),
+            words.usd(one.money.on_demand),
             words.share(one.money.share),
             f"{one.launches:,}",
             f"{one.preemptions:,}",

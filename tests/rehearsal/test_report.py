@@ -102,6 +102,8 @@ def test_markdown_gives_the_same_answer(whole: Rehearsal) -> None:
     text = markdown.text_of(whole)
     assert "+2.00 points and saves USD 355 a month" in text
     assert "> Synthetic, not recorded" in text
+    assert f"on demand in {whole.variants[0].cheapest_region}, the single cheapest region: USD" in text
+    assert re.search(r"^deployed: [0-9.]+ launches and [0-9.]+ spot nodes lost a day", text, re.MULTILINE)
     assert "| +1.23 (+1.04 to +1.41) | −USD 310 (−USD 420 to −USD 200) |" in text
     assert "| 2 | boot / 2 | nodes ready in half the time | 95.08 %" in text
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
