@@ -144,8 +144,11 @@ class FleetMemory:
             }
             fleets = {str(name): Memory.from_json(memory) for name, memory in body["fleets"].items()}
             return cls(fleets, regions)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"is no memory of the fleet's keeper: {error}") from None
+        except KeyError as error:
+            raise ValueError(f"is no memory of the fleet's keeper: {error.args[0]}: missing") from None
+        except (TypeError, AttributeError, IndexError):
+            told = "is no memory of the fleet's keeper: expected what `keeper plan --memory` writes"
+            raise ValueError(told) from None
 
 
 def _known(row: Any) -> Known:

@@ -79,6 +79,7 @@ def plan(
         raise WrongUsage("keeper plan: --json and --apply need --yes: nobody could be asked")
     if yes and not apply:
         raise WrongUsage("keeper plan: --yes goes with --apply")
+    wanted = [_wanted(text) for text in target or []]
     directory = asked_sandbox("keeper", sandbox, profile)
     paths = stacks or [Path("stacks")]
     with alone(memory) if apply and memory is not None else nullcontext():
@@ -92,27 +93,37 @@ def plan(
                 f"--apply: {seen.source}: files set nothing; name the folder of the stack files to reach the clouds"
             )
         seen.states, whys = priced(seen.regions.values(), seen.states, prices, spot_ratio)
-        rules = _rules(seen.stacks, target or [], availability, region_share, cloud_share, look)
+        rules = _rules(seen.stacks, wanted, availability, region_share, cloud_share, look)
         step = _look(seen, remembered, rules, gone or [])
         return _do(seen, step, rules, whys, memory if apply else None, yes=yes, json_=json_)
 
 
+def _wanted(text: str) -> tuple[str, int]:
+    """Fleet, empty where none is named, and nodes. Raises SpillwayError, before any cloud is asked."""
+    name, _, count = text.rpartition("=")
+    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= 10_000):
+        raise SpillwayError(f"--target {text}: has to be 1 to 10,000 nodes, or FLEET=NODES")
+    return name, int(count)
+
+
 def _rules(
-    stacks: list[RegionStack], targets: list[str], availability: float, region: float, cloud: float, look: float
+    stacks: list[RegionStack],
+    targets: list[tuple[str, int]],
+    availability: float,
+    region: float,
+    cloud: float,
+    look: float,
 ) -> FleetRules:
     from infra.keeper_fleet import FleetRules
 
     names = sorted({one.fleet for one in stacks})
     wanted: dict[str, int] = {}
-    for text in targets:
-        name, separator, count = text.rpartition("=")
-        if not (count.isascii() and count.isdigit() and 1 <= int(count) <= 10_000):
-            raise SpillwayError(f"--target {text}: has to be 1 to 10,000 nodes, or FLEET=NODES")
-        if not separator and len(names) > 1:
-            raise SpillwayError(f"--target {text}: of which fleet? FLEET={count}, of {', '.join(names)}")
-        if separator and name not in names:
-            raise SpillwayError(f"--target {text}: there is no such fleet; there are {', '.join(names)}")
-        wanted[name or names[0]] = int(count)
+    for name, count in targets:
+        if not name and len(names) > 1:
+            raise SpillwayError(f"--target {count}: of which fleet? FLEET={count}, of {', '.join(names)}")
+        if name and name not in names:
+            raise SpillwayError(f"--target {name}={count}: there is no such fleet; there are {', '.join(names)}")
+        wanted[name or names[0]] = count
     return FleetRules(look=look, availability=availability, target=wanted, region_share=region, cloud_share=cloud)
 
 

@@ -87,6 +87,7 @@ def test_exported_stacks_are_read_and_cannot_be_set(tmp_path: Path, capsys: pyte
         (["--sandbox", "--yes"], "--yes goes with --apply"),
         (["--sandbox", "--apply", "--memory", "m.json", "--json"], "need --yes"),
         (["--sandbox", "--target", "none"], "--target none: has to be 1 to 10,000 nodes"),
+        (["--stacks", "nowhere", "--target", "0"], "--target 0: has to be 1 to 10,000 nodes"),  # before all else
         (["--sandbox", "--target", "vision=3"], "there is no such fleet; there are "),
         (["--sandbox", "--gone", "aws-us-east-1"], "--gone aws-us-east-1: its cloud answers"),
         (["--sandbox", "--stack", "aws-us-east-9"], "aws-us-east-9: no such region stack"),
@@ -103,6 +104,25 @@ def test_a_wrong_word_is_one_line(
     assert told in err
     assert "Traceback" not in err
     assert not (ROOT / "m.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", "is no memory of the fleet's keeper: expected what `keeper plan --memory` writes; name another file"),
+        ('{"version": 1, "fleets": {}}', "is no memory of the fleet's keeper: regions: missing; name another file"),
+        ('{"version": 99}', "version = 99: must be 1; name another file"),
+    ],
+)
+def test_a_file_that_is_no_memory_is_one_line_and_stays(
+    text: str, told: str, sandbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "memory.json"
+    path.write_text(text)
+    code, _, err = plan(capsys, "--sandbox", "--memory", str(path), "--apply", "--yes")
+    assert code == 1
+    assert told in err
+    assert path.read_text() == text
 
 
 def test_a_region_that_fails_is_told_beside_what_is_set(
