@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from rehearsal.progress import Bar
 from spillway.cli import main
+from spillway.keeper import fleet
 from spillway.keeper.stand_in import StandInDesk
 from tests.unit.keeper.conftest import DEPLOYED, EXPORTS, ROOT, stack
 
@@ -40,6 +42,20 @@ def test_a_plan_of_the_sandbox_sets_nothing(sandbox: Path, capsys: pytest.Captur
     assert "tencent-ap-guangzhou: left as it is: all on demand" in out
     assert "aws-us-east-2: left as it is: not deployed" in out
     assert all(StandInDesk(stack(name), sandbox).read().spot == 2 for name in DEPLOYED)
+
+
+def test_a_terminal_is_told_of_every_region_that_is_read(
+    sandbox: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Heard(Bar):
+        def step(self, name: str) -> None:
+            told.append(f"{name} of {self.total}")
+
+    monkeypatch.setattr(fleet, "Bar", Heard)
+    assert plan(capsys, "--sandbox", *NAMES)[0] == 0
+    assert sorted(told) == [f"{name} of {len(DEPLOYED)}" for name in sorted(DEPLOYED)]
 
 
 def test_apply_sets_what_was_proposed_and_remembers(
