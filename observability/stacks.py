@@ -5,12 +5,13 @@ They are recording rules with constants in them, so that alerts and dashboards c
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
+from cost.prices.snapshot import ON_DEMAND, SPOT, Snapshot
 from infra.config import RegionConfig
 from observability.scrape import CLOUDS
 
@@ -24,14 +25,21 @@ def newest(prices: Path) -> Path:
 
 
 def read_prices(snapshot: Path) -> dict[tuple[str, str, str, str], Decimal]:
-    """(cloud, region, machine, market) -> USD per hour. What is not in the snapshot has no price: never zero."""
+    """(cloud, region, machine, market) -> USD per hour. What is not in the snapshot has no price: never zero.
+
+    Spot that has a price for each zone has the median of the zones that are not sold out.
+    """
     found: dict[tuple[str, str, str, str], Decimal] = {}
-    for path in sorted(snapshot.glob("*.csv")):
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                key = (row["provider"], row["region"], row["instance_type"], row["market"])
-                found[key] = Decimal(row["usd_per_hour"])
-    return found
+    spot: dict[tuple[str, str, str, str], list[Decimal]] = {}
+    for row in Snapshot.load(snapshot.name, snapshot.parent).rows:
+        key = (row.provider, row.region, row.sku, row.market)
+        if row.unit != "hour" or row.sold_out:
+            continue
+        if row.market == SPOT:
+            spot.setdefault(key, []).append(row.usd)
+        elif row.market == ON_DEMAND and row.zone is None:
+            found[key] = row.usd
+    return found | {key: median_low(prices) for key, prices in spot.items()}
 
 
 def _rule(record: str, value: object, **labels: str) -> dict[str, Any]:

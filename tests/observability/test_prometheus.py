@@ -198,7 +198,8 @@ def test_targets_and_prices_are_those_of_stack_files_and_snapshot() -> None:
     assert snapshot.name in found[1]["name"]
     assert all(float(rule["expr"][7:-1]) > 0 for rule in found[1]["rules"])
     prices = stacks.read_prices(snapshot)
-    assert len({(r["labels"]["machine"], r["labels"]["pool"]) for r in found[1]["rules"]}) == len(found[1]["rules"])
+    series = {tuple(rule["labels"][name] for name in ("region", "machine", "pool")) for rule in found[1]["rules"]}
+    assert len(series) == len(found[1]["rules"])
     assert str(prices["aws", "us-east-1", "p5.48xlarge", "on-demand"].normalize()) in {
         rule["expr"][7:-1] for rule in found[1]["rules"]
     }

@@ -129,13 +129,14 @@ def test_every_region_that_members_are_placed_in_is_one_of_azure() -> None:
 
 def test_automatic_names_follow_the_provider() -> None:
     digits = {token: kind.autoname.digits for token, kind in AZURE_NATIVE.kinds.items() if kind.autoname}
-    for token in (tokens.RECORD_SET, tokens.TABLE):
-        assert digits.pop(token) == 0  # inside a zone or a workspace: the logical name as it is
+    for token in (tokens.RECORD_SET, tokens.TABLE, tokens.FEDERATED_CREDENTIAL):
+        assert digits.pop(token) == 0  # inside a zone, a workspace, an identity: the logical name as it is
     assert set(digits.values()) == {8}
     # These have one name only, or a GUID.
     assert set(AZURE_NATIVE.kinds) - set(digits) == {
         tokens.RECORD_SET,
         tokens.TABLE,
+        tokens.FEDERATED_CREDENTIAL,
         tokens.BLOB_SERVICE,
         tokens.MANAGEMENT_POLICY,
         tokens.ROLE_ASSIGNMENT,
