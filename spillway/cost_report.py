@@ -10,6 +10,7 @@ import typer
 from infra.faults import listed
 from spillway.errors import SpillwayError, WrongUsage
 from spillway.options import Json
+from spillway.outputs import foreseen
 
 if TYPE_CHECKING:
     from cost.report.told import Told
@@ -47,6 +48,8 @@ def report(
     if version is None:
         raise WrongUsage(f"--focus = {focus!r}: has to be {listed(VERSIONS)}")
     loaded = load(find(scenario))
+    where = out or OUT / loaded.name
+    foreseen("--out", where)
     snapshot = Snapshot.load(prices)
     from cost.compare import compare
     from cost.report import document, files
@@ -57,7 +60,6 @@ def report(
     with Bar("Report", 1 + len(files.NAMES)) as bar:
         found = compare(loaded, snapshot, draws=draws)
         bar.step("comparison")
-        where = out or OUT / loaded.name
         paths = files.write(loaded, snapshot, found, where, version=version, earlier=earlier, progress=bar.step)
     if json_:
         typer.echo(document.dumped(loaded, found, earlier).rstrip("\n"))

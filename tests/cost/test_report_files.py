@@ -228,6 +228,19 @@ def test_a_wrong_option_is_told_in_a_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_is_a_file_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cost import compare as comparing
+    from spillway import cli
+
+    monkeypatch.delattr(comparing, "compare")
+    (tmp_path / "out").write_text("a file")
+    assert cli.main(["cost", "report", "--scenario", SMALL, "--out", str(tmp_path / "out")]) == 1
+    assert "--out" in (told := capsys.readouterr().err)
+    assert "has to be a folder" in told
+
+
 def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     scenario, found = shipped(SMALL)
