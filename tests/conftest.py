@@ -6,6 +6,11 @@ import signal
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines are noisy: how long drawing an example takes says nothing of the test that draws it.
+settings.register_profile("spillway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("spillway")
 
 PATIENCE: Final = {"boot": 2400, "vllm": 5400}
 """Seconds for a test with this mark, of which the first one makes a root file system or installs an engine."""

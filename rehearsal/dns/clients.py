@@ -17,6 +17,9 @@ NOBODY: Final = "."
 NEAR: Final = 0.005
 """Share of all clients: connections that differ from fresh answers by no more are taken for settled."""
 
+_SLACK: Final = 1e-9
+"""Seconds: times are sums of floats, and an answer that was forgotten that long ago is forgotten."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
@@ -107,11 +110,11 @@ class Told:
         moment with the same chance, so this is the mean over them. The first answer held ever before."""
         index = max(bisect_right(self.times, at) - 1, 0)
         begin = at - seconds
-        if seconds <= 0 or index == 0 or self.times[index] <= begin:
+        if seconds <= 0 or index == 0 or self.times[index] <= begin + _SLACK:
             return self.values[index]
         found: Shares = {}
         end = at
-        while end > begin:
+        while end > begin + _SLACK:
             since = max(self.times[index], begin) if index else begin
             add(found, self.values[index], (end - since) / seconds)
             end, index = since, index - 1

@@ -39,6 +39,8 @@ class Stale(SpillwayError):
 def defused(markdown: str, marker: str) -> str:
     """Markdown of which nothing but text, tables, fences and folded sections is left, below the marker."""
     text = markdown.removeprefix(marker)
+    # First: what is taken out here would join what the lines below keep apart. No text that reads the other way.
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", "", text)
     text = re.sub(r"<(?!/?(?:details|summary)>)", "&lt;", text)
     text = re.sub(r"@(?=[A-Za-z0-9_-])", f"@{NOTHING}", text)  # mentions, and owner/name@commit
     text = re.sub(r"#(?=[0-9])", f"#{NOTHING}", text)  # references leave a trace in other issues
@@ -47,7 +49,6 @@ def defused(markdown: str, marker: str) -> str:
     text = text.replace("![", f"!{NOTHING}[").replace("://", f":{NOTHING}//")
     text = re.sub(r"(?i)\b(www)\.", rf"\1{NOTHING}.", text)
     text = re.sub(r"(?i)\b(mailto|xmpp):", rf"\1{NOTHING}:", text)
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", "", text)  # no text that reads the other way
     return f"{marker}\n{WARNING}\n\n{text.strip()}\n"
 
 

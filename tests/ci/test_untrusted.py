@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -90,6 +90,8 @@ ACTIVE = (
 
 
 @given(st.lists(st.one_of(st.sampled_from(BAD), st.text(max_size=12)), max_size=12))
+@example(["@", "\u202eevil"])
+@example(["www\u202a.e.vil", "]", "\u2066(x)"])
 def test_nothing_active_is_left_whatever_a_fork_writes(parts: list[str]) -> None:
     text = defused(f"{MARKER}\n{''.join(parts)}", MARKER)
     assert text.startswith(f"{MARKER}\n> [!WARNING]")
